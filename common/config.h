@@ -1,0 +1,103 @@
+// The configuration of both daemons: one TOML file, flags and environment, as one value.
+//
+// Reads a teleport-event-handler.toml unchanged. Precedence: flag > environment > file > default.
+// Relative paths in the file are resolved against the file's folder, those of flags and environment
+// against the working directory. Every mistake is one sentence with file, line and column (kConfig)
+// or the flag (kUsage); nothing is guessed. docs/configuration.md lists every key.
+#ifndef SLUICE_COMMON_CONFIG_H_
+#define SLUICE_COMMON_CONFIG_H_
+
+#include <chrono>
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "common/error.h"
+#include "common/time.h"
+
+namespace sluice {
+
+// Who reads the configuration: each daemon requires its own half and does not look at the other's
+// files.
+enum class Program { kFetcher, kShipper, kQueuectl };
+
+struct TeleportConfig {
+  std::string addr = "localhost:3025";  // host:port
+  std::filesystem::path identity;       // either this, or the three below
+  std::filesystem::path ca;
+  std::filesystem::path cert;
+  std::filesystem::path key;
+  std::chrono::milliseconds refresh_interval{60'000};
+};
+
+struct FetcherConfig {
+  std::vector<std::string> types;  // empty: all
+  std::set<std::string> skip_event_types;
+  std::set<std::string> skip_session_types = {"print", "desktop.recording"};
+  std::optional<Timestamp> start_time;             // whole seconds
+  std::chrono::milliseconds poll_interval{5'000};  // upstream's `timeout`
+  std::chrono::milliseconds window_size{24 * 3'600'000};
+  std::chrono::milliseconds search_overlap{120'000};
+  std::uint32_t page_size = 1000;  // upstream's `batch`, if that is larger; at most 10'000
+  std::uint32_t concurrency = 5;
+  std::uint32_t late_days = 2;             // how many past days are listed again for late chunks
+  std::uint64_t buffer_bytes = 16U << 20;  // of each lane, between sources and queue
+  bool exit_on_last_event = false;
+};
+
+struct FluentdConfig {
+  std::string url;
+  std::string session_url;
+  std::filesystem::path ca;  // empty: the system's
+  std::filesystem::path cert;
+  std::filesystem::path key;
+};
+
+struct ShipperConfig {
+  std::uint32_t connections = 4;  // of each lane; capped by fluentd-max-connections
+  std::uint32_t batch_events = 500;
+  std::uint64_t batch_bytes = 512U << 10;
+  std::chrono::milliseconds request_timeout{30'000};
+  std::chrono::milliseconds retry_min{500};  // first wait after a failure
+  std::chrono::milliseconds retry_max{30'000};
+  bool exit_when_drained = false;
+};
+
+struct Config {
+  std::filesystem::path file;  // as given; empty: none
+  std::string instance = "default";
+  std::filesystem::path queue_path;  // the instance's folder; default /var/lib/sluice/<instance>
+  bool debug = false;
+  TeleportConfig teleport;
+  FetcherConfig fetcher;
+  FluentdConfig fluentd;
+  ShipperConfig shipper;
+  std::vector<std::string> warnings;  // sentences to be logged once logging is set up
+};
+
+// What the command line gave.
+struct ConfigSources {
+  std::filesystem::path file;  // --config; empty: FDFWD_CONFIG, or none
+  std::string instance;        // --instance; empty: "default"
+  std::vector<std::pair<std::string, std::string>>
+      flags;  // {"fluentd-url", "https://…"}: without dashes in front
+};
+
+// Reads the environment through ::getenv.
+Result<Config> load_config(Program program, const ConfigSources& sources);
+
+// The flags that `program` accepts, for its command line parser: name, value placeholder ("" for a
+// switch), help.
+struct FlagHelp {
+  std::string name;
+  std::string value;
+  std::string help;
+};
+std::vector<FlagHelp> config_flags(Program program);
+
+}  // namespace sluice
+
+#endif  // SLUICE_COMMON_CONFIG_H_

@@ -1,0 +1,126 @@
+// The shipper's memory: how far each lane is delivered, what was taken out of it, and the shipper's
+// half of the ledger.
+//
+// Durability: when commit() returns success, everything in it is on disk by one synced atomic write
+// and the position is published on the shipper's page, in this order. When it fails, stop sending,
+// destroy the store, open it anew and go on from what it then says; nothing may be retried on the
+// old one.
+//
+// Threads: any, at once (one mutex). Ownership: holds the lock file and the database until
+// destroyed.
+#ifndef SLUICE_QUEUE_DELIVERY_STORE_H_
+#define SLUICE_QUEUE_DELIVERY_STORE_H_
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "common/error.h"
+#include "common/time.h"
+#include "queue/dead_letter.h"
+#include "queue/instance.h"
+#include "queue/ledger.h"
+#include "queue/reader.h"
+#include "queue/record.h"
+#include "queue/types.h"
+
+namespace rocksdb {
+class Env;
+}
+
+namespace sluice::queue {
+
+// How far a lane is delivered. acknowledged + dead + skipped + gap = position + the numbers in
+// `completed`.
+struct LaneProgress {
+  Seq position = 0;                 // everything up to here is accounted for
+  std::vector<SeqRange> completed;  // accounted for beyond the position: ascending, disjoint
+  std::uint64_t acknowledged = 0;
+  std::uint64_t dead = 0;
+  std::uint64_t skipped = 0;
+  std::uint64_t gap = 0;
+  // Numbers that had been accounted for and were lost by the queue afterwards, so that others got
+  // them.
+  std::uint64_t voided = 0;
+  std::int64_t updated_at_ms = 0;  // unix time of the last commit
+  std::uint64_t completed_count() const;
+  bool operator==(const LaneProgress&) const = default;
+};
+
+// Finished work of one lane, to be committed at once. Records may be passed in any order, each
+// number once.
+class Completion {
+ public:
+  explicit Completion(Lane lane) : lane_(lane) {}
+  void acknowledge(const StoredRecord& record);
+  void set_aside(const StoredRecord& record, DeadLetter letter);  // becomes a dead letter
+  void pass_gap(const StoredRecord& record);
+  bool empty() const { return ranges_.empty(); }
+  Lane lane() const { return lane_; }
+
+ private:
+  friend class DeliveryStore;
+  struct Range {
+    SeqRange numbers;
+    Ledger delta;  // what these numbers add to the ledger
+  };
+  LedgerRow& row_for(const StoredRecord& record);
+  Lane lane_;
+  std::vector<Range> ranges_;
+  std::vector<DeadLetter> letters_;
+};
+
+struct DeliveryStoreOptions {
+  InstancePaths paths;
+  Machine machine;
+  const Clock* clock = nullptr;  // must outlive the store; nullptr: the system's
+  rocksdb::Env* env = nullptr;   // for tests that make the file system fail
+};
+
+// What reconcile() changed in one lane: numbers from `from` on had been accounted for and were lost
+// by the queue.
+struct Rewind {
+  Lane lane = Lane::kAudit;
+  Seq from = 0;
+  Seq old_position = 0;
+  std::uint64_t voided = 0;
+};
+
+class DeliveryStore {
+ public:
+  // Creates it if it is not there. Errors as Writer::open().
+  static Result<std::unique_ptr<DeliveryStore>> open(const DeliveryStoreOptions& options);
+  ~DeliveryStore();
+  DeliveryStore(const DeliveryStore&) = delete;
+  DeliveryStore& operator=(const DeliveryStore&) = delete;
+
+  // Holds the store against the queue: call after open() and after each epoch change, before
+  // anything is sent. Binds a new store to the queue. Sets positions back where the queue has lost
+  // numbers after they were delivered (durable before it returns). kIdentity: they do not belong
+  // together; the sentence says what to do.
+  Result<std::vector<Rewind>> reconcile(const QueueView& queue);
+
+  Result<void> commit(const Completion& completion);
+
+  LaneProgress progress(Lane lane) const;
+  Ledger ledger() const;
+  const Id128& id() const;
+
+  // Binds the store to `queue` whatever it was bound to before, each lane to be shipped from `next`
+  // on (1 or more, at most durable + 1). Numbers before are counted as skipped, with `who` and
+  // `why` in the journal.
+  Result<void> adopt(const QueueView& queue, const PerLane<Seq>& next, std::string_view who,
+                     std::string_view why);
+
+ private:
+  struct Impl;
+  explicit DeliveryStore(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace sluice::queue
+
+#endif  // SLUICE_QUEUE_DELIVERY_STORE_H_

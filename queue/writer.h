@@ -1,0 +1,136 @@
+// The queue's one writer.
+//
+// Durability: when append() returns success, the batch (records, state, ids, ledger) is on disk by
+// one synced atomic write, and published to readers; before that, none of it can be seen by a
+// reader. When append() fails, whether the batch will be found after the next open is unknown: the
+// Writer is then dead and says so to every call, and the owner must destroy it, open a new one and
+// start all its sources again from the state found there ("ingest generation"). Nothing may be
+// retried on the old one.
+//
+// Threads: one thread at a time; all methods but open() on the thread that ingests. Ownership:
+// holds the lock file and the database until destroyed. One per instance on a machine: a second
+// gets kBusy.
+#ifndef SLUICE_QUEUE_WRITER_H_
+#define SLUICE_QUEUE_WRITER_H_
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <unordered_set>
+#include <utility>
+#include <vector>
+
+#include "common/error.h"
+#include "common/time.h"
+#include "queue/instance.h"
+#include "queue/ledger.h"
+#include "queue/record.h"
+#include "queue/types.h"
+
+namespace rocksdb {
+class Env;
+}
+
+namespace sluice::queue {
+
+// A batch in the making. Holds views: what is added must live until Writer::append() has returned.
+class Append {
+ public:
+  // Appends to the lane; the Writer gives number and epoch. Counted in the ledger under the event's
+  // day.
+  void add(Lane lane, const RecordView& record);
+  // An event that was received and left out. The ledger counts it.
+  void count_filtered(Lane lane, Day day);
+  void count_duplicate(Lane lane, Day day);
+  // The caller's own state (cursors and the like), under keys of the caller's choice.
+  void put_state(std::string key, std::string value);
+  void erase_state(std::string key);
+  // Remembers an event id, for Writer::has_seen(). `generation` sets apart ids that must not be
+  // compared.
+  void mark_seen(std::uint32_t generation, Day day, std::string_view id);
+  // Whether this batch itself marks it.
+  bool marks(std::uint32_t generation, Day day, std::string_view id) const;
+
+  bool empty() const;
+  std::size_t records() const { return records_.size(); }
+  std::size_t body_bytes() const { return body_bytes_; }
+  void clear();
+
+ private:
+  friend class Writer;
+  struct Change {
+    std::string key;
+    std::optional<std::string> value;  // nothing: erase
+  };
+  std::vector<std::pair<Lane, RecordView>> records_;
+  std::vector<Change> changes_;
+  std::unordered_set<std::string> seen_keys_;
+  Ledger counts_;
+  std::size_t body_bytes_ = 0;
+};
+
+// Batches beyond this are refused (kInternal): one batch is one write, and readers wait for it.
+inline constexpr std::size_t kAppendRecordsMax = 4096;
+
+struct WriterOptions {
+  InstancePaths paths;
+  Machine machine;
+  const Clock* clock = nullptr;  // must outlive the Writer; nullptr: the system's
+  rocksdb::Env* env = nullptr;   // for tests that make the file system fail; nullptr: the real one
+};
+
+// What open() found.
+struct OpenReport {
+  bool created = false;
+  Epoch epoch;
+  PerLane<Seq> last;  // the last recovered number of each lane
+  // Numbers that had been published as durable and are gone (a damaged log, a lying disk). Readers
+  // that were beyond are set back by the epoch row; the caller's state is that of the recovered
+  // end.
+  PerLane<std::uint64_t> lost;
+};
+
+class Writer {
+ public:
+  // Creates the queue if it is not there. kBusy: another writer has it. kFormat, kIdentity,
+  // kCorrupt: it must not be opened by this program; nothing was changed. kCannotCreate, kNotFound,
+  // kIo: the directory.
+  static Result<std::unique_ptr<Writer>> open(const WriterOptions& options);
+  ~Writer();
+  Writer(const Writer&) = delete;
+  Writer& operator=(const Writer&) = delete;
+
+  Result<void> append(const Append& batch);
+
+  // Whether the id was marked in an earlier batch.
+  Result<bool> has_seen(std::uint32_t generation, Day day, std::string_view id);
+  // Forgets the ids of all days before `day`, of all generations.
+  Result<void> forget_seen_before(Day day);
+
+  // State as of the last append.
+  Result<std::optional<std::string>> state(std::string_view key);
+  // All keys that start with `prefix`, in byte order.
+  Result<std::vector<std::pair<std::string, std::string>>> states(std::string_view prefix);
+
+  // Binds the queue to a cluster at the first call; kIdentity if it is bound to another.
+  Result<void> claim_cluster(std::string_view cluster);
+
+  // Once a shipper has a delivery store for this queue, remembers that store's id for ever, so that
+  // a lost store is recognised. Cheap when there is nothing new: reads the shipper's page.
+  Result<void> note_delivery_store();
+
+  const OpenReport& report() const;
+  const Id128& queue_id() const;
+  Seq last(Lane lane) const;
+
+ private:
+  struct Impl;
+  explicit Writer(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace sluice::queue
+
+#endif  // SLUICE_QUEUE_WRITER_H_
