@@ -1,0 +1,235 @@
+#include "fetcher/transcode/transcoder.h"
+
+#include <simdjson.h>
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+#include "fetcher/transcode/json_number.h"
+#include "fetcher/transcode/wire_reader.h"
+
+namespace sluice::fetcher {
+namespace {
+
+constexpr std::uint32_t kStructFields = 1;
+constexpr std::uint32_t kEntryKey = 1;
+constexpr std::uint32_t kEntryValue = 2;
+constexpr std::uint32_t kListValues = 1;
+
+// The numbers of google.protobuf.Value's kinds.
+enum ValueKind : std::uint32_t {
+  kNull = 1,
+  kNumber = 2,
+  kString = 3,
+  kBool = 4,
+  kStruct = 5,
+  kList = 6,
+};
+
+WireType wire_type_of(std::uint32_t kind) {
+  switch (kind) {
+    case kNull:
+    case kBool:
+      return WireType::kVarint;
+    case kNumber:
+      return WireType::kFixed64;
+    default:
+      return WireType::kBytes;
+  }
+}
+
+bool is_kind(const WireField& field) {
+  return field.number >= kNull && field.number <= kList && field.type == wire_type_of(field.number);
+}
+
+// Finds the one kind that a Value has. False for malformed bytes, for none and for two.
+bool read_kind(std::string_view value_bytes, WireField* kind) {
+  WireReader reader(value_bytes);
+  WireField field;
+  bool found = false;
+  while (reader.next(&field)) {
+    if (!is_kind(field)) continue;
+    if (found) return false;
+    *kind = field;
+    found = true;
+  }
+  return reader.ok() && found;
+}
+
+// What stands after the backslash for a byte that must be escaped; 'u' for the \u00XX form; 0 for
+// bytes that stand for themselves.
+constexpr std::array<char, 256> make_escapes() {
+  std::array<char, 256> escapes{};
+  for (std::size_t i = 0; i < 0x20; ++i) escapes[i] = 'u';
+  escapes['\b'] = 'b';
+  escapes['\f'] = 'f';
+  escapes['\n'] = 'n';
+  escapes['\r'] = 'r';
+  escapes['\t'] = 't';
+  escapes['"'] = '"';
+  escapes['\\'] = '\\';
+  return escapes;
+}
+constexpr std::array<char, 256> kEscapes = make_escapes();
+
+constexpr std::string_view kHexDigits = "0123456789abcdef";
+
+}  // namespace
+
+Transcoder::Transcoder(std::vector<std::string> wanted_keys)
+    : wanted_keys_(std::move(wanted_keys)), wanted_values_(wanted_keys_.size()) {}
+
+Result<std::string_view> Transcoder::transcode(std::string_view struct_bytes) {
+  json_.clear();
+  entries_.clear();
+  std::fill(wanted_values_.begin(), wanted_values_.end(), std::nullopt);
+  reason_ = nullptr;
+  if (!write_struct(struct_bytes, 1)) return fail(ErrorKind::kRejected, reason_);
+  // One pass over the whole text finds what is wrong in any string: what this class adds around
+  // strings is ASCII, and an incomplete sequence is not completed by ASCII.
+  if (!simdjson::validate_utf8(json_.data(), json_.size())) {
+    return fail(ErrorKind::kRejected, "a string in the event's body is not valid UTF-8");
+  }
+  return std::string_view(json_);
+}
+
+bool Transcoder::reject(const char* reason) {
+  reason_ = reason;
+  return false;
+}
+
+bool Transcoder::write_struct(std::string_view bytes, std::size_t depth) {
+  if (depth > kDepthMax) return reject("the event's body is nested more than 100 levels deep");
+  const std::size_t first = entries_.size();
+  if (!collect_entries(bytes)) return false;
+  const auto begin = entries_.begin() + static_cast<std::ptrdiff_t>(first);
+  std::sort(begin, entries_.end(), [](const Entry& a, const Entry& b) {
+    const int order = a.key.compare(b.key);
+    return order != 0 ? order < 0 : a.place < b.place;
+  });
+  const std::size_t end = entries_.size();
+  json_.push_back('{');
+  bool comma = false;
+  for (std::size_t i = first; i < end; ++i) {
+    const Entry entry = entries_[i];  // A copy: nested objects grow the vector.
+    if (i + 1 < end && entries_[i + 1].key == entry.key) continue;
+    if (comma) json_.push_back(',');
+    comma = true;
+    write_string(entry.key);
+    json_.push_back(':');
+    if (!write_value(entry.value, depth)) return false;
+    if (depth == 1) note_wanted(entry);
+  }
+  json_.push_back('}');
+  entries_.resize(first);
+  return true;
+}
+
+bool Transcoder::collect_entries(std::string_view struct_bytes) {
+  WireReader reader(struct_bytes);
+  WireField field;
+  std::uint32_t place = 0;
+  while (reader.next(&field)) {
+    if (!field.is(kStructFields, WireType::kBytes)) continue;
+    if (!add_entry(field.bytes, place++)) return false;
+  }
+  return reader.ok() || reject("the event's body is not a well-formed protobuf Struct");
+}
+
+bool Transcoder::add_entry(std::string_view entry_bytes, std::uint32_t place) {
+  WireReader reader(entry_bytes);
+  WireField field;
+  Entry entry{.key = {}, .value = {}, .place = place};
+  bool has_value = false;
+  while (reader.next(&field)) {
+    if (field.is(kEntryKey, WireType::kBytes)) {
+      entry.key = field.bytes;
+    } else if (field.is(kEntryValue, WireType::kBytes)) {
+      if (has_value) return reject("a key in the event's body has two values in one entry");
+      entry.value = field.bytes;
+      has_value = true;
+    }
+  }
+  if (!reader.ok()) return reject("a map entry in the event's body is not well-formed protobuf");
+  entries_.push_back(entry);
+  return true;
+}
+
+void Transcoder::note_wanted(const Entry& entry) {
+  for (std::size_t i = 0; i < wanted_keys_.size(); ++i) {
+    if (wanted_keys_[i] != entry.key) continue;
+    WireField kind;
+    if (read_kind(entry.value, &kind) && kind.number == kString) wanted_values_[i] = kind.bytes;
+  }
+}
+
+bool Transcoder::write_value(std::string_view bytes, std::size_t depth) {
+  WireField kind;
+  if (!read_kind(bytes, &kind)) {
+    return reject("a value in the event's body is malformed, or has no kind, or has two");
+  }
+  switch (kind.number) {
+    case kNull:
+      json_.append("null");
+      return true;
+    case kNumber:
+      return write_number(kind.as_double());
+    case kString:
+      write_string(kind.bytes);
+      return true;
+    case kBool:
+      json_.append(kind.scalar != 0 ? "true" : "false");
+      return true;
+    case kStruct:
+      return write_struct(kind.bytes, depth + 1);
+    default:
+      return write_list(kind.bytes, depth + 1);
+  }
+}
+
+bool Transcoder::write_list(std::string_view bytes, std::size_t depth) {
+  if (depth > kDepthMax) return reject("the event's body is nested more than 100 levels deep");
+  WireReader reader(bytes);
+  WireField field;
+  bool comma = false;
+  json_.push_back('[');
+  while (reader.next(&field)) {
+    if (!field.is(kListValues, WireType::kBytes)) continue;
+    if (comma) json_.push_back(',');
+    comma = true;
+    if (!write_value(field.bytes, depth)) return false;
+  }
+  json_.push_back(']');
+  return reader.ok() || reject("a list in the event's body is not well-formed protobuf");
+}
+
+bool Transcoder::write_number(double value) {
+  return append_json_number(value, &json_) ||
+         reject("a number in the event's body is not finite, which JSON cannot express");
+}
+
+void Transcoder::write_string(std::string_view text) {
+  json_.push_back('"');
+  std::size_t written = 0;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const auto byte = static_cast<unsigned char>(text[i]);
+    const char escape = kEscapes[byte];
+    if (escape == 0) [[likely]] {
+      continue;
+    }
+    json_.append(text, written, i - written);
+    written = i + 1;
+    json_.push_back('\\');
+    json_.push_back(escape);
+    if (escape == 'u') {
+      json_.append("00");
+      json_.push_back(kHexDigits[byte >> 4U]);
+      json_.push_back(kHexDigits[byte & 0xFU]);
+    }
+  }
+  json_.append(text, written, text.size() - written);
+  json_.push_back('"');
+}
+
+}  // namespace sluice::fetcher
