@@ -109,12 +109,6 @@ class DeliveryStore {
   Ledger ledger() const;
   const Id128& id() const;
 
-  // Binds the store to `queue` whatever it was bound to before, each lane to be shipped from `next`
-  // on (1 or more, at most durable + 1). Numbers before are counted as skipped, with `who` and
-  // `why` in the journal.
-  Result<void> adopt(const QueueView& queue, const PerLane<Seq>& next, std::string_view who,
-                     std::string_view why);
-
  private:
   struct Impl;
   explicit DeliveryStore(std::unique_ptr<Impl> impl);

@@ -40,6 +40,8 @@ struct QueueView {
   std::string cluster;               // empty until the fetcher has been connected
   std::optional<Id128> delivery_id;  // the delivery store that it was paired with
   std::vector<EpochRow> epochs;      // oldest first; the last is the one that the reader has open
+  std::string
+      boot_id;  // of the boot in which `durable` was published: after a power cut it may be too low
   PerLane<Seq> durable;
   PerLane<Seq> floor;  // the first number that is kept
 };

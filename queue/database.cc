@@ -1,0 +1,231 @@
+#include "queue/database.h"
+
+#include <fmt/format.h>
+#include <rocksdb/filter_policy.h>
+#include <rocksdb/table.h>
+#include <rocksdb/write_batch.h>
+
+#include <algorithm>
+#include <system_error>
+
+#include "common/check.h"
+#include "queue/bytes.h"
+
+namespace sluice::queue {
+namespace {
+
+constexpr std::size_t operator""_KiB(unsigned long long n) { return n << 10; }
+constexpr std::size_t operator""_MiB(unsigned long long n) { return n << 20; }
+
+rocksdb::ColumnFamilyOptions family_options(Usage usage) {
+  rocksdb::ColumnFamilyOptions options;
+  rocksdb::BlockBasedTableOptions table;
+  table.format_version = 5;
+  table.block_size = 16_KiB;
+  options.compression = rocksdb::kLZ4Compression;
+  options.compaction_style = rocksdb::kCompactionStyleLevel;
+  options.level0_file_num_compaction_trigger = 4;
+  switch (usage) {
+    case Usage::kRecords:
+      options.write_buffer_size = 64_MiB;
+      options.max_write_buffer_number = 4;
+      options.target_file_size_base = 256_MiB;
+      options.max_bytes_for_level_base = 2048_MiB;
+      break;
+    case Usage::kIds:
+      options.write_buffer_size = 16_MiB;
+      table.filter_policy.reset(rocksdb::NewBloomFilterPolicy(10));
+      break;
+    case Usage::kRows:
+      options.write_buffer_size = 1_MiB;
+      break;
+  }
+  options.table_factory.reset(rocksdb::NewBlockBasedTableFactory(table));
+  return options;
+}
+
+// What both kinds of opening have in common.
+rocksdb::Options base_options() {
+  rocksdb::Options options;
+  options.max_open_files = -1;  // a secondary loses files under it otherwise
+  options.max_background_jobs = 2;
+  options.paranoid_checks = true;
+  options.wal_recovery_mode = rocksdb::WALRecoveryMode::kPointInTimeRecovery;
+  options.stats_dump_period_sec = 0;
+  options.skip_stats_update_on_db_open = true;
+  options.info_log_level = rocksdb::WARN_LEVEL;
+  options.keep_log_file_num = 4;
+  options.max_log_file_size = 16_MiB;
+  return options;
+}
+
+rocksdb::Options primary_options(rocksdb::Env* env) {
+  rocksdb::Options options = base_options();
+  options.create_if_missing = true;
+  options.create_missing_column_families = true;
+  options.max_total_wal_size = 256_MiB;  // bounds the time to open after a kill
+  options.recycle_log_file_num = 0;
+  options.track_and_verify_wals_in_manifest = true;
+  options.max_bgerror_resume_count = 0;  // after any error: close and open anew, never resume
+  options.bytes_per_sync = 1_MiB;
+  options.avoid_flush_during_recovery = false;
+  if (env != nullptr) options.env = env;
+  return options;
+}
+
+rocksdb::Options secondary_options() {
+  rocksdb::Options options = base_options();
+  options.max_file_opening_threads = 1;  // each catch-up starts this many: 16 cost 40 times as much
+  return options;
+}
+
+using Descriptors = std::vector<rocksdb::ColumnFamilyDescriptor>;
+
+Descriptors descriptors_for(const std::vector<ColumnFamilySpec>& families) {
+  Descriptors descriptors;
+  for (const auto& family : families) {
+    descriptors.emplace_back(family.name, family_options(family.usage));
+  }
+  return descriptors;
+}
+
+bool is_known(const std::vector<ColumnFamilySpec>& families, std::string_view name) {
+  return std::any_of(families.begin(), families.end(),
+                     [&](const auto& family) { return family.name == name; });
+}
+
+// Opening a secondary while its primary creates or switches files fails in ways that pass.
+bool passes_by_itself(const rocksdb::Status& status) {
+  return status.IsTryAgain() || status.IsInvalidArgument() || status.IsIOError() ||
+         status.IsNotFound();
+}
+
+}  // namespace
+
+Error database_error(std::string_view operation, const std::filesystem::path& path,
+                     const rocksdb::Status& status) {
+  ErrorKind kind = ErrorKind::kIo;
+  std::string advice;
+  if (status.IsCorruption()) {
+    kind = ErrorKind::kCorrupt;
+    advice = "; the files are damaged: nothing was skipped or changed, keep a copy of the folder";
+  } else if (status.IsNoSpace()) {
+    advice = "; make room on that file system";
+  } else if (status.IsBusy() || status.IsTryAgain()) {
+    kind = ErrorKind::kBusy;
+  }
+  return Error{
+      kind, fmt::format("cannot {} {}: {}{}", operation, path.string(), status.ToString(), advice)};
+}
+
+rocksdb::ReadOptions scan_options() {
+  rocksdb::ReadOptions options;
+  options.verify_checksums = true;
+  options.fill_cache = false;
+  return options;
+}
+
+Result<std::unique_ptr<Database>> Database::open_primary(
+    const std::filesystem::path& path, const std::vector<ColumnFamilySpec>& families,
+    rocksdb::Env* env) {
+  const rocksdb::Options options = primary_options(env);
+  std::vector<std::string> existing;
+  // Fails when there is no database yet, which open() then creates; any other failure it meets
+  // again.
+  if (rocksdb::DB::ListColumnFamilies(options, path.string(), &existing).ok()) {
+    for (const std::string& name : existing) {
+      if (is_known(families, name)) continue;
+      return fail(ErrorKind::kFormat,
+                  fmt::format("the database {} has a part \"{}\" that this program does not know: "
+                              "use the release that wrote it, or a newer one; nothing was changed",
+                              path.string(), name));
+    }
+  }
+  std::unique_ptr<Database> database(new Database(path));
+  std::vector<rocksdb::ColumnFamilyHandle*> handles;
+  rocksdb::DB* db = nullptr;
+  const rocksdb::Status status =
+      rocksdb::DB::Open(options, path.string(), descriptors_for(families), &handles, &db);
+  if (!status.ok()) return fail(database_error("open the database", path, status));
+  database->db_.reset(db);
+  for (auto* handle : handles) database->handles_.emplace(handle->GetName(), handle);
+  return database;
+}
+
+Result<std::unique_ptr<Database>> Database::open_secondary(
+    const std::filesystem::path& path, const std::filesystem::path& scratch,
+    const std::vector<ColumnFamilySpec>& families) {
+  const rocksdb::Options options = secondary_options();
+  const auto failed = [&](const rocksdb::Status& status) {
+    Error error = database_error("read the database", path, status);
+    if (passes_by_itself(status)) error.kind = ErrorKind::kBusy;
+    return fail(std::move(error));
+  };
+  std::error_code made;
+  std::filesystem::create_directories(scratch, made);
+  if (made) {
+    return fail(ErrorKind::kCannotCreate,
+                fmt::format("cannot make the folder {}: {}", scratch.string(), made.message()));
+  }
+  std::vector<std::string> existing;
+  rocksdb::Status status = rocksdb::DB::ListColumnFamilies(options, path.string(), &existing);
+  if (!status.ok()) return failed(status);
+  std::vector<ColumnFamilySpec> wanted;
+  std::copy_if(families.begin(), families.end(), std::back_inserter(wanted), [&](const auto& f) {
+    return std::find(existing.begin(), existing.end(), f.name) != existing.end();
+  });
+  std::unique_ptr<Database> database(new Database(path));
+  std::vector<rocksdb::ColumnFamilyHandle*> handles;
+  rocksdb::DB* db = nullptr;
+  status = rocksdb::DB::OpenAsSecondary(options, path.string(), scratch.string(),
+                                        descriptors_for(wanted), &handles, &db);
+  if (!status.ok()) return failed(status);
+  database->db_.reset(db);
+  for (auto* handle : handles) database->handles_.emplace(handle->GetName(), handle);
+  return database;
+}
+
+Database::~Database() {
+  for (const auto& [name, handle] : handles_) db_->DestroyColumnFamilyHandle(handle);
+}
+
+rocksdb::ColumnFamilyHandle* Database::family(std::string_view name) const {
+  const auto found = handles_.find(name);
+  SLUICE_CHECK(found != handles_.end(), "a column family that is used was opened");
+  return found->second;
+}
+
+Result<void> Database::write(rocksdb::WriteBatch* batch) {
+  rocksdb::WriteOptions options;
+  options.sync = true;
+  const rocksdb::Status status = db_->Write(options, batch);
+  if (!status.ok()) return fail(database_error("write to the database", path_, status));
+  return {};
+}
+
+Result<std::optional<VersionedRow>> Database::newest(std::string_view family_name,
+                                                     std::string_view prefix) {
+  std::string end(prefix);
+  put_big(&end, ~std::uint64_t{0});
+  const std::unique_ptr<rocksdb::Iterator> it(
+      db_->NewIterator(scan_options(), family(family_name)));
+  it->SeekForPrev(rocksdb::Slice(end));
+  if (!it->status().ok()) return fail(database_error("read the database", path_, it->status()));
+  const bool found = it->Valid() && it->key().starts_with(rocksdb::Slice(prefix)) &&
+                     it->key().size() == end.size();
+  if (!found) return std::nullopt;
+  ByteReader version({it->key().data() + prefix.size(), sizeof(std::uint64_t)});
+  return VersionedRow{version.big<std::uint64_t>(), it->value().ToString()};
+}
+
+Result<std::optional<std::string>> Database::get(std::string_view family_name,
+                                                 std::string_view key) {
+  std::string value;
+  const rocksdb::Status status =
+      db_->Get(rocksdb::ReadOptions(), family(family_name), rocksdb::Slice(key), &value);
+  if (status.IsNotFound()) return std::nullopt;
+  if (!status.ok()) return fail(database_error("read the database", path_, status));
+  return value;
+}
+
+}  // namespace sluice::queue

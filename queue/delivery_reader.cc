@@ -1,0 +1,119 @@
+#include "queue/delivery_reader.h"
+
+#include <fmt/format.h>
+
+#include <chrono>
+#include <system_error>
+#include <thread>
+
+#include "queue/database.h"
+#include "queue/delivery_schema.h"
+#include "queue/format_file.h"
+#include "queue/ledger_store.h"
+#include "queue/queue_schema.h"
+
+namespace sluice::queue {
+namespace {
+
+constexpr int kTriesMax = 200;
+constexpr auto kRetryPause = std::chrono::milliseconds(5);
+
+}  // namespace
+
+struct DeliveryReader::Impl {
+  ~Impl() {
+    database.reset();
+    std::error_code ignored;
+    std::filesystem::remove_all(scratch, ignored);
+  }
+  Result<void> catch_up();
+  Result<DeliveryView> read_once(bool* consistent);
+
+  InstancePaths paths;
+  std::filesystem::path scratch;
+  std::unique_ptr<Database> database;
+};
+
+Result<void> DeliveryReader::Impl::catch_up() {
+  const rocksdb::Status status = database->db().TryCatchUpWithPrimary();
+  if (!status.ok()) return fail(database_error("follow the database", database->path(), status));
+  return {};
+}
+
+// *consistent: whether lanes and ledger were of one moment, which their sums tell.
+Result<DeliveryView> DeliveryReader::Impl::read_once(bool* consistent) {
+  SLUICE_TRY(catch_up());
+  DeliveryView view;
+  SLUICE_ASSIGN(const auto id, database->get(kDefaultFamily, kStoreIdKey));
+  if (id) view.delivery_id = id_from_bytes(*id);
+  SLUICE_ASSIGN(const auto bound, database->newest(kDefaultFamily, kBindingPrefix));
+  if (bound) {
+    SLUICE_ASSIGN(const Binding binding, decode_binding(bound->value));
+    view.queue_id = binding.queue_id;
+  }
+  SLUICE_ASSIGN(view.ledger, read_ledger(*database));
+  *consistent = true;
+  for (const Lane lane : kLanes) {
+    SLUICE_ASSIGN(const auto newest, database->newest(kLanesFamily, lane_prefix(lane)));
+    if (!newest) continue;
+    SLUICE_ASSIGN(LaneRow row, decode_lane_row(newest->value));
+    // Beyond the position only the count is known here, and people need no more: as one range
+    // behind it.
+    if (row.completed_count > 0) {
+      row.progress.completed = {
+          {row.progress.position + 2, row.progress.position + 1 + row.completed_count}};
+    }
+    view.progress[lane] = row.progress;
+    const LedgerRow sum = total_of(view.ledger, lane);
+    *consistent = *consistent && sum.acknowledged == row.progress.acknowledged &&
+                  sum.dead == row.progress.dead && sum.skipped == row.progress.skipped &&
+                  sum.gap == row.progress.gap;
+  }
+  return view;
+}
+
+Result<std::unique_ptr<DeliveryReader>> DeliveryReader::open(const InstancePaths& paths,
+                                                             std::filesystem::path scratch) {
+  if (const auto format = check_format(paths.sink(), kDeliveryFormat); !format) {
+    if (format.error().kind != ErrorKind::kNotFound) return fail(format.error());
+    return fail(ErrorKind::kNotFound,
+                fmt::format("there is no delivery store at {} yet: start sluice-shipper",
+                            paths.sink().string()));
+  }
+  auto impl = std::make_unique<Impl>();
+  impl->paths = paths;
+  impl->scratch = std::move(scratch);
+  SLUICE_ASSIGN(impl->database,
+                Database::open_secondary(paths.delivery_db(), impl->scratch, delivery_families()));
+  return std::unique_ptr<DeliveryReader>(new DeliveryReader(std::move(impl)));
+}
+
+DeliveryReader::DeliveryReader(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+DeliveryReader::~DeliveryReader() = default;
+
+Result<DeliveryView> DeliveryReader::view() {
+  for (int i = 1;; ++i) {
+    bool consistent = false;
+    SLUICE_ASSIGN(DeliveryView view, impl_->read_once(&consistent));
+    // Sums that never agree are for the caller to show, not to hide.
+    if (consistent || i == kTriesMax) return view;
+    std::this_thread::sleep_for(kRetryPause);
+  }
+}
+
+Result<std::vector<DeadLetter>> DeliveryReader::dead_letters(std::size_t limit) {
+  SLUICE_TRY(impl_->catch_up());
+  std::vector<DeadLetter> letters;
+  const std::unique_ptr<rocksdb::Iterator> it(
+      impl_->database->db().NewIterator(scan_options(), impl_->database->family(kDeadFamily)));
+  for (it->SeekToFirst(); it->Valid() && letters.size() < limit; it->Next()) {
+    SLUICE_ASSIGN(DeadLetter letter, decode_dead_letter({it->value().data(), it->value().size()}));
+    letters.push_back(std::move(letter));
+  }
+  if (!it->status().ok()) {
+    return fail(database_error("read the dead letters in", impl_->database->path(), it->status()));
+  }
+  return letters;
+}
+
+}  // namespace sluice::queue

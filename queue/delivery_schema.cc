@@ -1,0 +1,126 @@
+#include "queue/delivery_schema.h"
+
+#include "queue/bytes.h"
+#include "queue/epoch_rows.h"
+#include "queue/ledger_store.h"
+#include "queue/queue_schema.h"
+
+namespace sluice::queue {
+namespace {
+constexpr std::uint8_t kVersion = 1;
+
+std::unexpected<Error> damaged(std::string_view what) {
+  return fail(ErrorKind::kCorrupt, std::string("the delivery store is damaged: ").append(what));
+}
+}  // namespace
+
+std::vector<ColumnFamilySpec> delivery_families() {
+  return {{std::string(kDefaultFamily), Usage::kRows}, {std::string(kEpochsFamily), Usage::kRows},
+          {std::string(kLedgerFamily), Usage::kRows},  {std::string(kLanesFamily), Usage::kRows},
+          {std::string(kAnswersFamily), Usage::kRows}, {std::string(kDeadFamily), Usage::kRows},
+          {std::string(kJournalFamily), Usage::kRows}};
+}
+
+std::string encode_binding(const Binding& binding) {
+  std::string bytes;
+  put_little(&bytes, kVersion);
+  bytes += id_bytes(binding.queue_id);
+  put_sized(&bytes, binding.cluster);
+  put_sized(&bytes, binding.machine_id);
+  return bytes;
+}
+
+Result<Binding> decode_binding(std::string_view bytes) {
+  ByteReader reader(bytes);
+  const auto version = reader.little<std::uint8_t>();
+  Binding binding;
+  binding.queue_id = id_from_bytes(reader.bytes(binding.queue_id.bytes.size()));
+  binding.cluster = reader.sized();
+  binding.machine_id = reader.sized();
+  if (!reader.finished() || version != kVersion) return damaged("its binding to a queue");
+  return binding;
+}
+
+std::string lane_prefix(Lane lane) {
+  std::string prefix;
+  put_big(&prefix, static_cast<std::uint8_t>(lane));
+  return prefix;
+}
+
+std::string encode_lane_row(const LaneRow& row) {
+  std::string bytes;
+  put_little(&bytes, kVersion);
+  bytes += id_bytes(row.queue_id);
+  const LaneProgress& progress = row.progress;
+  for (const std::uint64_t value :
+       {row.epoch.number, row.epoch.nonce, progress.position, row.completed_count,
+        progress.acknowledged, progress.dead, progress.skipped, progress.gap, progress.voided,
+        static_cast<std::uint64_t>(progress.updated_at_ms)}) {
+    put_little(&bytes, value);
+  }
+  return bytes;
+}
+
+Result<LaneRow> decode_lane_row(std::string_view bytes) {
+  ByteReader reader(bytes);
+  const auto version = reader.little<std::uint8_t>();
+  LaneRow row;
+  row.queue_id = id_from_bytes(reader.bytes(row.queue_id.bytes.size()));
+  LaneProgress& progress = row.progress;
+  for (std::uint64_t* value : {&row.epoch.number, &row.epoch.nonce, &progress.position,
+                               &row.completed_count, &progress.acknowledged, &progress.dead,
+                               &progress.skipped, &progress.gap, &progress.voided}) {
+    *value = reader.little<std::uint64_t>();
+  }
+  progress.updated_at_ms = static_cast<std::int64_t>(reader.little<std::uint64_t>());
+  if (!reader.finished() || version != kVersion) return damaged("a lane's position");
+  return row;
+}
+
+std::string answer_key(Lane lane, Seq first) {
+  std::string key = lane_prefix(lane);
+  put_big(&key, first);
+  return key;
+}
+
+std::string encode_answer(const AnswerRow& row) {
+  std::string bytes;
+  put_little(&bytes, kVersion);
+  put_little(&bytes, row.numbers.last);
+  put_little(&bytes, static_cast<std::uint32_t>(row.delta.size()));
+  for (const auto& [key, ledger_row] : row.delta) {
+    put_little(&bytes, static_cast<std::uint32_t>(key.day));
+    put_sized(&bytes, encode_ledger_row(ledger_row));
+  }
+  return bytes;
+}
+
+Result<AnswerRow> decode_answer(Lane lane, std::string_view key, std::string_view value) {
+  ByteReader key_reader(key);
+  key_reader.bytes(1);
+  AnswerRow row;
+  row.numbers.first = key_reader.big<Seq>();
+  ByteReader reader(value);
+  const auto version = reader.little<std::uint8_t>();
+  row.numbers.last = reader.little<Seq>();
+  const auto count = reader.little<std::uint32_t>();
+  for (std::uint32_t i = 0; i < count && reader.ok(); ++i) {
+    const auto day = static_cast<Day>(reader.little<std::uint32_t>());
+    SLUICE_ASSIGN(const LedgerRow ledger_row, decode_ledger_row(reader.sized()));
+    row.delta.emplace(LedgerKey{day, lane}, ledger_row);
+  }
+  if (!key_reader.finished() || !reader.finished() || version != kVersion ||
+      row.numbers.last < row.numbers.first) {
+    return damaged("a range of answers");
+  }
+  return row;
+}
+
+std::string dead_key(Lane lane, Seq seq, std::uint64_t epoch) {
+  std::string key = lane_prefix(lane);
+  put_big(&key, seq);
+  put_big(&key, epoch);
+  return key;
+}
+
+}  // namespace sluice::queue

@@ -1,0 +1,564 @@
+#include "queue/delivery_store.h"
+
+#include <fmt/format.h>
+#include <rocksdb/write_batch.h>
+
+#include <algorithm>
+#include <limits>
+#include <mutex>
+#include <tuple>
+
+#include "common/check.h"
+#include "queue/control_page.h"
+#include "queue/database.h"
+#include "queue/delivery_schema.h"
+#include "queue/epoch_rows.h"
+#include "queue/file_lock.h"
+#include "queue/format_file.h"
+#include "queue/ledger_store.h"
+#include "queue/queue_schema.h"
+
+namespace sluice::queue {
+namespace {
+
+constexpr unsigned kDeliveryDirectoryMode = 0700;
+constexpr unsigned kShipperDirectoryMode = 02750;
+
+// How many numbers below the position keep their answers, so that a loss in the queue can be taken
+// back exactly. The queue's log, which is what can be lost, holds at most 256 MiB: about this many
+// events of 256 bytes.
+constexpr Seq kAnswersKept = 1U << 20;
+constexpr Seq kPruneEvery = 1U << 16;
+
+// Puts `range` into the ascending disjoint ranges, joining neighbours. False if any number is there
+// already.
+bool insert_range(std::vector<SeqRange>* ranges, SeqRange range) {
+  const auto next = std::lower_bound(ranges->begin(), ranges->end(), range);
+  if (next != ranges->end() && next->first <= range.last) return false;
+  if (next != ranges->begin() && std::prev(next)->last >= range.first) return false;
+  auto at = ranges->insert(next, range);
+  if (const auto after = std::next(at); after != ranges->end() && after->first == at->last + 1) {
+    at->last = after->last;
+    at = std::prev(ranges->erase(after));
+  }
+  if (at != ranges->begin() && std::prev(at)->last + 1 == at->first) {
+    std::prev(at)->last = at->last;
+    ranges->erase(at);
+  }
+  return true;
+}
+
+// Moves the position over the completed range that begins right behind it, if there is one.
+void advance(LaneProgress* progress) {
+  if (progress->completed.empty() || progress->completed.front().first != progress->position + 1) {
+    return;
+  }
+  progress->position = progress->completed.front().last;
+  progress->completed.erase(progress->completed.begin());
+}
+
+std::unexpected<Error> must_reopen() {
+  return fail(ErrorKind::kIo, "the delivery store must be opened anew after a failed write");
+}
+
+}  // namespace
+
+std::uint64_t LaneProgress::completed_count() const {
+  std::uint64_t count = 0;
+  for (const SeqRange& range : completed) count += range.count();
+  return count;
+}
+
+LedgerRow& Completion::row_for(const StoredRecord& record) {
+  const auto holds_next = [&](const Range& range) { return range.numbers.last + 1 == record.seq; };
+  auto range = std::find_if(ranges_.rbegin(), ranges_.rend(), holds_next);
+  if (range == ranges_.rend()) {
+    ranges_.push_back({{record.seq, record.seq}, {}});
+    range = ranges_.rbegin();
+  }
+  range->numbers.last = record.seq;
+  return range->delta[{day_of(record.record.time), lane_}];
+}
+
+void Completion::acknowledge(const StoredRecord& record) {
+  LedgerRow& row = row_for(record);
+  ++row.acknowledged;
+  row.acknowledged_ids.add_id(record.record.id);
+}
+
+void Completion::set_aside(const StoredRecord& record, DeadLetter letter) {
+  LedgerRow& row = row_for(record);
+  ++row.dead;
+  row.set_aside_ids.add_id(record.record.id);
+  letters_.push_back(std::move(letter));
+}
+
+void Completion::pass_gap(const StoredRecord& record) {
+  LedgerRow& row = row_for(record);
+  ++row.gap;
+  row.set_aside_ids.add_id(record.record.id);
+}
+
+struct DeliveryStore::Impl {
+  explicit Impl(DeliveryStoreOptions given)
+      : options(std::move(given)),
+        clock(options.clock != nullptr ? *options.clock : system_clock()) {}
+
+  Result<void> open();
+  Result<void> prepare();
+  Result<void> load();
+  Result<void> load_lane(Lane lane);
+  Result<void> initialise();
+  Result<std::vector<Rewind>> reconcile(const QueueView& queue);
+  Result<std::vector<Rewind>> rewind_all(const QueueView& queue, rocksdb::WriteBatch* batch);
+  Result<void> check_binding(const QueueView& queue) const;
+  Result<void> check_positions(const QueueView& queue) const;
+  std::string describe() const;
+  // The number from which on the lane's history is not that of the queue any more.
+  Result<Seq> divergence(const QueueView& queue, Lane lane) const;
+  Result<std::optional<Rewind>> rewind(Lane lane, Seq from, rocksdb::WriteBatch* batch);
+  Result<std::vector<AnswerRow>> answers_from(Lane lane, Seq seq);
+  void put_journal(std::string_view line, rocksdb::WriteBatch* batch);
+  void put_lane(Lane lane, rocksdb::WriteBatch* batch);
+  void take_back(Lane lane, const AnswerRow& answer, rocksdb::WriteBatch* batch);
+  Result<void> commit(const Completion& completion);
+  void prune(Lane lane, rocksdb::WriteBatch* batch);
+  Result<void> write(rocksdb::WriteBatch* batch);
+  void publish();
+
+  DeliveryStoreOptions options;
+  const Clock& clock;
+  mutable std::mutex mutex;
+  std::optional<FileLock> lock;
+  std::optional<PageWriter> page;
+  std::unique_ptr<Database> database;
+  Id128 id;
+  Binding binding;
+  std::vector<EpochRow> epochs;  // of the queue, as they were at the last reconcile
+  LedgerStore ledger;
+  PerLane<LaneProgress> progress;
+  PerLane<std::uint64_t> lane_version;  // of the newest row; 0: none
+  PerLane<Seq> pruned_to;
+  std::uint64_t version = 0;  // of the last write
+  bool dead = false;
+};
+
+Result<void> DeliveryStore::Impl::open() {
+  SLUICE_TRY(prepare());
+  SLUICE_ASSIGN(PageWriter opened,
+                PageWriter::open(options.paths.shipper_page(), PageRole::kShipper));
+  page.emplace(std::move(opened));
+  SLUICE_ASSIGN(database, Database::open_primary(options.paths.delivery_db(), delivery_families(),
+                                                 options.env));
+  return load();
+}
+
+Result<void> DeliveryStore::Impl::prepare() {
+  const InstancePaths& paths = options.paths;
+  if (const auto format = check_format(paths.sink(), kDeliveryFormat);
+      !format && format.error().kind == ErrorKind::kFormat) {
+    return format;
+  }
+  SLUICE_TRY(prepare_directory(paths.delivery(), kDeliveryDirectoryMode));
+  SLUICE_TRY(prepare_directory(paths.sink(), kDeliveryDirectoryMode));
+  SLUICE_TRY(prepare_directory(paths.shipper(), kShipperDirectoryMode));
+  SLUICE_ASSIGN(FileLock taken, FileLock::take(paths.delivery_lock(), "the delivery store"));
+  lock.emplace(std::move(taken));
+  const auto format = check_format(paths.sink(), kDeliveryFormat);
+  if (format || format.error().kind != ErrorKind::kNotFound) return format;
+  if (std::filesystem::exists(paths.delivery_db())) {
+    return fail(ErrorKind::kCorrupt,
+                fmt::format("{} holds a database but no FORMAT file: this is not a whole delivery "
+                            "store; nothing was changed, restore the folder from a backup",
+                            paths.sink().string()));
+  }
+  PageReader old(paths.shipper_page(), PageRole::kShipper);
+  const auto payload = old.read();
+  const auto values = payload ? decode_shipper_page(*payload) : std::nullopt;
+  if (values && !values->queue_id.is_zero()) {
+    return fail(ErrorKind::kIdentity,
+                fmt::format("{} is empty, but {} says that delivery store {} has been in use here: "
+                            "restore it from a backup; without it nobody knows what was delivered",
+                            paths.sink().string(), paths.shipper_page().string(),
+                            values->delivery_id.short_string()));
+  }
+  return write_format(paths.sink(), kDeliveryFormat);
+}
+
+Result<void> DeliveryStore::Impl::load() {
+  SLUICE_ASSIGN(const auto stored_id, database->get(kDefaultFamily, kStoreIdKey));
+  if (!stored_id) return initialise();
+  id = id_from_bytes(*stored_id);
+  SLUICE_ASSIGN(const auto bound, database->newest(kDefaultFamily, kBindingPrefix));
+  if (bound) {
+    SLUICE_ASSIGN(binding, decode_binding(bound->value));
+    version = std::max(version, bound->version);
+  }
+  SLUICE_ASSIGN(epochs, read_epochs(*database));
+  SLUICE_ASSIGN(ledger, LedgerStore::load(*database));
+  version = std::max(version, ledger.newest_version());
+  for (const Lane lane : kLanes) SLUICE_TRY(load_lane(lane));
+  return {};
+}
+
+Result<void> DeliveryStore::Impl::load_lane(Lane lane) {
+  SLUICE_ASSIGN(const auto newest, database->newest(kLanesFamily, lane_prefix(lane)));
+  if (!newest) return {};
+  SLUICE_ASSIGN(const LaneRow row, decode_lane_row(newest->value));
+  progress[lane] = row.progress;
+  lane_version[lane] = newest->version;
+  version = std::max(version, newest->version);
+  SLUICE_ASSIGN(const auto beyond, answers_from(lane, row.progress.position + 1));
+  for (const AnswerRow& answer : beyond) {
+    if (answer.numbers.first <= row.progress.position) continue;
+    if (!insert_range(&progress[lane].completed, answer.numbers)) {
+      return fail(ErrorKind::kCorrupt,
+                  fmt::format("the delivery store at {} is damaged: it has "
+                              "number {} of lane {} twice",
+                              options.paths.sink().string(), answer.numbers.first, name_of(lane)));
+    }
+  }
+  if (progress[lane].completed_count() != row.completed_count) {
+    return fail(
+        ErrorKind::kCorrupt,
+        fmt::format("the delivery store at {} is damaged: lane {} has {} numbers beyond its "
+                    "position and should have {}",
+                    options.paths.sink().string(), name_of(lane), progress[lane].completed_count(),
+                    row.completed_count));
+  }
+  return {};
+}
+
+Result<void> DeliveryStore::Impl::initialise() {
+  id = Id128::random();
+  rocksdb::WriteBatch batch;
+  batch.Put(rocksdb::Slice(kStoreIdKey), id_bytes(id));
+  return write(&batch);
+}
+
+// All answers that reach `seq` or lie behind it, in order.
+Result<std::vector<AnswerRow>> DeliveryStore::Impl::answers_from(Lane lane, Seq seq) {
+  std::vector<AnswerRow> answers;
+  const std::unique_ptr<rocksdb::Iterator> it(
+      database->db().NewIterator(scan_options(), database->family(kAnswersFamily)));
+  const std::string prefix = lane_prefix(lane);
+  it->SeekForPrev(answer_key(lane, seq));
+  // The range before may reach into `seq`.
+  if (!it->Valid() || !it->key().starts_with(prefix)) it->Seek(answer_key(lane, 0));
+  for (; it->Valid() && it->key().starts_with(prefix); it->Next()) {
+    SLUICE_ASSIGN(AnswerRow answer, decode_answer(lane, {it->key().data(), it->key().size()},
+                                                  {it->value().data(), it->value().size()}));
+    if (answer.numbers.last >= seq) answers.push_back(std::move(answer));
+  }
+  if (!it->status().ok()) {
+    return fail(database_error("read the database", database->path(), it->status()));
+  }
+  return answers;
+}
+
+std::string DeliveryStore::Impl::describe() const {
+  return fmt::format("the delivery store {} at {}", id.short_string(),
+                     options.paths.sink().string());
+}
+
+Result<void> DeliveryStore::Impl::check_binding(const QueueView& queue) const {
+  const auto refuse = [&](const std::string& why) {
+    return fail(ErrorKind::kIdentity,
+                fmt::format("{} {}: restore queue and delivery store together, from one backup; "
+                            "nothing was sent or changed",
+                            describe(), why));
+  };
+  if (binding.queue_id.is_zero()) {
+    if (queue.delivery_id && *queue.delivery_id != id) {
+      return refuse(
+          fmt::format("is new, but queue {} has been delivered by store {}, which is "
+                      "missing",
+                      queue.queue_id.short_string(), queue.delivery_id->short_string()));
+    }
+    return {};
+  }
+  if (binding.queue_id != queue.queue_id) {
+    return refuse(fmt::format("belongs to queue {}, and this is queue {}",
+                              binding.queue_id.short_string(), queue.queue_id.short_string()));
+  }
+  if (!binding.cluster.empty() && !queue.cluster.empty() && binding.cluster != queue.cluster) {
+    return refuse(fmt::format("holds positions of cluster {}, and the queue is of cluster {}",
+                              binding.cluster, queue.cluster));
+  }
+  const std::string& here = options.machine.machine_id;
+  if (!binding.machine_id.empty() && !here.empty() && binding.machine_id != here) {
+    return refuse(fmt::format("was made on another machine (machine-id {}, this one is {})",
+                              binding.machine_id, here));
+  }
+  return {};
+}
+
+Result<void> DeliveryStore::Impl::check_positions(const QueueView& queue) const {
+  for (const Lane lane : kLanes) {
+    const LaneProgress& at = progress[lane];
+    const Seq highest = at.completed.empty() ? at.position : at.completed.back().last;
+    if (highest > queue.durable[lane] && queue.boot_id != options.machine.boot_id) {
+      return fail(
+          ErrorKind::kBusy,
+          fmt::format("the queue has not been opened since this machine was started, and what "
+                      "it published before ({} in lane {}) is older than what was delivered "
+                      "({}): waiting for sluice-fetcher",
+                      queue.durable[lane], name_of(lane), highest));
+    }
+    if (highest > queue.durable[lane]) {
+      return fail(ErrorKind::kIdentity,
+                  fmt::format("{} has delivered lane {} up to {}, but the queue ends at {}: queue "
+                              "and delivery store do not belong together; restore both from one "
+                              "backup",
+                              describe(), name_of(lane), highest, queue.durable[lane]));
+    }
+    if (at.position + 1 < queue.floor[lane]) {
+      return fail(
+          ErrorKind::kIdentity,
+          fmt::format("{} has delivered lane {} up to {}, but the queue keeps nothing before "
+                      "{}: the store is older than the queue; restore both from one backup",
+                      describe(), name_of(lane), at.position, queue.floor[lane]));
+    }
+  }
+  return {};
+}
+
+// The idea is that of Kafka's leader epochs (KIP-101): the histories agree up to where the first
+// epoch begins that they do not share.
+Result<Seq> DeliveryStore::Impl::divergence(const QueueView& queue, Lane lane) const {
+  auto shared = queue.epochs.rend();
+  for (auto row = queue.epochs.rbegin(); row != queue.epochs.rend(); ++row) {
+    const bool known = std::any_of(epochs.begin(), epochs.end(),
+                                   [&](const EpochRow& ours) { return ours.epoch == row->epoch; });
+    if (known) {
+      shared = row;
+      break;
+    }
+  }
+  if (shared == queue.epochs.rend()) {
+    return fail(ErrorKind::kIdentity,
+                fmt::format("{} and the queue share no epoch: they do not belong together; restore "
+                            "both from one backup",
+                            describe()));
+  }
+  Seq from = std::numeric_limits<Seq>::max();
+  for (auto row = queue.epochs.rbegin(); row != shared; ++row) {
+    from = std::min(from, row->first[lane]);
+  }
+  return from;
+}
+
+void DeliveryStore::Impl::put_journal(std::string_view line, rocksdb::WriteBatch* batch) {
+  std::string key;
+  put_big(&key, version);
+  put_big(&key, static_cast<std::uint64_t>(batch->Count()));  // several lines of one write
+  batch->Put(database->family(kJournalFamily), key,
+             fmt::format("{} {}", format_rfc3339(clock.now()), line));
+}
+
+void DeliveryStore::Impl::put_lane(Lane lane, rocksdb::WriteBatch* batch) {
+  auto* family = database->family(kLanesFamily);
+  LaneRow row;
+  row.queue_id = binding.queue_id;
+  if (!epochs.empty()) row.epoch = epochs.back().epoch;
+  row.completed_count = progress[lane].completed_count();
+  progress[lane].updated_at_ms = to_unix_ms(clock.now());
+  row.progress = progress[lane];
+  const auto key = [&](std::uint64_t row_version) {
+    std::string bytes = lane_prefix(lane);
+    put_big(&bytes, row_version);
+    return bytes;
+  };
+  if (lane_version[lane] != 0) batch->Delete(family, key(lane_version[lane]));
+  batch->Put(family, key(version), encode_lane_row(row));
+  lane_version[lane] = version;
+}
+
+void DeliveryStore::Impl::take_back(Lane lane, const AnswerRow& answer,
+                                    rocksdb::WriteBatch* batch) {
+  LaneProgress& at = progress[lane];
+  const LedgerRow sum = total_of(answer.delta, lane);
+  at.acknowledged -= sum.acknowledged;
+  at.dead -= sum.dead;
+  at.skipped -= sum.skipped;
+  at.gap -= sum.gap;
+  at.voided += answer.numbers.count();
+  ledger.subtract(*database, answer.delta, version, batch);
+  batch->Delete(database->family(kAnswersFamily), answer_key(lane, answer.numbers.first));
+}
+
+// A range of answers that reaches across `from` is taken back whole, so its first part is sent
+// again: exact counts are worth at most one batch of duplicates.
+Result<std::optional<Rewind>> DeliveryStore::Impl::rewind(Lane lane, Seq from,
+                                                          rocksdb::WriteBatch* batch) {
+  LaneProgress& at = progress[lane];
+  const Seq highest = at.completed.empty() ? at.position : at.completed.back().last;
+  if (from > highest) return std::nullopt;
+  SLUICE_ASSIGN(const auto answers, answers_from(lane, from));
+  std::uint64_t voided = 0;
+  Seq first = from;
+  for (const AnswerRow& answer : answers) {
+    voided += answer.numbers.count();
+    first = std::min(first, answer.numbers.first);
+  }
+  std::uint64_t accounted = at.position >= first ? at.position - first + 1 : 0;
+  for (const SeqRange& range : at.completed) {
+    if (range.last >= first) accounted += range.last - std::max(range.first, first) + 1;
+  }
+  if (voided != accounted) {
+    return fail(ErrorKind::kIdentity,
+                fmt::format("the queue has gone back to number {} of lane {}, farther than {} can "
+                            "follow: restore both from one backup",
+                            from, name_of(lane), describe()));
+  }
+  Rewind change{lane, first, at.position, voided};
+  for (const AnswerRow& answer : answers) take_back(lane, answer, batch);
+  at.position = std::min(at.position, first - 1);
+  for (SeqRange& range : at.completed) range.last = std::min(range.last, first - 1);
+  for (SeqRange& range : at.completed) range.last = std::min(range.last, first - 1);
+  std::erase_if(at.completed, [](const SeqRange& range) { return range.last < range.first; });
+  pruned_to[lane] = std::min(pruned_to[lane], at.position);
+  put_journal(
+      fmt::format("lane {}: position {} set back to {}: the queue lost numbers from {} on "
+                  "after they had been delivered, {} are shipped again under the same numbers",
+                  name_of(lane), change.old_position, at.position, from, voided),
+      batch);
+  return change;
+}
+
+Result<std::vector<Rewind>> DeliveryStore::Impl::rewind_all(const QueueView& queue,
+                                                            rocksdb::WriteBatch* batch) {
+  std::vector<Rewind> rewinds;
+  // A new store has no history that could differ.
+  if (!binding.queue_id.is_zero()) {
+    for (const Lane lane : kLanes) {
+      SLUICE_ASSIGN(const Seq from, divergence(queue, lane));
+      SLUICE_ASSIGN(const auto change, rewind(lane, from, batch));
+      if (change) rewinds.push_back(*change);
+    }
+  }
+  SLUICE_TRY(check_positions(queue));
+  return rewinds;
+}
+
+Result<std::vector<Rewind>> DeliveryStore::Impl::reconcile(const QueueView& queue) {
+  const std::lock_guard guard(mutex);
+  if (dead) return must_reopen();
+  SLUICE_TRY(check_binding(queue));
+  rocksdb::WriteBatch batch;
+  ++version;
+  const auto before = std::tuple(progress, ledger, pruned_to);
+  auto rewinds = rewind_all(queue, &batch);
+  if (!rewinds) {
+    std::tie(progress, ledger, pruned_to) = before;
+    return rewinds;
+  }
+  binding.queue_id = queue.queue_id;
+  if (!queue.cluster.empty()) binding.cluster = queue.cluster;
+  if (binding.machine_id.empty()) binding.machine_id = options.machine.machine_id;
+  for (const EpochRow& row : epochs) delete_epoch_row(*database, row, &batch);
+  for (const EpochRow& row : queue.epochs) put_epoch_row(*database, row, &batch);
+  epochs = queue.epochs;
+  std::string key(kBindingPrefix);
+  put_big(&key, version);
+  batch.Put(key, encode_binding(binding));
+  for (const Lane lane : kLanes) put_lane(lane, &batch);
+  SLUICE_TRY(write(&batch));
+  publish();
+  return rewinds;
+}
+
+Result<void> DeliveryStore::Impl::commit(const Completion& completion) {
+  const std::lock_guard guard(mutex);
+  if (dead) return must_reopen();
+  SLUICE_CHECK(!binding.queue_id.is_zero(), "a store is bound to a queue before anything is sent");
+  const Lane lane = completion.lane();
+  LaneProgress& at = progress[lane];
+  rocksdb::WriteBatch batch;
+  ++version;
+  Ledger delta;
+  for (const auto& range : completion.ranges_) {
+    const bool fresh =
+        range.numbers.first > at.position && insert_range(&at.completed, range.numbers);
+    SLUICE_CHECK(fresh, "a number is accounted for once");
+    add_to(&delta, range.delta);
+    batch.Put(database->family(kAnswersFamily), answer_key(lane, range.numbers.first),
+              encode_answer({range.numbers, range.delta}));
+  }
+  advance(&at);
+  const LedgerRow sum = total_of(delta, lane);
+  at.acknowledged += sum.acknowledged;
+  at.dead += sum.dead;
+  at.skipped += sum.skipped;
+  at.gap += sum.gap;
+  for (const DeadLetter& letter : completion.letters_) {
+    batch.Put(database->family(kDeadFamily), dead_key(lane, letter.seq, letter.epoch),
+              encode_dead_letter(letter));
+  }
+  ledger.add(*database, delta, version, &batch);
+  put_lane(lane, &batch);
+  prune(lane, &batch);
+  SLUICE_TRY(write(&batch));
+  publish();
+  return {};
+}
+
+void DeliveryStore::Impl::prune(Lane lane, rocksdb::WriteBatch* batch) {
+  const Seq position = progress[lane].position;
+  if (position < kAnswersKept) return;
+  const Seq keep_from = position - kAnswersKept;
+  if (keep_from < pruned_to[lane] + kPruneEvery) return;
+  batch->DeleteRange(database->family(kAnswersFamily), answer_key(lane, 0),
+                     answer_key(lane, keep_from));
+  pruned_to[lane] = keep_from;
+}
+
+Result<void> DeliveryStore::Impl::write(rocksdb::WriteBatch* batch) {
+  auto written = database->write(batch);
+  if (!written) dead = true;
+  return written;
+}
+
+void DeliveryStore::Impl::publish() {
+  ShipperPage values;
+  values.delivery_id = id;
+  values.queue_id = binding.queue_id;
+  values.boot_id = options.machine.boot_id;
+  if (!epochs.empty()) values.epoch = epochs.back().epoch;
+  for (const Lane lane : kLanes) {
+    values.position[lane] = progress[lane].position;
+    values.hold[lane] = kNoHold;
+  }
+  page->publish(encode_page(values));
+}
+
+Result<std::unique_ptr<DeliveryStore>> DeliveryStore::open(const DeliveryStoreOptions& options) {
+  auto impl = std::make_unique<Impl>(options);
+  SLUICE_TRY(impl->open());
+  return std::unique_ptr<DeliveryStore>(new DeliveryStore(std::move(impl)));
+}
+
+DeliveryStore::DeliveryStore(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+DeliveryStore::~DeliveryStore() = default;
+
+Result<std::vector<Rewind>> DeliveryStore::reconcile(const QueueView& queue) {
+  return impl_->reconcile(queue);
+}
+
+Result<void> DeliveryStore::commit(const Completion& completion) {
+  return impl_->commit(completion);
+}
+
+LaneProgress DeliveryStore::progress(Lane lane) const {
+  const std::lock_guard guard(impl_->mutex);
+  return impl_->progress[lane];
+}
+
+Ledger DeliveryStore::ledger() const {
+  const std::lock_guard guard(impl_->mutex);
+  return impl_->ledger.rows();
+}
+
+const Id128& DeliveryStore::id() const { return impl_->id; }
+
+}  // namespace sluice::queue

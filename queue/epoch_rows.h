@@ -1,0 +1,44 @@
+// The epoch rows in a database: which sequence numbers each opening of the queue began with.
+// Internal to queue/.
+//
+// Keys are number and nonce, each written once.
+#ifndef SLUICE_QUEUE_EPOCH_ROWS_H_
+#define SLUICE_QUEUE_EPOCH_ROWS_H_
+
+#include <rocksdb/write_batch.h>
+
+#include <optional>
+#include <vector>
+
+#include "common/error.h"
+#include "queue/database.h"
+#include "queue/types.h"
+
+namespace sluice::queue {
+
+inline constexpr std::string_view kEpochsFamily = "epochs";
+
+// Oldest first.
+Result<std::vector<EpochRow>> read_epochs(Database& database);
+void put_epoch_row(const Database& database, const EpochRow& row, rocksdb::WriteBatch* batch);
+void delete_epoch_row(const Database& database, const EpochRow& row, rocksdb::WriteBatch* batch);
+
+// Which epoch each number of a lane must carry: that of the newest row that begins at or before it,
+// since whatever an older epoch had written from there on is lost.
+class EpochIndex {
+ public:
+  EpochIndex(const std::vector<EpochRow>& rows, Lane lane);
+  // Nothing if no row begins at or before `seq`.
+  std::optional<std::uint64_t> epoch_of(Seq seq) const;
+
+ private:
+  struct Segment {
+    Seq first;
+    std::uint64_t epoch;
+  };
+  std::vector<Segment> segments_;  // ascending by first
+};
+
+}  // namespace sluice::queue
+
+#endif  // SLUICE_QUEUE_EPOCH_ROWS_H_

@@ -1,0 +1,62 @@
+#include "queue/file_lock.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <charconv>
+#include <string>
+#include <utility>
+
+namespace sluice::queue {
+namespace {
+
+int read_pid(int fd) {
+  std::array<char, 16> text{};
+  const ssize_t length = ::pread(fd, text.data(), text.size(), 0);
+  int pid = 0;
+  if (length > 0) std::from_chars(text.data(), text.data() + length, pid);
+  return pid;
+}
+
+}  // namespace
+
+Result<FileLock> FileLock::take(const std::filesystem::path& path, std::string_view what) {
+  const int fd = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0640);
+  if (fd < 0) return fail(errno_error("open the lock file", path.string()));
+  FileLock lock(fd);
+  if (::flock(fd, LOCK_EX | LOCK_NB) != 0) {
+    if (errno != EWOULDBLOCK) return fail(errno_error("lock", path.string()));
+    return fail(ErrorKind::kBusy,
+                fmt::format("{} at {} is in use by process {}: stop that one first", what,
+                            path.parent_path().string(), read_pid(fd)));
+  }
+  const std::string pid = fmt::format("{}\n", ::getpid());
+  // The number is for people only, so a full disk must not keep the lock from being taken.
+  if (::ftruncate(fd, 0) != 0 || ::pwrite(fd, pid.data(), pid.size(), 0) < 0) errno = 0;
+  return lock;
+}
+
+FileLock::FileLock(FileLock&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
+
+FileLock& FileLock::operator=(FileLock&& other) noexcept {
+  std::swap(fd_, other.fd_);
+  return *this;
+}
+
+FileLock::~FileLock() {
+  if (fd_ >= 0) ::close(fd_);
+}
+
+std::optional<int> FileLock::holder(const std::filesystem::path& path) {
+  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return std::nullopt;
+  const FileLock probe(fd);  // closes it, and with it the lock if it was free
+  if (::flock(fd, LOCK_SH | LOCK_NB) == 0) return std::nullopt;
+  return read_pid(fd);
+}
+
+}  // namespace sluice::queue

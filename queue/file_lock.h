@@ -1,0 +1,38 @@
+// An exclusive lock on a file (flock), by which a writer keeps a second one away before it touches
+// anything else.
+//
+// The kernel releases it when the process dies, however it dies. The file holds the owner's process
+// id, for people. Movable value; released when destroyed; the file stays.
+#ifndef SLUICE_QUEUE_FILE_LOCK_H_
+#define SLUICE_QUEUE_FILE_LOCK_H_
+
+#include <filesystem>
+#include <optional>
+#include <string_view>
+
+#include "common/error.h"
+
+namespace sluice::queue {
+
+class FileLock {
+ public:
+  // kBusy: somebody else holds it; `what` names in the sentence what is in use ("the queue").
+  static Result<FileLock> take(const std::filesystem::path& path, std::string_view what);
+  FileLock(FileLock&& other) noexcept;
+  FileLock& operator=(FileLock&& other) noexcept;
+  FileLock(const FileLock&) = delete;
+  FileLock& operator=(const FileLock&) = delete;
+  ~FileLock();
+
+  // The process that holds the lock at `path` now; nothing when nobody does or the file is not
+  // there. 0 when its number cannot be read.
+  static std::optional<int> holder(const std::filesystem::path& path);
+
+ private:
+  explicit FileLock(int fd) : fd_(fd) {}
+  int fd_ = -1;
+};
+
+}  // namespace sluice::queue
+
+#endif  // SLUICE_QUEUE_FILE_LOCK_H_

@@ -1,0 +1,74 @@
+#include "queue/format_file.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <fstream>
+#include <string>
+
+namespace sluice::queue {
+namespace {
+
+std::filesystem::path format_path(const std::filesystem::path& directory) {
+  return directory / "FORMAT";
+}
+
+Result<void> write_synced(const std::filesystem::path& path, std::string_view text) {
+  const int fd = ::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0640);
+  if (fd < 0) return fail(errno_error("create", path.string()));
+  const bool written = ::write(fd, text.data(), text.size()) == static_cast<ssize_t>(text.size()) &&
+                       ::fsync(fd) == 0;
+  Result<void> result;
+  if (!written) result = fail(errno_error("write", path.string()));
+  ::close(fd);
+  return result;
+}
+
+}  // namespace
+
+Result<void> check_format(const std::filesystem::path& directory, std::string_view kind) {
+  const std::filesystem::path path = format_path(directory);
+  std::ifstream file(path);
+  if (!file) return fail(errno_error("open", path.string()));
+  std::string found_kind;
+  int version = 0;
+  if (!(file >> found_kind >> version) || found_kind != kind || version < 1) {
+    return fail(
+        ErrorKind::kCorrupt,
+        fmt::format("{} does not say \"{} {}\": this is not a folder of that kind, or it is "
+                    "damaged; nothing was changed",
+                    path.string(), kind, kFormatVersion));
+  }
+  if (version > kFormatVersion) {
+    return fail(ErrorKind::kFormat,
+                fmt::format("{} has format version {}, and this program knows versions up to {}: "
+                            "use the release that wrote it, or a newer one; nothing was changed",
+                            directory.string(), version, kFormatVersion));
+  }
+  return {};
+}
+
+Result<void> write_format(const std::filesystem::path& directory, std::string_view kind) {
+  const std::filesystem::path path = format_path(directory);
+  std::filesystem::path temporary = path;
+  temporary += ".new";
+  SLUICE_TRY(write_synced(temporary, fmt::format("{} {}\n", kind, kFormatVersion)));
+  if (::rename(temporary.c_str(), path.c_str()) != 0) {
+    return fail(errno_error("rename to", path.string()));
+  }
+  return sync_directory(directory);
+}
+
+Result<void> sync_directory(const std::filesystem::path& directory) {
+  const int fd = ::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (fd < 0) return fail(errno_error("open", directory.string()));
+  Result<void> result;
+  if (::fsync(fd) != 0) result = fail(errno_error("sync", directory.string()));
+  ::close(fd);
+  return result;
+}
+
+}  // namespace sluice::queue

@@ -1,0 +1,34 @@
+// The file FORMAT beside a database: what kind of store this is and which format version it has, in
+// one line of text.
+//
+// It is there before the database is and is read before the database is opened, because opening one
+// writes to it, and a store of a newer release must stay untouched.
+#ifndef SLUICE_QUEUE_FORMAT_FILE_H_
+#define SLUICE_QUEUE_FORMAT_FILE_H_
+
+#include <filesystem>
+#include <string_view>
+
+#include "common/error.h"
+
+namespace sluice::queue {
+
+// What this release writes, and the only version there has been.
+inline constexpr int kFormatVersion = 1;
+
+inline constexpr std::string_view kQueueFormat = "sluice-queue";
+inline constexpr std::string_view kDeliveryFormat = "sluice-delivery";
+
+// Checks DIRECTORY/FORMAT. kFormat: newer than this program. kCorrupt: not a FORMAT file of this
+// kind. kNotFound: there is none (a store that was never begun, if there is no database either).
+Result<void> check_format(const std::filesystem::path& directory, std::string_view kind);
+
+// Writes and syncs it, by a rename so that it is whole or not there.
+Result<void> write_format(const std::filesystem::path& directory, std::string_view kind);
+
+// fsync() on a directory: what was created or renamed in it survives a power cut.
+Result<void> sync_directory(const std::filesystem::path& directory);
+
+}  // namespace sluice::queue
+
+#endif  // SLUICE_QUEUE_FORMAT_FILE_H_

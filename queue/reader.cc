@@ -1,0 +1,335 @@
+#include "queue/reader.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cstring>
+#include <mutex>
+#include <shared_mutex>
+#include <system_error>
+#include <thread>
+
+#include "queue/control_page.h"
+#include "queue/database.h"
+#include "queue/epoch_rows.h"
+#include "queue/format_file.h"
+#include "queue/ledger_store.h"
+#include "queue/queue_schema.h"
+
+namespace sluice::queue {
+namespace {
+
+constexpr auto kRetryPause = std::chrono::milliseconds(5);
+constexpr int kOpenTriesMax = 10;
+constexpr std::size_t kBlockBytes = 256U << 10;
+constexpr std::size_t kReadaheadBytes = 2U << 20;
+
+// One opening of the secondary: of one epoch, and never used for another.
+struct Session {
+  std::unique_ptr<Database> database;
+  FetcherPage page;  // as it was when this was opened
+  std::vector<EpochRow> epochs;
+  PerLane<std::optional<EpochIndex>> index;
+  std::filesystem::path scratch;
+  // What had been published when the secondary last caught up: up to there it need not do so again.
+  PerLane<std::atomic<Seq>> visible;
+
+  Session() = default;
+  Session(const Session&) = delete;
+  Session& operator=(const Session&) = delete;
+  ~Session() {
+    database.reset();
+    std::error_code ignored;
+    std::filesystem::remove_all(scratch, ignored);
+  }
+};
+
+std::unexpected<Error> epoch_changed() {
+  return fail(ErrorKind::kEpochChanged, "the fetcher has opened the queue anew");
+}
+
+}  // namespace
+
+struct Reader::Impl {
+  explicit Impl(ReaderOptions given)
+      : options(std::move(given)), page(options.paths.fetcher_page(), PageRole::kFetcher) {}
+  ~Impl() {
+    session.reset();
+    std::error_code ignored;
+    std::filesystem::remove_all(options.scratch, ignored);
+  }
+
+  Result<FetcherPage> read_page();
+  Result<std::unique_ptr<Session>> open_session();
+  Result<std::unique_ptr<Session>> open_session_once();
+  // The page's values, if they are of the session's epoch. The caller holds `guard`.
+  Result<FetcherPage> current_page();
+  Result<void> catch_up(const FetcherPage& published);
+  // Replaces the session by a fresh one of the same epoch.
+  Result<void> renew();
+  Result<RecordBatch> read(Lane lane, Seq first, const ReadLimits& limits);
+  // Appends the dense run of good records from `first`; stops at anything else and says what it
+  // was.
+  Result<void> collect(Lane lane, SeqRange range, const ReadLimits& limits, RecordBatch* batch);
+  Result<Ledger> ledger();
+
+  ReaderOptions options;
+  PageReader page;
+  std::shared_mutex guard;  // exclusive: replacing the session
+  std::mutex catching_up;
+  std::unique_ptr<Session> session;
+  std::uint64_t sessions_opened = 0;
+};
+
+Result<FetcherPage> Reader::Impl::read_page() {
+  if (const auto payload = page.read()) {
+    if (auto values = decode_fetcher_page(*payload)) return std::move(*values);
+  }
+  const auto format = check_format(options.paths.queue(), kQueueFormat);
+  if (!format) {
+    if (format.error().kind != ErrorKind::kNotFound) return fail(format.error());
+    return fail(ErrorKind::kNotFound,
+                fmt::format("there is no queue at {} yet: start sluice-fetcher",
+                            options.paths.queue().string()));
+  }
+  return fail(ErrorKind::kBusy,
+              fmt::format("{} does not say how far the queue is durable: start sluice-fetcher, "
+                          "which writes it",
+                          options.paths.fetcher_page().string()));
+}
+
+Result<std::unique_ptr<Session>> Reader::Impl::open_session_once() {
+  SLUICE_TRY(check_format(options.paths.queue(), kQueueFormat));
+  auto fresh = std::make_unique<Session>();
+  SLUICE_ASSIGN(fresh->page, read_page());
+  // Two sessions live at once while one replaces the other, and their logs must not mix.
+  fresh->scratch = options.scratch / std::to_string(++sessions_opened);
+  SLUICE_ASSIGN(fresh->database, Database::open_secondary(options.paths.queue_db(), fresh->scratch,
+                                                          queue_reader_families()));
+  if (!fresh->database->has_family(kEpochsFamily)) {
+    return fail(ErrorKind::kBusy, "the queue is just being made");
+  }
+  SLUICE_ASSIGN(const auto id, fresh->database->get(kDefaultFamily, kQueueIdKey));
+  SLUICE_ASSIGN(fresh->epochs, read_epochs(*fresh->database));
+  const bool whole = id && !fresh->epochs.empty();
+  if (whole && id_from_bytes(*id) != fresh->page.queue_id) {
+    return fail(
+        ErrorKind::kIdentity,
+        fmt::format("{} belongs to queue {}, and the database beside it is queue {}: the "
+                    "folder was put together from two; restore it whole from a backup",
+                    options.paths.fetcher_page().string(), fresh->page.queue_id.short_string(),
+                    id_from_bytes(*id).short_string()));
+  }
+  if (!whole || fresh->epochs.back().epoch != fresh->page.epoch) {
+    return fail(ErrorKind::kBusy,
+                fmt::format("the queue at {} is being opened by its fetcher, or was left by one "
+                            "that died while opening it: start sluice-fetcher",
+                            options.paths.queue().string()));
+  }
+  for (const Lane lane : kLanes) fresh->index[lane].emplace(fresh->epochs, lane);
+  return fresh;
+}
+
+Result<std::unique_ptr<Session>> Reader::Impl::open_session() {
+  for (int i = 1;; ++i) {
+    auto opened = open_session_once();
+    if (opened) return opened;
+    const ErrorKind kind = opened.error().kind;
+    // Real damage stays, what only looks like it while the primary switches files does not.
+    const bool may_pass = kind == ErrorKind::kBusy || kind == ErrorKind::kCorrupt;
+    if (!may_pass || i == kOpenTriesMax) return opened;
+    std::this_thread::sleep_for(kRetryPause * i);
+  }
+}
+
+Result<FetcherPage> Reader::Impl::current_page() {
+  SLUICE_ASSIGN(FetcherPage values, read_page());
+  if (values.queue_id != session->page.queue_id || values.epoch != session->page.epoch) {
+    return epoch_changed();
+  }
+  return values;
+}
+
+Result<void> Reader::Impl::catch_up(const FetcherPage& published) {
+  const std::lock_guard lock(catching_up);
+  const rocksdb::Status status = session->database->db().TryCatchUpWithPrimary();
+  if (!status.ok()) {
+    return fail(database_error("follow the database", session->database->path(), status));
+  }
+  for (const Lane lane : kLanes) session->visible[lane] = published.durable[lane];
+  return {};
+}
+
+Result<void> Reader::Impl::renew() {
+  const std::unique_lock exclusive(guard);
+  SLUICE_ASSIGN(auto fresh, open_session());
+  // Another epoch must reach the caller, who has positions to reconcile.
+  if (fresh->page.epoch != session->page.epoch) return epoch_changed();
+  session = std::move(fresh);
+  return {};
+}
+
+Result<void> Reader::Impl::collect(Lane lane, SeqRange range, const ReadLimits& limits,
+                                   RecordBatch* batch) {
+  const std::string upper = record_key(range.last + 1);
+  const rocksdb::Slice upper_bound(upper);
+  rocksdb::ReadOptions read_options = scan_options();
+  read_options.iterate_upper_bound = &upper_bound;
+  read_options.readahead_size = kReadaheadBytes;
+  const std::unique_ptr<rocksdb::Iterator> it(
+      session->database->db().NewIterator(read_options, session->database->family(name_of(lane))));
+  std::size_t block_used = 0;
+  std::size_t block_size = 0;
+  Seq expected = range.first;
+  for (it->Seek(record_key(expected)); it->Valid(); it->Next(), ++expected) {
+    if (it->key() != rocksdb::Slice(record_key(expected))) {
+      return fail(ErrorKind::kHole, fmt::format("record {} of lane {} is not there, but later ones "
+                                                "are",
+                                                expected, name_of(lane)));
+    }
+    const rocksdb::Slice value = it->value();
+    if (value.size() > block_size - block_used) {
+      block_size = std::max(kBlockBytes, value.size());
+      batch->blocks_.push_back(std::make_unique_for_overwrite<char[]>(block_size));
+      block_used = 0;
+    }
+    char* const place = batch->blocks_.back().get() + block_used;
+    std::memcpy(place, value.data(), value.size());
+    SLUICE_ASSIGN(const RecordView record,
+                  decode_record(lane, expected, std::string_view(place, value.size())));
+    // A record of another epoch is the remains of a write that failed, seen through a view that is
+    // too old.
+    if (session->index[lane]->epoch_of(expected) != record.epoch) {
+      return fail(ErrorKind::kHole, fmt::format("record {} of lane {} is of epoch {}, which is not "
+                                                "the one that owns this number",
+                                                expected, name_of(lane), record.epoch));
+    }
+    const bool full =
+        batch->records_.size() >= limits.records_max ||
+        (!batch->records_.empty() && batch->bytes_ + record.body.size() > limits.bytes_max);
+    if (full) return {};
+    block_used += value.size();
+    batch->records_.push_back({expected, record});
+    batch->bytes_ += record.body.size();
+  }
+  if (!it->status().ok()) {
+    return fail(database_error("read the database", session->database->path(), it->status()));
+  }
+  if (expected <= range.last) {
+    return fail(ErrorKind::kHole,
+                fmt::format("record {} of lane {} is not there, although it is durable", expected,
+                            name_of(lane)));
+  }
+  return {};
+}
+
+// A catch-up that falls between the primary's flush and its removal of the log misses records and
+// reports success; the next one has them. So anything that is not right is tried again before it is
+// believed.
+Result<RecordBatch> Reader::Impl::read(Lane lane, Seq first, const ReadLimits& limits) {
+  const auto give_up_at = std::chrono::steady_clock::now() + options.hole_patience;
+  bool renewed = false;
+  for (;;) {
+    std::optional<Error> problem;
+    {
+      const std::shared_lock shared(guard);
+      SLUICE_ASSIGN(const FetcherPage values, current_page());
+      RecordBatch batch;
+      if (first > values.durable[lane]) return batch;
+      if (first > session->visible[lane]) {
+        if (const auto caught_up = catch_up(values); !caught_up) problem = caught_up.error();
+      }
+      const auto collected = collect(lane, {first, values.durable[lane]}, limits, &batch);
+      // What was read while the epoch changed may be of a write that failed.
+      SLUICE_TRY(current_page());
+      if (collected || !batch.empty()) return batch;
+      if (!problem) problem = collected.error();
+      session->visible[lane] = first - 1;
+    }
+    if (std::chrono::steady_clock::now() >= give_up_at) {
+      if (renewed) return fail(std::move(*problem));
+      SLUICE_TRY(renew());
+      renewed = true;
+      continue;
+    }
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+}
+
+Result<Ledger> Reader::Impl::ledger() {
+  const std::shared_lock shared(guard);
+  const auto give_up_at = std::chrono::steady_clock::now() + options.hole_patience;
+  for (;;) {
+    SLUICE_ASSIGN(const FetcherPage values, current_page());
+    SLUICE_TRY(catch_up(values));
+    SLUICE_ASSIGN(Ledger rows, read_ledger(*session->database));
+    const bool whole = std::all_of(kLanes.begin(), kLanes.end(), [&](Lane lane) {
+      return total_of(rows, lane).queued >= values.durable[lane];
+    });
+    if (whole || std::chrono::steady_clock::now() >= give_up_at) return rows;
+    std::this_thread::sleep_for(kRetryPause);
+  }
+}
+
+Result<std::unique_ptr<Reader>> Reader::open(const ReaderOptions& options) {
+  auto impl = std::make_unique<Impl>(options);
+  SLUICE_TRY(impl->read_page());
+  SLUICE_ASSIGN(impl->session, impl->open_session());
+  return std::unique_ptr<Reader>(new Reader(std::move(impl)));
+}
+
+Reader::Reader(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Reader::~Reader() = default;
+
+Result<RecordBatch> Reader::read(Lane lane, Seq first, const ReadLimits& limits) {
+  return impl_->read(lane, first, limits);
+}
+
+Result<void> Reader::reopen() {
+  const std::unique_lock exclusive(impl_->guard);
+  SLUICE_ASSIGN(auto fresh, impl_->open_session());
+  impl_->session = std::move(fresh);
+  return {};
+}
+
+Result<QueueView> Reader::view() const {
+  const std::shared_lock shared(impl_->guard);
+  SLUICE_ASSIGN(const FetcherPage values, impl_->current_page());
+  SLUICE_TRY(impl_->catch_up(values));
+  Database& database = *impl_->session->database;
+  QueueView view;
+  view.queue_id = values.queue_id;
+  view.epochs = impl_->session->epochs;
+  view.boot_id = values.boot_id;
+  view.durable = values.durable;
+  view.floor = values.floor;
+  SLUICE_ASSIGN(const auto machine_id, database.newest(kDefaultFamily, kMachineIdPrefix));
+  if (machine_id) view.machine_id = machine_id->value;
+  SLUICE_ASSIGN(const auto cluster, database.get(kDefaultFamily, kClusterKey));
+  view.cluster = cluster.value_or("");
+  SLUICE_ASSIGN(const auto delivery_id, database.get(kDefaultFamily, kDeliveryIdKey));
+  if (delivery_id) view.delivery_id = id_from_bytes(*delivery_id);
+  return view;
+}
+
+Epoch Reader::epoch() const {
+  const std::shared_lock shared(impl_->guard);
+  return impl_->session->page.epoch;
+}
+
+Result<Seq> Reader::durable(Lane lane) const {
+  const std::shared_lock shared(impl_->guard);
+  SLUICE_ASSIGN(const FetcherPage values, impl_->current_page());
+  return values.durable[lane];
+}
+
+Result<Ledger> Reader::ledger() const { return impl_->ledger(); }
+
+std::uint32_t Reader::doorbell() const { return impl_->page.doorbell(); }
+
+bool Reader::wait(std::uint32_t seen, std::chrono::milliseconds timeout) const {
+  return impl_->page.wait(seen, timeout);
+}
+
+}  // namespace sluice::queue

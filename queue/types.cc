@@ -1,0 +1,36 @@
+#include "queue/types.h"
+
+#include <fmt/format.h>
+#include <openssl/rand.h>
+
+#include "common/check.h"
+
+namespace sluice::queue {
+
+std::string_view name_of(Lane lane) { return lane == Lane::kAudit ? "audit" : "session"; }
+
+std::optional<Lane> lane_from_name(std::string_view name) {
+  for (const Lane lane : kLanes) {
+    if (name == name_of(lane)) return lane;
+  }
+  return std::nullopt;
+}
+
+Id128 Id128::random() {
+  Id128 id;
+  const int ok = RAND_bytes(id.bytes.data(), static_cast<int>(id.bytes.size()));
+  SLUICE_CHECK(ok == 1, "the system's random numbers are available");
+  return id;
+}
+
+std::string Id128::to_string() const {
+  std::string text;
+  for (const std::uint8_t byte : bytes) text += fmt::format("{:02x}", byte);
+  return text;
+}
+
+std::string Id128::short_string() const {
+  return fmt::format("{:02x}{:02x}-{:02x}{:02x}", bytes[0], bytes[1], bytes[2], bytes[3]);
+}
+
+}  // namespace sluice::queue

@@ -1,0 +1,372 @@
+#include "queue/writer.h"
+
+#include <fmt/format.h>
+#include <openssl/rand.h>
+#include <rocksdb/write_batch.h>
+
+#include <algorithm>
+
+#include "common/check.h"
+#include "queue/control_page.h"
+#include "queue/database.h"
+#include "queue/epoch_rows.h"
+#include "queue/file_lock.h"
+#include "queue/format_file.h"
+#include "queue/ledger_store.h"
+#include "queue/queue_schema.h"
+
+namespace sluice::queue {
+namespace {
+
+constexpr unsigned kQueueDirectoryMode =
+    02750;  // setgid: what is made in it belongs to the shared group
+constexpr std::uint32_t kDayOffset = 0x8000'0000;
+
+std::string seen_key(std::uint32_t generation, Day day, std::string_view id) {
+  std::string key;
+  put_big(&key, generation);
+  put_big(&key, static_cast<std::uint32_t>(day) + kDayOffset);
+  key.append(id);
+  return key;
+}
+
+std::uint64_t random_u64() {
+  std::uint64_t value = 0;
+  const int ok = RAND_bytes(reinterpret_cast<unsigned char*>(&value), sizeof value);
+  SLUICE_CHECK(ok == 1, "the system's random numbers are available");
+  return value;
+}
+
+std::string state_key(std::string_view key) { return std::string(kStatePrefix).append(key); }
+
+}  // namespace
+
+void Append::add(Lane lane, const RecordView& record) {
+  records_.emplace_back(lane, record);
+  body_bytes_ += record.body.size();
+}
+
+void Append::count_filtered(Lane lane, Day day) { ++counts_[{day, lane}].filtered; }
+
+void Append::count_duplicate(Lane lane, Day day) { ++counts_[{day, lane}].duplicates; }
+
+void Append::put_state(std::string key, std::string value) {
+  changes_.push_back({std::move(key), std::move(value)});
+}
+
+void Append::erase_state(std::string key) { changes_.push_back({std::move(key), std::nullopt}); }
+
+void Append::mark_seen(std::uint32_t generation, Day day, std::string_view id) {
+  seen_keys_.insert(seen_key(generation, day, id));
+}
+
+bool Append::marks(std::uint32_t generation, Day day, std::string_view id) const {
+  return seen_keys_.contains(seen_key(generation, day, id));
+}
+
+bool Append::empty() const {
+  return records_.empty() && changes_.empty() && seen_keys_.empty() && counts_.empty();
+}
+
+void Append::clear() {
+  records_.clear();
+  changes_.clear();
+  seen_keys_.clear();
+  counts_.clear();
+  body_bytes_ = 0;
+}
+
+struct Writer::Impl {
+  explicit Impl(WriterOptions given)
+      : options(std::move(given)),
+        clock(options.clock != nullptr ? *options.clock : system_clock()) {}
+
+  Result<void> open();
+  Result<void> lock_and_check();
+  Result<void> open_database();
+  Result<void> initialise();
+  Result<void> check_identity();
+  Result<void> recover_last();
+  Result<void> begin_epoch(const std::optional<FetcherPage>& previous);
+  void publish();
+  Result<void> append(const Append& batch);
+  Result<void> write(rocksdb::WriteBatch* batch);
+  Result<void> write_once(std::string_view key, std::string_view value);
+
+  WriterOptions options;
+  const Clock& clock;
+  std::optional<FileLock> lock;
+  std::optional<PageWriter> page;
+  std::unique_ptr<Database> database;
+  LedgerStore ledger;
+  OpenReport report;
+  Id128 queue_id;
+  std::optional<Id128> delivery_id;
+  PerLane<Seq> last;
+  bool dead = false;
+  std::string scratch;
+};
+
+Result<void> Writer::Impl::open() {
+  SLUICE_TRY(lock_and_check());
+  SLUICE_ASSIGN(PageWriter opened_page,
+                PageWriter::open(options.paths.fetcher_page(), PageRole::kFetcher));
+  page.emplace(std::move(opened_page));
+  std::optional<FetcherPage> previous;
+  if (const auto payload = page->last()) previous = decode_fetcher_page(*payload);
+  SLUICE_TRY(open_database());
+  SLUICE_TRY(recover_last());
+  SLUICE_ASSIGN(ledger, LedgerStore::load(*database));
+  return begin_epoch(previous);
+}
+
+// Nothing is changed before this has succeeded, but for the lock file and the folder itself.
+Result<void> Writer::Impl::lock_and_check() {
+  const std::filesystem::path directory = options.paths.queue();
+  if (const auto format = check_format(directory, kQueueFormat);
+      !format && format.error().kind == ErrorKind::kFormat) {
+    return format;
+  }
+  SLUICE_TRY(prepare_directory(directory, kQueueDirectoryMode));
+  SLUICE_ASSIGN(FileLock taken, FileLock::take(options.paths.queue_lock(), "the queue"));
+  lock.emplace(std::move(taken));
+  const auto format = check_format(directory, kQueueFormat);
+  if (format) return {};
+  if (format.error().kind != ErrorKind::kNotFound) return format;
+  if (std::filesystem::exists(options.paths.queue_db())) {
+    return fail(ErrorKind::kCorrupt,
+                fmt::format("{} holds a database but no FORMAT file: this is not a whole queue; "
+                            "nothing was changed, restore the folder from a backup",
+                            directory.string()));
+  }
+  PageReader shipper(options.paths.shipper_page(), PageRole::kShipper);
+  const auto payload = shipper.read();
+  const auto delivered = payload ? decode_shipper_page(*payload) : std::nullopt;
+  if (delivered && !delivered->queue_id.is_zero()) {
+    return fail(
+        ErrorKind::kIdentity,
+        fmt::format("{} is empty, but the shipper has been delivering from queue {}: restore "
+                    "the queue's folder, or, to begin a new queue, move {} and {} aside",
+                    directory.string(), delivered->queue_id.short_string(),
+                    options.paths.delivery().string(), options.paths.shipper().string()));
+  }
+  report.created = true;
+  return write_format(directory, kQueueFormat);
+}
+
+Result<void> Writer::Impl::open_database() {
+  SLUICE_ASSIGN(database,
+                Database::open_primary(options.paths.queue_db(), queue_families(), options.env));
+  SLUICE_ASSIGN(const auto id, database->get(kDefaultFamily, kQueueIdKey));
+  // A queue whose making was interrupted has no id yet and no records.
+  if (!id) return initialise();
+  queue_id = id_from_bytes(*id);
+  return check_identity();
+}
+
+Result<void> Writer::Impl::initialise() {
+  queue_id = Id128::random();
+  rocksdb::WriteBatch batch;
+  batch.Put(std::string(kQueueIdKey), id_bytes(queue_id));
+  std::string key(kMachineIdPrefix);
+  put_big(&key, std::uint64_t{1});
+  batch.Put(key, options.machine.machine_id);
+  return write(&batch);
+}
+
+Result<void> Writer::Impl::check_identity() {
+  SLUICE_ASSIGN(const auto made_on, database->newest(kDefaultFamily, kMachineIdPrefix));
+  const std::string there = made_on ? made_on->value : "";
+  const std::string& here = options.machine.machine_id;
+  if (!there.empty() && !here.empty() && there != here) {
+    return fail(ErrorKind::kIdentity,
+                fmt::format("the queue at {} was made on another machine (machine-id {}, this one "
+                            "is {}): a copy must not run beside its original, so nothing was "
+                            "changed; run it on its own machine",
+                            options.paths.queue().string(), there, here));
+  }
+  SLUICE_ASSIGN(const auto paired, database->get(kDefaultFamily, kDeliveryIdKey));
+  if (paired) delivery_id = id_from_bytes(*paired);
+  return {};
+}
+
+Result<void> Writer::Impl::recover_last() {
+  for (const Lane lane : kLanes) {
+    const std::unique_ptr<rocksdb::Iterator> it(
+        database->db().NewIterator(scan_options(), database->family(name_of(lane))));
+    it->SeekToLast();
+    if (!it->status().ok()) {
+      return fail(database_error("read the database", database->path(), it->status()));
+    }
+    if (!it->Valid()) continue;
+    ByteReader key({it->key().data(), it->key().size()});
+    last[lane] = key.big<Seq>();
+    SLUICE_CHECK(key.finished(), "a record's key is a sequence number");
+  }
+  return {};
+}
+
+// Synced before the first append of the epoch, so that a reader can tell which numbers were lost
+// and given anew.
+Result<void> Writer::Impl::begin_epoch(const std::optional<FetcherPage>& previous) {
+  SLUICE_ASSIGN(const auto rows, read_epochs(*database));
+  EpochRow row;
+  row.epoch.number = rows.empty() ? 1 : rows.back().epoch.number + 1;
+  row.epoch.nonce = random_u64();
+  row.opened_at_ms = to_unix_ms(clock.now());
+  for (const Lane lane : kLanes) {
+    // A lane whose records are all gone goes on behind what the newest row knows of, not at 1.
+    if (last[lane] == 0 && !rows.empty()) last[lane] = rows.back().first[lane] - 1;
+    row.first[lane] = last[lane] + 1;
+    if (previous && previous->queue_id == queue_id && previous->durable[lane] > last[lane]) {
+      report.lost[lane] = previous->durable[lane] - last[lane];
+    }
+  }
+  rocksdb::WriteBatch batch;
+  put_epoch_row(*database, row, &batch);
+  SLUICE_TRY(write(&batch));
+  report.epoch = row.epoch;
+  report.last = last;
+  publish();
+  return {};
+}
+
+void Writer::Impl::publish() {
+  FetcherPage values;
+  values.queue_id = queue_id;
+  values.boot_id = options.machine.boot_id;
+  values.epoch = report.epoch;
+  values.durable = last;
+  for (const Lane lane : kLanes) values.floor[lane] = 1;
+  page->publish(encode_page(values));
+}
+
+Result<void> Writer::Impl::write(rocksdb::WriteBatch* batch) {
+  auto written = database->write(batch);
+  // From here on it is unknown whether the batch will be found at the next open.
+  if (!written) dead = true;
+  return written;
+}
+
+Result<void> Writer::Impl::write_once(std::string_view key, std::string_view value) {
+  rocksdb::WriteBatch batch;
+  batch.Put(rocksdb::Slice(key), rocksdb::Slice(value));
+  return write(&batch);
+}
+
+Result<void> Writer::Impl::append(const Append& append) {
+  if (dead) {
+    return fail(ErrorKind::kIo, "the queue must be opened anew after a failed write");
+  }
+  if (append.records_.size() > kAppendRecordsMax) {
+    return fail(ErrorKind::kInternal, "a batch has too many records");
+  }
+  rocksdb::WriteBatch batch;
+  Ledger delta = append.counts_;
+  PerLane<Seq> next = last;
+  for (const auto& [lane, given] : append.records_) {
+    RecordView record = given;
+    record.epoch = report.epoch.number;
+    SLUICE_CHECK(!record.id.empty(), "a record has an id");
+    const Seq seq = ++next[lane];
+    scratch.clear();
+    encode_record(lane, seq, record, &scratch);
+    batch.Put(database->family(name_of(lane)), record_key(seq), scratch);
+    LedgerRow& row = delta[{day_of(record.time), lane}];
+    ++row.queued;
+    row.queued_ids.add_id(record.id);
+  }
+  for (const auto& [key, value] : append.changes_) {
+    value ? batch.Put(state_key(key), *value) : batch.Delete(state_key(key));
+  }
+  for (const std::string& key : append.seen_keys_) {
+    batch.Put(database->family(kSeenFamily), key, rocksdb::Slice());
+  }
+  ledger.add(*database, delta, ledger.newest_version() + 1, &batch);
+  SLUICE_TRY(write(&batch));
+  last = next;
+  publish();
+  return {};
+}
+
+Result<std::unique_ptr<Writer>> Writer::open(const WriterOptions& options) {
+  auto impl = std::make_unique<Impl>(options);
+  SLUICE_TRY(impl->open());
+  return std::unique_ptr<Writer>(new Writer(std::move(impl)));
+}
+
+Writer::Writer(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Writer::~Writer() = default;
+
+Result<void> Writer::append(const Append& batch) { return impl_->append(batch); }
+
+Result<bool> Writer::has_seen(std::uint32_t generation, Day day, std::string_view id) {
+  SLUICE_ASSIGN(const auto value, impl_->database->get(kSeenFamily, seen_key(generation, day, id)));
+  return value.has_value();
+}
+
+Result<void> Writer::forget_seen_before(Day day) {
+  auto* family = impl_->database->family(kSeenFamily);
+  const std::unique_ptr<rocksdb::Iterator> it(
+      impl_->database->db().NewIterator(scan_options(), family));
+  rocksdb::WriteBatch batch;
+  it->SeekToFirst();
+  while (it->Valid()) {
+    ByteReader key({it->key().data(), it->key().size()});
+    const auto generation = key.big<std::uint32_t>();
+    const std::string end = seen_key(generation, day, "");
+    if (it->key().compare(end) < 0) batch.DeleteRange(family, it->key(), end);
+    std::string next_generation;
+    put_big(&next_generation, generation + 1);
+    it->Seek(next_generation);
+  }
+  if (!it->status().ok()) {
+    return fail(database_error("read the database", impl_->database->path(), it->status()));
+  }
+  return impl_->write(&batch);
+}
+
+Result<std::optional<std::string>> Writer::state(std::string_view key) {
+  return impl_->database->get(kDefaultFamily, state_key(key));
+}
+
+Result<std::vector<std::pair<std::string, std::string>>> Writer::states(std::string_view prefix) {
+  const std::string full = state_key(prefix);
+  std::vector<std::pair<std::string, std::string>> found;
+  const std::unique_ptr<rocksdb::Iterator> it(impl_->database->db().NewIterator(scan_options()));
+  for (it->Seek(full); it->Valid() && it->key().starts_with(full); it->Next()) {
+    found.emplace_back(it->key().ToString().substr(kStatePrefix.size()), it->value().ToString());
+  }
+  if (!it->status().ok()) {
+    return fail(database_error("read the database", impl_->database->path(), it->status()));
+  }
+  return found;
+}
+
+Result<void> Writer::claim_cluster(std::string_view cluster) {
+  SLUICE_ASSIGN(const auto bound, impl_->database->get(kDefaultFamily, kClusterKey));
+  if (!bound) return impl_->write_once(kClusterKey, cluster);
+  if (*bound == cluster) return {};
+  return fail(
+      ErrorKind::kIdentity,
+      fmt::format("the queue at {} holds events of cluster {}, and this Teleport is cluster "
+                  "{}: give each cluster its own instance",
+                  impl_->options.paths.queue().string(), *bound, cluster));
+}
+
+Result<void> Writer::note_delivery_store() {
+  if (impl_->delivery_id) return {};
+  PageReader shipper(impl_->options.paths.shipper_page(), PageRole::kShipper);
+  const auto payload = shipper.read();
+  const auto values = payload ? decode_shipper_page(*payload) : std::nullopt;
+  if (!values || values->queue_id != impl_->queue_id) return {};
+  SLUICE_TRY(impl_->write_once(kDeliveryIdKey, id_bytes(values->delivery_id)));
+  impl_->delivery_id = values->delivery_id;
+  return {};
+}
+
+const OpenReport& Writer::report() const { return impl_->report; }
+const Id128& Writer::queue_id() const { return impl_->queue_id; }
+Seq Writer::last(Lane lane) const { return impl_->last[lane]; }
+
+}  // namespace sluice::queue
