@@ -1,9 +1,10 @@
 // The configuration of both daemons: one TOML file, flags and environment, as one value.
 //
-// Reads a teleport-event-handler.toml unchanged. Precedence: flag > environment > file > default.
-// Relative paths in the file are resolved against the file's folder, those of flags and environment
-// against the working directory. Every mistake is one sentence with file, line and column (kConfig)
-// or the flag (kUsage); nothing is guessed. docs/configuration.md lists every key.
+// Reads a teleport-event-handler.toml unchanged. The settings are in common/settings.h. Precedence:
+// flag > environment > file > default. Relative paths in the file are resolved against the file's
+// folder, those of flags and environment against the working directory. Every mistake is one
+// sentence with file, line and column (kConfig) or the flag (kUsage); nothing is guessed.
+// docs/configuration.md lists every key.
 #ifndef SLUICE_COMMON_CONFIG_H_
 #define SLUICE_COMMON_CONFIG_H_
 
@@ -13,6 +14,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "common/error.h"
@@ -71,6 +73,7 @@ struct Config {
   std::string instance = "default";
   std::filesystem::path queue_path;  // the instance's folder; default /var/lib/sluice/<instance>
   bool debug = false;
+  std::filesystem::path storage;  // of Teleport's own handler; only ever read, empty: none
   TeleportConfig teleport;
   FetcherConfig fetcher;
   FluentdConfig fluentd;
@@ -80,8 +83,10 @@ struct Config {
 
 // What the command line gave.
 struct ConfigSources {
-  std::filesystem::path file;  // --config; empty: FDFWD_CONFIG, or none
-  std::string instance;        // --instance; empty: "default"
+  // --config; empty: /etc/sluice/<instance>.toml if --instance is given, else FDFWD_CONFIG, or
+  // none.
+  std::filesystem::path file;
+  std::string instance;  // --instance, 1 to 32 of a-z, 0-9 and -; empty: "default"
   std::vector<std::pair<std::string, std::string>>
       flags;  // {"fluentd-url", "https://…"}: without dashes in front
 };
@@ -89,13 +94,15 @@ struct ConfigSources {
 // Reads the environment through ::getenv.
 Result<Config> load_config(Program program, const ConfigSources& sources);
 
-// The flags that `program` accepts, for its command line parser: name, value placeholder ("" for a
-// switch), help.
+// One flag for a command line parser.
 struct FlagHelp {
-  std::string name;
-  std::string value;
+  std::string name;   // without dashes in front
+  std::string value;  // placeholder; "" for a switch, which may come as --NAME or --NAME=false
   std::string help;
 };
+
+// The flags that `program` accepts besides --config and --instance. Only lists may be given more
+// than once; their items add up.
 std::vector<FlagHelp> config_flags(Program program);
 
 }  // namespace sluice

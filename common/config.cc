@@ -1,0 +1,272 @@
+#include "common/config.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <map>
+#include <string_view>
+#include <system_error>
+
+#include "common/config_checks.h"
+#include "common/files.h"
+#include "common/given_settings.h"
+#include "common/nearest_word.h"
+#include "common/settings.h"
+#include "common/toml_source.h"
+
+namespace sluice {
+namespace {
+
+constexpr std::size_t kFileBytesMax = 1U << 20;
+constexpr std::size_t kInstanceLengthMax = 32;
+
+std::string_view program_name(Program program) {
+  switch (program) {
+    case Program::kFetcher:
+      return "sluice-fetcher";
+    case Program::kShipper:
+      return "sluice-shipper";
+    case Program::kQueuectl:
+      break;
+  }
+  return "queuectl";
+}
+
+std::string environment(const char* name) {
+  const char* value = std::getenv(name);
+  return value == nullptr ? "" : value;
+}
+
+std::filesystem::path absolute_folder(const std::filesystem::path& path) {
+  std::error_code error;
+  const std::filesystem::path absolute = std::filesystem::absolute(path, error);
+  return error ? path : absolute;
+}
+
+std::string did_you_mean(std::string_view word, const std::vector<std::string_view>& known,
+                         std::string_view prefix) {
+  const auto nearest = nearest_word(word, known);
+  return nearest ? fmt::format("; did you mean {}{}?", prefix, *nearest) : "";
+}
+
+Result<void> check_instance(const std::string& instance) {
+  const bool valid =
+      !instance.empty() && instance.size() <= kInstanceLengthMax &&
+      instance.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789-") == std::string::npos;
+  if (valid) return {};
+  return fail(ErrorKind::kUsage,
+              fmt::format("--instance is \"{}\", but must be 1 to {} of a-z, 0-9 and -", instance,
+                          kInstanceLengthMax));
+}
+
+// Puts one source after the other into the configuration, the weakest first.
+class Loader {
+ public:
+  Loader(Program program, const ConfigSources& sources) : program_(program), sources_(sources) {}
+
+  Result<Config> load() {
+    SLUICE_TRY(choose_instance_and_file());
+    if (!config_.file.empty()) SLUICE_TRY(take_file());
+    SLUICE_TRY(take_environment());
+    SLUICE_TRY(take_flags());
+    if (config_.queue_path.empty()) {
+      config_.queue_path = std::filesystem::path("/var/lib/sluice") / config_.instance;
+    }
+    SLUICE_TRY(check_config(program_, given_, &config_));
+    return std::move(config_);
+  }
+
+ private:
+  Result<void> choose_instance_and_file() {
+    config_.file = sources_.file;
+    if (!sources_.instance.empty()) {
+      SLUICE_TRY(check_instance(sources_.instance));
+      config_.instance = sources_.instance;
+    }
+    if (!config_.file.empty()) return {};
+    config_.file = sources_.instance.empty()
+                       ? std::filesystem::path(environment("FDFWD_CONFIG"))
+                       : std::filesystem::path("/etc/sluice") / (config_.instance + ".toml");
+    return {};
+  }
+
+  Result<void> take_file() {
+    const auto text = read_file(config_.file, kFileBytesMax);
+    if (!text) return fail(ErrorKind::kConfig, text.error().message);
+    SLUICE_ASSIGN(const auto entries, parse_toml(*text, config_.file.native()));
+    for (const TomlEntry& entry : entries) SLUICE_TRY(take_entry(entry));
+    return {};
+  }
+
+  Result<void> take_entry(const TomlEntry& entry) {
+    const auto place = [&](TomlPlace at) {
+      return fmt::format("{}:{}:{}: ", config_.file.native(), at.line, at.column);
+    };
+    const auto found = keys_.find(entry.key);
+    if (found == keys_.end()) {
+      if (entry.value.kind == RawValue::Kind::kTable && is_section(entry.key)) return {};
+      return fail(ErrorKind::kConfig,
+                  fmt::format("{}the key {} is not known{}", place(entry.key_place), entry.key,
+                              did_you_mean(entry.key, documented_keys(), "")));
+    }
+    const Setting& setting = *found->second;
+    const auto [line, is_first] = lines_.emplace(setting.name, entry.key_place.line);
+    if (!is_first) {
+      return fail(ErrorKind::kConfig,
+                  fmt::format("{}{} is given twice, first in line {}: keep one of them",
+                              place(entry.key_place), setting.key, line->second));
+    }
+    return take(setting, entry.value,
+                Origin{place(entry.value_place), entry.key, ErrorKind::kConfig,
+                       absolute_folder(config_.file).parent_path()});
+  }
+
+  Result<void> take_environment() {
+    for (const Setting& setting : settings()) {
+      std::string first_name;
+      std::string first_value;
+      for (const std::string& name : environment_names(setting)) {
+        const std::string value = environment(name.c_str());
+        if (value.empty()) continue;
+        if (!first_name.empty() && value != first_value) {
+          return fail(ErrorKind::kConfig,
+                      fmt::format("the environment variables {} and {} differ: keep one of them",
+                                  first_name, name));
+        }
+        first_name = name;
+        first_value = value;
+      }
+      if (first_name.empty()) continue;
+      SLUICE_TRY(take(setting, RawValue{RawValue::Kind::kText, first_value, {}},
+                      outside_file("the environment variable " + first_name, ErrorKind::kConfig)));
+    }
+    return {};
+  }
+
+  Result<void> take_flags() {
+    std::map<std::string, RawValue, std::less<>> values;
+    for (const auto& [name, value] : sources_.flags) {
+      SLUICE_ASSIGN(const Setting* const setting, find_flag(name));
+      const bool bare_switch = setting->type == ValueType::kSwitch && value.empty();
+      const RawValue raw{RawValue::Kind::kText, bare_switch ? "true" : value, {}};
+      const auto [earlier, is_first] = values.emplace(name, raw);
+      if (is_first) continue;
+      if (setting->type != ValueType::kList) {
+        return fail(ErrorKind::kUsage, fmt::format("--{} is given twice: keep one of them", name));
+      }
+      earlier->second.text += "," + value;
+    }
+    for (const auto& [name, raw] : values) {
+      SLUICE_TRY(take(*find_setting(name), raw, outside_file("--" + name, ErrorKind::kUsage)));
+    }
+    return {};
+  }
+
+  Result<const Setting*> find_flag(const std::string& name) const {
+    const Setting* setting = find_setting(name);
+    if (setting != nullptr && uses(program_, *setting)) return setting;
+    if (setting != nullptr && program_ != Program::kQueuectl) {
+      const Program other = program_ == Program::kFetcher ? Program::kShipper : Program::kFetcher;
+      return fail(ErrorKind::kUsage, fmt::format("--{} is a flag of {}, not of {}", name,
+                                                 program_name(other), program_name(program_)));
+    }
+    std::vector<std::string_view> known;
+    for (const Setting& candidate : settings()) {
+      if (uses(program_, candidate)) known.push_back(candidate.name);
+    }
+    return fail(ErrorKind::kUsage,
+                fmt::format("--{} is not a flag of {}{}", name, program_name(program_),
+                            did_you_mean(name, known, "--")));
+  }
+
+  Result<void> take(const Setting& setting, const RawValue& raw, const Origin& origin) {
+    SLUICE_ASSIGN(const Value value, parse_value(setting.type, setting.bounds, raw, origin));
+    if (setting.assign != nullptr) setting.assign(value, &config_);
+    const std::string name(setting.name);
+    if (std::holds_alternative<std::monostate>(value)) {
+      given_.erase(name);
+    } else {
+      given_.insert_or_assign(name, GivenSetting{value, origin});
+    }
+    return {};
+  }
+
+  static Origin outside_file(std::string label, ErrorKind kind) {
+    return Origin{"", std::move(label), kind, absolute_folder(".")};
+  }
+
+  // Whether known keys begin with `key` and a dot.
+  bool is_section(const std::string& key) const {
+    const auto next = keys_.lower_bound(key + ".");
+    return next != keys_.end() && next->first.starts_with(key + ".");
+  }
+
+  static std::map<std::string, const Setting*> all_keys() {
+    std::map<std::string, const Setting*> keys;
+    for (const Setting& setting : settings()) {
+      for (const std::string& key : file_keys(setting)) keys.emplace(key, &setting);
+    }
+    return keys;
+  }
+
+  static std::vector<std::string_view> documented_keys() {
+    std::vector<std::string_view> keys;
+    for (const Setting& setting : settings()) keys.push_back(setting.key);
+    return keys;
+  }
+
+  Program program_;
+  const ConfigSources& sources_;
+  const std::map<std::string, const Setting*> keys_ = all_keys();
+  std::map<std::string_view, std::uint32_t> lines_;  // of the file's settings, by name
+  GivenSettings given_;
+  Config config_;
+};
+
+std::string placeholder(ValueType type) {
+  switch (type) {
+    case ValueType::kSwitch:
+      return "";
+    case ValueType::kCount:
+      return "NUMBER";
+    case ValueType::kBytes:
+      return "SIZE";
+    case ValueType::kDuration:
+      return "DURATION";
+    case ValueType::kTime:
+      return "TIME";
+    case ValueType::kText:
+      return "TEXT";
+    case ValueType::kAddress:
+      return "HOST:PORT";
+    case ValueType::kUrl:
+      return "URL";
+    case ValueType::kFolder:
+      return "FOLDER";
+    case ValueType::kFile:
+      return "FILE";
+    case ValueType::kList:
+      break;
+  }
+  return "NAME,…";
+}
+
+}  // namespace
+
+Result<Config> load_config(Program program, const ConfigSources& sources) {
+  return Loader(program, sources).load();
+}
+
+std::vector<FlagHelp> config_flags(Program program) {
+  std::vector<FlagHelp> flags;
+  for (const Setting& setting : settings()) {
+    if (!uses(program, setting)) continue;
+    std::string help(setting.help);
+    if (!setting.initial.empty()) help += fmt::format(" (default: {})", setting.initial);
+    flags.push_back({std::string(setting.name), placeholder(setting.type), std::move(help)});
+  }
+  return flags;
+}
+
+}  // namespace sluice

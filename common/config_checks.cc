@@ -1,0 +1,266 @@
+#include "common/config_checks.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <variant>
+
+#include "common/files.h"
+#include "common/settings.h"
+
+namespace sluice {
+namespace {
+
+const GivenSetting* find(const GivenSettings& given, std::string_view name) {
+  const auto found = given.find(name);
+  return found == given.end() ? nullptr : &found->second;
+}
+
+bool is_switched(const GivenSettings& given, std::string_view name, bool on) {
+  const GivenSetting* setting = find(given, name);
+  return setting != nullptr && std::get<bool>(setting->value) == on;
+}
+
+Error missing(const Config& config, std::string_view key, std::string_view what_to_do) {
+  if (config.file.empty()) {
+    return Error{ErrorKind::kConfig,
+                 fmt::format("{} is missing, and no configuration file is given (--config): {}",
+                             key, what_to_do)};
+  }
+  return Error{ErrorKind::kConfig,
+               fmt::format("{}: {} is missing: {}", config.file.native(), key, what_to_do)};
+}
+
+void warn(const Origin& origin, const std::string& rest, Config* config) {
+  config->warnings.push_back(origin.mistake(rest).message);
+}
+
+// Opens the files of those settings that were given.
+template <std::size_t n>
+Result<void> check_files(const GivenSettings& given, const std::array<std::string_view, n>& names) {
+  for (const std::string_view name : names) {
+    const GivenSetting* setting = find(given, name);
+    if (setting == nullptr) continue;
+    const auto readable = check_readable(std::get<std::filesystem::path>(setting->value));
+    if (readable) continue;
+    const Origin& origin = setting->origin;
+    return fail(origin.kind,
+                fmt::format("{}{}: {}", origin.where, origin.label, readable.error().message));
+  }
+  return {};
+}
+
+Result<void> check_dry_run(const GivenSettings& given) {
+  if (!is_switched(given, "dry-run", true)) return {};
+  return fail(find(given, "dry-run")
+                  ->origin.mistake("is true, but this version of Sluice has no dry run: leave it "
+                                   "out"));
+}
+
+bool is_port(std::string_view text) {
+  std::uint16_t port = 0;
+  const char* const text_end = text.data() + text.size();
+  const auto [end, status] = std::from_chars(text.data(), text_end, port);
+  return status == std::errc() && end == text_end && port != 0;
+}
+
+bool has_blank(std::string_view text) {
+  return std::ranges::any_of(text, [](unsigned char c) { return c <= 0x20 || c == 0x7f; });
+}
+
+bool is_host_port(std::string_view text) {
+  const std::size_t colon = text.rfind(':');
+  if (colon == std::string_view::npos || !is_port(text.substr(colon + 1))) return false;
+  std::string_view host = text.substr(0, colon);
+  if (host.starts_with('[') && host.ends_with(']')) {
+    return host.size() > 2 && host.find_first_not_of("0123456789abcdefABCDEF:.%[]") == host.npos;
+  }
+  return !host.empty() && !has_blank(host) && host.find_first_of(":/[]@") == host.npos;
+}
+
+Result<void> check_address(const GivenSettings& given) {
+  const GivenSetting* addr = find(given, "teleport-addr");
+  if (addr == nullptr) return {};
+  const auto& text = std::get<std::string>(addr->value);
+  if (is_host_port(text)) return {};
+  return fail(addr->origin.mistake(
+      fmt::format("is \"{}\", but must be HOST:PORT, such as \"teleport.example.com:443\"", text)));
+}
+
+// One way to be known to Teleport, and only one.
+Result<void> check_identity(const GivenSettings& given, const Config& config) {
+  const GivenSetting* identity = find(given, "teleport-identity");
+  constexpr std::array<std::string_view, 3> kParts = {"teleport-ca", "teleport-cert",
+                                                      "teleport-key"};
+  const GivenSetting* first_part = nullptr;
+  std::string_view absent;
+  for (const std::string_view name : kParts) {
+    const GivenSetting* part = find(given, name);
+    if (part == nullptr && absent.empty()) absent = find_setting(name)->key;
+    if (part != nullptr && first_part == nullptr) first_part = part;
+  }
+  if (identity != nullptr && first_part != nullptr) {
+    return fail(identity->origin.mistake(fmt::format(
+        "and {} exclude each other: keep the identity file, or teleport.ca, teleport.cert and "
+        "teleport.key",
+        first_part->origin.label)));
+  }
+  if (identity == nullptr && first_part == nullptr) {
+    return fail(missing(config, "teleport.identity",
+                        "name an identity file, or give teleport.ca, teleport.cert and "
+                        "teleport.key"));
+  }
+  if (identity == nullptr && !absent.empty()) {
+    return fail(missing(config, absent,
+                        "teleport.ca, teleport.cert and teleport.key must be given together"));
+  }
+  return {};
+}
+
+Result<void> check_locking(const GivenSettings& given) {
+  if (!is_switched(given, "lock-enabled", true)) return {};
+  return fail(find(given, "lock-enabled")
+                  ->origin.mistake("is true, but this version of Sluice does not lock users after "
+                                   "failed logins: set it to false"));
+}
+
+void warn_about_fetcher(const GivenSettings& given, Config* config) {
+  if (is_switched(given, "teleport-refresh-enabled", false)) {
+    warn(find(given, "teleport-refresh-enabled")->origin,
+         "is false, but the identity is always refreshed: the setting has no effect", config);
+  }
+  if (const GivenSetting* skipped = find(given, "skip-session-types");
+      skipped != nullptr && config->fetcher.skip_session_types.empty()) {
+    warn(skipped->origin,
+         "is empty, so everything that is shown in a session is exported, \"print\" and "
+         "\"desktop.recording\" events included",
+         config);
+  }
+  if (const GivenSetting* storage = find(given, "storage")) {
+    warn(storage->origin,
+         "is accepted, but this version of Sluice does not import the position that Teleport's own "
+         "handler kept there: without start-time, a first start begins at the present time",
+         config);
+  }
+}
+
+Result<void> check_fetcher(const GivenSettings& given, Config* config) {
+  SLUICE_TRY(check_locking(given));
+  SLUICE_TRY(check_address(given));
+  SLUICE_TRY(check_identity(given, *config));
+  constexpr std::array<std::string_view, 4> kFiles = {"teleport-identity", "teleport-ca",
+                                                      "teleport-cert", "teleport-key"};
+  SLUICE_TRY(check_files(given, kFiles));
+  warn_about_fetcher(given, config);
+  return {};
+}
+
+// What is wrong with a URL, as the rest of a sentence; empty: nothing.
+std::string url_complaint(std::string_view url) {
+  if (url.starts_with("forward://") || url.starts_with("forward+tls://")) {
+    return fmt::format(
+        "is \"{}\", but this version of Sluice does not speak the forward protocol: "
+        "use https:// and Fluentd's http input",
+        url);
+  }
+  std::string_view rest = url;
+  if (rest.starts_with("https://")) {
+    rest.remove_prefix(8);
+  } else if (rest.starts_with("http://")) {
+    rest.remove_prefix(7);
+  } else {
+    return fmt::format("is \"{}\", but must start with https:// or http://", url);
+  }
+  if (has_blank(url)) return fmt::format("is \"{}\", but must have no spaces in it", url);
+  const std::string_view authority = rest.substr(0, rest.find_first_of("/?#"));
+  if (authority.empty() || authority.starts_with(':')) {
+    return fmt::format("is \"{}\", but has no host", url);
+  }
+  return {};
+}
+
+Result<void> check_url(const GivenSettings& given, std::string_view name, Config* config) {
+  const GivenSetting* setting = find(given, name);
+  if (setting == nullptr) {
+    const Setting* known = find_setting(name);
+    return fail(missing(*config, known->key, "say where Fluentd takes these events"));
+  }
+  const auto& url = std::get<std::string>(setting->value);
+  if (const std::string complaint = url_complaint(url); !complaint.empty()) {
+    return fail(setting->origin.mistake(complaint));
+  }
+  if (url.starts_with("http://")) {
+    warn(setting->origin,
+         "starts with http://, so events travel unencrypted and no certificate is checked", config);
+  }
+  return {};
+}
+
+// A session's URL is made by putting its name at the end, which must be the end of the path.
+Result<void> check_session_url(const GivenSettings& given) {
+  const GivenSetting& setting = given.find("fluentd-session-url")->second;
+  const auto& url = std::get<std::string>(setting.value);
+  if (url.find_first_of("?#") == std::string::npos) return {};
+  return fail(setting.origin.mistake(fmt::format(
+      "is \"{}\", but must have no ? or #, since the name of the session is put at its end", url)));
+}
+
+Result<void> check_client_certificate(const GivenSettings& given) {
+  const GivenSetting* cert = find(given, "fluentd-cert");
+  const GivenSetting* key = find(given, "fluentd-key");
+  if ((cert == nullptr) == (key == nullptr)) return {};
+  const GivenSetting* present = cert != nullptr ? cert : key;
+  return fail(present->origin.mistake(
+      fmt::format("is given, but {} is missing: give both or neither",
+                  find_setting(cert == nullptr ? "fluentd-cert" : "fluentd-key")->key)));
+}
+
+Result<void> check_retries(const GivenSettings& given, const Config& config) {
+  if (config.shipper.retry_min <= config.shipper.retry_max) return {};
+  const GivenSetting* min = find(given, "retry-min");
+  const GivenSetting* named = min != nullptr ? min : find(given, "retry-max");
+  return fail(named->origin.mistake(fmt::format(
+      "puts shipper.retry-min ({}) above shipper.retry-max ({})",
+      format_duration(config.shipper.retry_min), format_duration(config.shipper.retry_max))));
+}
+
+void limit_connections(const GivenSettings& given, Config* config) {
+  const GivenSetting* limit = find(given, "fluentd-max-connections");
+  if (limit == nullptr) return;
+  const std::uint64_t most = std::get<std::uint64_t>(limit->value);
+  if (most == 0 || config->shipper.connections <= most) return;
+  if (const GivenSetting* connections = find(given, "connections")) {
+    warn(connections->origin,
+         fmt::format("is {}, but {} lowers it to {}", config->shipper.connections,
+                     limit->origin.label, most),
+         config);
+  }
+  config->shipper.connections = static_cast<std::uint32_t>(most);
+}
+
+Result<void> check_shipper(const GivenSettings& given, Config* config) {
+  SLUICE_TRY(check_url(given, "fluentd-url", config));
+  SLUICE_TRY(check_url(given, "fluentd-session-url", config));
+  SLUICE_TRY(check_session_url(given));
+  SLUICE_TRY(check_client_certificate(given));
+  constexpr std::array<std::string_view, 3> kFiles = {"fluentd-ca", "fluentd-cert", "fluentd-key"};
+  SLUICE_TRY(check_files(given, kFiles));
+  SLUICE_TRY(check_retries(given, *config));
+  limit_connections(given, config);
+  return {};
+}
+
+}  // namespace
+
+Result<void> check_config(Program program, const GivenSettings& given, Config* config) {
+  if (program == Program::kQueuectl) return {};
+  SLUICE_TRY(check_dry_run(given));
+  return program == Program::kFetcher ? check_fetcher(given, config) : check_shipper(given, config);
+}
+
+}  // namespace sluice

@@ -1,0 +1,24 @@
+// Reading small files whole.
+//
+// No state, callable from any thread. Errors name the path.
+#ifndef SLUICE_COMMON_FILES_H_
+#define SLUICE_COMMON_FILES_H_
+
+#include <cstddef>
+#include <filesystem>
+#include <string>
+
+#include "common/error.h"
+
+namespace sluice {
+
+// The whole content. An error if it is longer than `max_bytes` (kIo), a directory (kIo), absent
+// (kNotFound) or not readable for us (kCannotCreate, as errno_error has it).
+Result<std::string> read_file(const std::filesystem::path& path, std::size_t max_bytes);
+
+// Whether read_file would get at the file, without reading it.
+Result<void> check_readable(const std::filesystem::path& path);
+
+}  // namespace sluice
+
+#endif  // SLUICE_COMMON_FILES_H_

@@ -1,0 +1,185 @@
+#include "common/setting_value.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <cctype>
+#include <charconv>
+#include <optional>
+#include <string_view>
+#include <utility>
+
+#include "common/byte_size.h"
+
+namespace sluice {
+namespace {
+
+using Kind = RawValue::Kind;
+
+bool is_text(const RawValue& raw) { return raw.kind == Kind::kText || raw.kind == Kind::kString; }
+
+std::string_view expected_form(ValueType type) {
+  switch (type) {
+    case ValueType::kSwitch:
+      return "true or false";
+    case ValueType::kCount:
+      return "a whole number";
+    case ValueType::kBytes:
+      return "a number of bytes or a size such as \"512KiB\" or \"16MiB\"";
+    case ValueType::kDuration:
+      return "a duration such as \"500ms\", \"5s\" or \"1h30m\"";
+    case ValueType::kTime:
+      return "a time with a zone, such as \"2026-11-23T02:58:41Z\"";
+    case ValueType::kText:
+      return "a string";
+    case ValueType::kAddress:
+      return "a string such as \"teleport.example.com:443\"";
+    case ValueType::kUrl:
+      return "a string with a URL in it";
+    case ValueType::kFolder:
+      return "a string with the path of a folder in it";
+    case ValueType::kFile:
+      return "a string with the path of a file in it";
+    case ValueType::kList:
+      break;
+  }
+  return "an array of strings, or one string with commas in it";
+}
+
+Error wrong_form(ValueType type, const RawValue& raw, const Origin& origin) {
+  return origin.mistake(
+      fmt::format("must be {}, but there is {}", expected_form(type), describe(raw)));
+}
+
+std::string_view trim(std::string_view text) {
+  const std::size_t first = text.find_first_not_of(" \t");
+  if (first == std::string_view::npos) return {};
+  return text.substr(first, text.find_last_not_of(" \t") - first + 1);
+}
+
+// Words that the upstream program takes for a switch in text.
+std::optional<bool> parse_switch(const RawValue& raw) {
+  if (!is_text(raw) && raw.kind != Kind::kBoolean) return std::nullopt;
+  std::string word = raw.text;
+  std::ranges::transform(word, word.begin(),
+                         [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  if (word == "true" || word == "yes" || word == "1") return true;
+  if (word == "false" || word == "no" || word == "0") return false;
+  return std::nullopt;
+}
+
+std::optional<std::uint64_t> parse_count(const std::string& text) {
+  std::uint64_t number = 0;
+  const char* const text_end = text.data() + text.size();
+  const auto [end, status] = std::from_chars(text.data(), text_end, number);
+  if (status != std::errc() || end != text_end) return std::nullopt;
+  return number;
+}
+
+// The number that the bounds are about, if `raw` has the form that `type` asks for.
+std::optional<std::uint64_t> parse_measure(ValueType type, const RawValue& raw) {
+  const bool integer = raw.kind == Kind::kInteger;
+  if (type == ValueType::kDuration) {
+    const auto duration = is_text(raw) ? parse_duration(raw.text) : fail(ErrorKind::kConfig, "");
+    if (!duration) return std::nullopt;
+    return static_cast<std::uint64_t>(duration->count());
+  }
+  if (!is_text(raw) && !integer) return std::nullopt;
+  if (type == ValueType::kCount) return parse_count(raw.text);
+  const auto bytes = parse_byte_size(raw.text);
+  if (!bytes) return std::nullopt;
+  return *bytes;
+}
+
+std::string format_measure(ValueType type, std::uint64_t measure) {
+  if (type == ValueType::kBytes) return format_byte_size(measure);
+  if (type == ValueType::kDuration) {
+    return format_duration(std::chrono::milliseconds(measure));
+  }
+  return fmt::format("{}", measure);
+}
+
+Result<Value> parse_bounded(ValueType type, const Bounds& bounds, const RawValue& raw,
+                            const Origin& origin) {
+  const bool negative = raw.kind == Kind::kInteger && raw.text.starts_with('-');
+  const auto measure = parse_measure(type, raw);
+  if (!measure && !negative) return fail(wrong_form(type, raw, origin));
+  if (negative || *measure < bounds.min || *measure > bounds.max) {
+    return fail(origin.mistake(
+        fmt::format("is {}, but must be from {}", raw.text, describe(type, bounds))));
+  }
+  if (type == ValueType::kDuration) return std::chrono::milliseconds(*measure);
+  return *measure;
+}
+
+Result<Value> parse_time(const RawValue& raw, const Origin& origin) {
+  if (!is_text(raw) && raw.kind != Kind::kTime) {
+    return fail(wrong_form(ValueType::kTime, raw, origin));
+  }
+  auto time = parse_rfc3339(raw.text);
+  if (!time) return fail(wrong_form(ValueType::kTime, raw, origin));
+  time->nanos = 0;
+  return *time;
+}
+
+void append_items(std::string_view text, std::vector<std::string>* list) {
+  while (!text.empty()) {
+    const std::size_t comma = std::min(text.find(','), text.size());
+    const std::string_view item = trim(text.substr(0, comma));
+    if (!item.empty()) list->emplace_back(item);
+    text.remove_prefix(std::min(comma + 1, text.size()));
+  }
+}
+
+Result<Value> parse_list(const RawValue& raw, const Origin& origin) {
+  std::vector<std::string> list;
+  if (is_text(raw)) {
+    append_items(raw.text, &list);
+    return list;
+  }
+  if (raw.kind != Kind::kArray) return fail(wrong_form(ValueType::kList, raw, origin));
+  for (const RawValue& item : raw.items) {
+    if (item.kind != Kind::kString) {
+      return fail(origin.mistake(
+          fmt::format("must be an array of strings, but has {} in it", describe(item))));
+    }
+    append_items(item.text, &list);
+  }
+  return list;
+}
+
+std::filesystem::path resolve(const std::string& text, const Origin& origin) {
+  return (origin.folder / text).lexically_normal();
+}
+
+}  // namespace
+
+std::string describe(ValueType type, const Bounds& bounds) {
+  return fmt::format("{} to {}", format_measure(type, bounds.min),
+                     format_measure(type, bounds.max));
+}
+
+Error Origin::mistake(const std::string& rest) const {
+  return Error{kind, fmt::format("{}{} {}", where, label, rest)};
+}
+
+Result<Value> parse_value(ValueType type, const Bounds& bounds, const RawValue& raw,
+                          const Origin& origin) {
+  if (type == ValueType::kList) return parse_list(raw, origin);
+  if (type == ValueType::kSwitch) {
+    const auto on = parse_switch(raw);
+    if (!on) return fail(wrong_form(type, raw, origin));
+    return *on;
+  }
+  if (is_text(raw) && raw.text.empty()) return std::monostate();
+  if (type == ValueType::kTime) return parse_time(raw, origin);
+  if (type == ValueType::kCount || type == ValueType::kBytes || type == ValueType::kDuration) {
+    return parse_bounded(type, bounds, raw, origin);
+  }
+  if (!is_text(raw)) return fail(wrong_form(type, raw, origin));
+  if (type == ValueType::kFolder || type == ValueType::kFile) return resolve(raw.text, origin);
+  return raw.text;
+}
+
+}  // namespace sluice

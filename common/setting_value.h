@@ -1,0 +1,62 @@
+// From what was written to a typed value, within the bounds of its setting.
+#ifndef SLUICE_COMMON_SETTING_VALUE_H_
+#define SLUICE_COMMON_SETTING_VALUE_H_
+
+#include <chrono>
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "common/error.h"
+#include "common/raw_value.h"
+#include "common/time.h"
+
+namespace sluice {
+
+enum class ValueType {
+  kSwitch,    // bool
+  kCount,     // std::uint64_t
+  kBytes,     // std::uint64_t
+  kDuration,  // std::chrono::milliseconds
+  kTime,      // Timestamp, whole seconds
+  kText,      // std::string
+  kAddress,   // std::string, HOST:PORT
+  kUrl,       // std::string
+  kFolder,    // std::filesystem::path
+  kFile,      // std::filesystem::path
+  kList,      // std::vector<std::string>
+};
+
+// std::monostate: an empty text, which means "as if it were not given", so that a flag or the
+// environment can take back what the file says. Not for lists, where empty is a value.
+using Value = std::variant<std::monostate, bool, std::uint64_t, std::chrono::milliseconds,
+                           Timestamp, std::string, std::filesystem::path, std::vector<std::string>>;
+
+// What a type accepts: counts and bytes as they are, durations in milliseconds.
+struct Bounds {
+  std::uint64_t min = 0;
+  std::uint64_t max = 0;
+};
+
+// "1 to 10000", "64KiB to 4GiB", "100ms to 1d".
+std::string describe(ValueType type, const Bounds& bounds);
+
+// Where a value was written, for sentences about it.
+struct Origin {
+  std::string where;  // "FILE:LINE:COL: ", or empty
+  std::string label;  // the key, "--flag" or "the environment variable NAME"
+  ErrorKind kind = ErrorKind::kConfig;
+  std::filesystem::path folder;  // relative paths are resolved against it
+
+  // "WHERE" + "LABEL " + rest.
+  Error mistake(const std::string& rest) const;
+};
+
+Result<Value> parse_value(ValueType type, const Bounds& bounds, const RawValue& raw,
+                          const Origin& origin);
+
+}  // namespace sluice
+
+#endif  // SLUICE_COMMON_SETTING_VALUE_H_

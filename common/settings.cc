@@ -1,0 +1,337 @@
+#include "common/settings.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <limits>
+#include <type_traits>
+#include <variant>
+
+namespace sluice {
+namespace {
+
+using Users = Setting::Users;
+using enum ValueType;
+
+constexpr std::uint64_t kSecond = 1000;
+constexpr std::uint64_t kMinute = 60 * kSecond;
+constexpr std::uint64_t kHour = 60 * kMinute;
+constexpr std::uint64_t kDay = 24 * kHour;
+constexpr std::uint64_t kKib = 1U << 10;
+constexpr std::uint64_t kMib = 1U << 20;
+constexpr std::uint64_t kGib = 1U << 30;
+
+const Config& defaults() {
+  static const Config config;
+  return config;
+}
+
+template <typename Field>
+void put(const Value& value, Field* field) {
+  if constexpr (std::is_same_v<Field, bool>) {
+    *field = std::get<bool>(value);
+  } else if constexpr (std::is_integral_v<Field>) {
+    *field = static_cast<Field>(std::get<std::uint64_t>(value));
+  } else if constexpr (std::is_same_v<Field, std::set<std::string>>) {
+    const auto& list = std::get<std::vector<std::string>>(value);
+    *field = {list.begin(), list.end()};
+  } else if constexpr (std::is_same_v<Field, std::optional<Timestamp>>) {
+    *field = std::get<Timestamp>(value);
+  } else {
+    *field = std::get<Field>(value);
+  }
+}
+
+// Puts a value into config.FIELD; no value puts the default back.
+template <auto field>
+void set(const Value& value, Config* config) {
+  if (std::holds_alternative<std::monostate>(value)) {
+    config->*field = defaults().*field;
+  } else {
+    put(value, &(config->*field));
+  }
+}
+
+// Puts a value into config.PART.FIELD.
+template <auto part, auto field>
+void set_part(const Value& value, Config* config) {
+  if (std::holds_alternative<std::monostate>(value)) {
+    config->*part.*field = defaults().*part.*field;
+  } else {
+    put(value, &(config->*part.*field));
+  }
+}
+
+// Upstream's small batches would only slow the search down, so that only larger ones are used.
+void set_page_size(const Value& value, Config* config) {
+  const auto* batch = std::get_if<std::uint64_t>(&value);
+  const std::uint32_t usual = defaults().fetcher.page_size;
+  config->fetcher.page_size =
+      std::max(usual, batch == nullptr ? usual : static_cast<std::uint32_t>(*batch));
+}
+
+template <auto field>
+constexpr auto kTeleport = &set_part<&Config::teleport, field>;
+template <auto field>
+constexpr auto kFetcher = &set_part<&Config::fetcher, field>;
+template <auto field>
+constexpr auto kFluentd = &set_part<&Config::fluentd, field>;
+template <auto field>
+constexpr auto kShipper = &set_part<&Config::shipper, field>;
+
+// clang-format off: a table, a setting a paragraph.
+constexpr auto kSettings = std::to_array<Setting>({
+    // Of both daemons.
+    {.name = "queue-path", .key = "queue.path", .environment = "SLUICE_QUEUE_PATH",
+     .type = kFolder, .initial = "/var/lib/sluice/<instance>", .users = Users::kAll,
+     .help = "The folder of this instance's queue, delivery store and control pages",
+     .assign = &set<&Config::queue_path>},
+    {.name = "debug", .key = "debug", .environment = "FDFWD_DEBUG",
+     .type = kSwitch, .initial = "false", .users = Users::kAll, .upstream = true,
+     .help = "Log what helps to find a fault, too",
+     .assign = &set<&Config::debug>},
+    {.name = "dry-run", .key = "dry-run", .environment = "FDFWD_DRY_RUN",
+     .type = kSwitch, .initial = "false", .users = Users::kDaemons, .upstream = true,
+     .help = "This version has no dry run: true is an error"},
+
+    // Where events come from.
+    {.name = "teleport-addr", .key = "teleport.addr", .environment = "FDFWD_TELEPORT_ADDR",
+     .type = kAddress, .initial = "localhost:3025", .users = Users::kFetcher, .upstream = true,
+     .help = "Host and port of Teleport's Auth service or proxy",
+     .assign = kTeleport<&TeleportConfig::addr>},
+    {.name = "teleport-identity", .key = "teleport.identity",
+     .environment = "FDFWD_TELEPORT_IDENTITY",
+     .type = kFile, .users = Users::kFetcher, .upstream = true,
+     .help = "Identity file of the Teleport user that reads the events; either this or the three "
+             "files teleport.ca, teleport.cert and teleport.key",
+     .assign = kTeleport<&TeleportConfig::identity>},
+    {.name = "teleport-ca", .key = "teleport.ca", .environment = "FDFWD_TELEPORT_CA",
+     .type = kFile, .users = Users::kFetcher, .upstream = true,
+     .help = "Certificates (PEM) of the cluster's host authority",
+     .assign = kTeleport<&TeleportConfig::ca>},
+    {.name = "teleport-cert", .key = "teleport.cert", .environment = "FDFWD_TELEPORT_CERT",
+     .type = kFile, .users = Users::kFetcher, .upstream = true,
+     .help = "Certificate (PEM) of the Teleport user",
+     .assign = kTeleport<&TeleportConfig::cert>},
+    {.name = "teleport-key", .key = "teleport.key", .environment = "FDFWD_TELEPORT_KEY",
+     .type = kFile, .users = Users::kFetcher, .upstream = true,
+     .help = "Private key (PEM) of that certificate",
+     .assign = kTeleport<&TeleportConfig::key>},
+    {.name = "teleport-refresh-enabled", .key = "teleport.refresh.enabled",
+     .environment = "FDFWD_TELEPORT_REFRESH_ENABLED",
+     .type = kSwitch, .initial = "true", .users = Users::kFetcher, .upstream = true,
+     .help = "Accepted without effect: the identity files are always read again; false is answered "
+             "with a warning"},
+    {.name = "teleport-refresh-interval", .key = "teleport.refresh.interval",
+     .environment = "FDFWD_TELEPORT_REFRESH_INTERVAL",
+     .type = kDuration, .initial = "1m", .bounds = {kSecond, kDay},
+     .users = Users::kFetcher, .upstream = true,
+     .help = "How often the identity files are looked at for a renewed identity",
+     .assign = kTeleport<&TeleportConfig::refresh_interval>},
+
+    // What is fetched, and how.
+    {.name = "types", .key = "types", .environment = "FDFWD_TYPES",
+     .type = kList, .users = Users::kFetcher, .upstream = true,
+     .help = "Types of the audit events to export; none named: all",
+     .assign = kFetcher<&FetcherConfig::types>},
+    {.name = "skip-event-types", .key = "skip-event-types",
+     .environment = "FDFWD_SKIP_EVENT_TYPES",
+     .type = kList, .users = Users::kFetcher, .upstream = true,
+     .help = "Types of audit events not to export",
+     .assign = kFetcher<&FetcherConfig::skip_event_types>},
+    {.name = "skip-session-types", .key = "skip-session-types",
+     .environment = "FDFWD_SKIP_SESSION_TYPES",
+     .type = kList, .initial = "print,desktop.recording",
+     .users = Users::kFetcher, .upstream = true,
+     .help = "Types of events in session recordings not to export; an empty list exports all that "
+             "was shown in the sessions, and is answered with a warning",
+     .assign = kFetcher<&FetcherConfig::skip_session_types>},
+    {.name = "start-time", .key = "start-time", .environment = "FDFWD_START_TIME",
+     .type = kTime, .users = Users::kFetcher, .upstream = true,
+     .help = "Where the first start begins to export, RFC 3339 with a zone, cut to whole seconds; "
+             "none: the time of the first start",
+     .assign = kFetcher<&FetcherConfig::start_time>},
+    {.name = "timeout", .key = "timeout", .environment = "FDFWD_TIMEOUT",
+     .type = kDuration, .initial = "5s", .bounds = {100, kDay},
+     .users = Users::kFetcher, .upstream = true,
+     .help = "How long to wait before Teleport is asked again when there was nothing new",
+     .assign = kFetcher<&FetcherConfig::poll_interval>},
+    {.name = "window-size", .key = "window-size", .environment = "FDFWD_WINDOW_SIZE",
+     .type = kDuration, .initial = "24h", .bounds = {kMinute, 366 * kDay},
+     .users = Users::kFetcher, .upstream = true,
+     .help = "How much time one search covers on clusters without bulk export",
+     .assign = kFetcher<&FetcherConfig::window_size>},
+    {.name = "search-overlap", .key = "fetcher.search-overlap",
+     .environment = "SLUICE_FETCHER_SEARCH_OVERLAP",
+     .type = kDuration, .initial = "2m", .bounds = {0, kDay}, .users = Users::kFetcher,
+     .help = "How far each search reaches back before the newest event, for events that Teleport "
+             "stored late",
+     .assign = kFetcher<&FetcherConfig::search_overlap>},
+    {.name = "late-days", .key = "fetcher.late-days", .environment = "SLUICE_FETCHER_LATE_DAYS",
+     .type = kCount, .initial = "2", .bounds = {0, 366}, .users = Users::kFetcher,
+     .help = "How many past days are listed again for late chunks on clusters with bulk export",
+     .assign = kFetcher<&FetcherConfig::late_days>},
+    {.name = "batch", .key = "batch", .environment = "FDFWD_BATCH",
+     .type = kCount, .initial = "1000", .bounds = {1, 10'000},
+     .users = Users::kFetcher, .upstream = true,
+     .help = "Events asked for in one page of a search; less than 1000 counts as 1000, and it is "
+             "never the size of what is sent to Fluentd",
+     .assign = &set_page_size},
+    {.name = "concurrency", .key = "concurrency", .environment = "FDFWD_CONCURRENCY",
+     .type = kCount, .initial = "5", .bounds = {1, 256},
+     .users = Users::kFetcher, .upstream = true,
+     .help = "Session recordings streamed at once",
+     .assign = kFetcher<&FetcherConfig::concurrency>},
+    {.name = "buffer-bytes", .key = "fetcher.buffer-bytes",
+     .environment = "SLUICE_FETCHER_BUFFER_BYTES",
+     .type = kBytes, .initial = "16MiB", .bounds = {kMib, 4 * kGib}, .users = Users::kFetcher,
+     .help = "Memory for events on their way into the queue, of each lane",
+     .assign = kFetcher<&FetcherConfig::buffer_bytes>},
+    {.name = "exit-on-last-event", .key = "exit-on-last-event",
+     .environment = "FDFWD_EXIT_ON_LAST_EVENT",
+     .type = kSwitch, .initial = "false", .users = Users::kFetcher, .upstream = true,
+     .help = "Stop with status 0 once all events up to now are in the queue",
+     .assign = kFetcher<&FetcherConfig::exit_on_last_event>},
+    {.name = "storage", .key = "storage", .environment = "FDFWD_STORAGE",
+     .type = kFolder, .users = Users::kFetcher, .upstream = true,
+     .help = "The folder where Teleport's own handler kept its position; this version does not "
+             "read it, and never writes there",
+     .assign = &set<&Config::storage>},
+
+    // Locking, which this version does not have.
+    {.name = "lock-enabled", .key = "lock-enabled", .environment = "FDFWD_LOCKING_ENABLED",
+     .type = kSwitch, .initial = "false", .users = Users::kFetcher, .upstream = true,
+     .help = "This version does not lock users: true is an error"},
+    {.name = "lock-failed-attempts-count", .key = "lock-failed-attempts-count",
+     .environment = "FDFWD_LOCKING_FAILED_ATTEMPTS",
+     .type = kCount, .initial = "3",
+     .bounds = {0, std::numeric_limits<std::uint32_t>::max()},
+     .users = Users::kFetcher, .upstream = true,
+     .help = "Accepted without effect, since this version does not lock users"},
+    {.name = "lock-period", .key = "lock-period", .environment = "FDFWD_LOCKING_PERIOD",
+     .type = kDuration, .initial = "1m", .bounds = {0, 366 * kDay},
+     .users = Users::kFetcher, .upstream = true,
+     .help = "Accepted without effect, since this version does not lock users"},
+    {.name = "lock-for", .key = "lock-for", .environment = "FDFWD_LOCKING_FOR",
+     .type = kDuration, .bounds = {0, 36'500 * kDay},
+     .users = Users::kFetcher, .upstream = true,
+     .help = "Accepted without effect, since this version does not lock users"},
+
+    // Where events go to.
+    {.name = "fluentd-url", .key = "forward.fluentd.url", .environment = "FDFWD_FLUENTD_URL",
+     .type = kUrl, .users = Users::kShipper, .upstream = true,
+     .help = "Where audit events are posted to; https:// or http://",
+     .assign = kFluentd<&FluentdConfig::url>},
+    {.name = "fluentd-session-url", .key = "forward.fluentd.session-url",
+     .environment = "FDFWD_FLUENTD_SESSION_URL",
+     .type = kUrl, .users = Users::kShipper, .upstream = true,
+     .help = "Where events of session recordings are posted to, with \".SESSION-ID.log\" at its "
+             "end",
+     .assign = kFluentd<&FluentdConfig::session_url>},
+    {.name = "fluentd-ca", .key = "forward.fluentd.ca", .environment = "FDFWD_FLUENTD_CA",
+     .type = kFile, .users = Users::kShipper, .upstream = true,
+     .help = "Certificates (PEM) of the authority that Fluentd's certificate is checked against; "
+             "none: the system's",
+     .assign = kFluentd<&FluentdConfig::ca>},
+    {.name = "fluentd-cert", .key = "forward.fluentd.cert", .environment = "FDFWD_FLUENTD_CERT",
+     .type = kFile, .users = Users::kShipper, .upstream = true,
+     .help = "Our certificate (PEM) towards Fluentd; together with forward.fluentd.key",
+     .assign = kFluentd<&FluentdConfig::cert>},
+    {.name = "fluentd-key", .key = "forward.fluentd.key", .environment = "FDFWD_FLUENTD_KEY",
+     .type = kFile, .users = Users::kShipper, .upstream = true,
+     .help = "Private key (PEM) of that certificate",
+     .assign = kFluentd<&FluentdConfig::key>},
+    {.name = "fluentd-max-connections", .key = "forward.fluentd.max-connections",
+     .environment = "FDFWD_MAX_CONNECTIONS",
+     .type = kCount, .bounds = {0, 10'000}, .users = Users::kShipper, .upstream = true,
+     .help = "An upper limit for shipper.connections; 0: none"},
+
+    // How events are shipped.
+    {.name = "connections", .key = "shipper.connections",
+     .environment = "SLUICE_SHIPPER_CONNECTIONS",
+     .type = kCount, .initial = "4", .bounds = {1, 64}, .users = Users::kShipper,
+     .help = "Connections to Fluentd of each lane; 1 keeps the strict order of events",
+     .assign = kShipper<&ShipperConfig::connections>},
+    {.name = "batch-events", .key = "shipper.batch-events",
+     .environment = "SLUICE_SHIPPER_BATCH_EVENTS",
+     .type = kCount, .initial = "500", .bounds = {1, 10'000}, .users = Users::kShipper,
+     .help = "Most events in one request",
+     .assign = kShipper<&ShipperConfig::batch_events>},
+    {.name = "batch-bytes", .key = "shipper.batch-bytes",
+     .environment = "SLUICE_SHIPPER_BATCH_BYTES",
+     .type = kBytes, .initial = "512KiB", .bounds = {kKib, 32 * kMib}, .users = Users::kShipper,
+     .help = "Most bytes in one request; one larger event is sent alone",
+     .assign = kShipper<&ShipperConfig::batch_bytes>},
+    {.name = "request-timeout", .key = "shipper.request-timeout",
+     .environment = "SLUICE_SHIPPER_REQUEST_TIMEOUT",
+     .type = kDuration, .initial = "30s", .bounds = {100, kHour}, .users = Users::kShipper,
+     .help = "How long one request may take from the connection to the answer",
+     .assign = kShipper<&ShipperConfig::request_timeout>},
+    {.name = "retry-min", .key = "shipper.retry-min", .environment = "SLUICE_SHIPPER_RETRY_MIN",
+     .type = kDuration, .initial = "500ms", .bounds = {1, kHour}, .users = Users::kShipper,
+     .help = "The shortest wait before a failed request is sent again",
+     .assign = kShipper<&ShipperConfig::retry_min>},
+    {.name = "retry-max", .key = "shipper.retry-max", .environment = "SLUICE_SHIPPER_RETRY_MAX",
+     .type = kDuration, .initial = "30s", .bounds = {1, kHour}, .users = Users::kShipper,
+     .help = "The longest wait before a failed request is sent again",
+     .assign = kShipper<&ShipperConfig::retry_max>},
+    {.name = "exit-when-drained", .key = "shipper.exit-when-drained",
+     .environment = "SLUICE_SHIPPER_EXIT_WHEN_DRAINED",
+     .type = kSwitch, .initial = "false", .users = Users::kShipper,
+     .help = "Stop with status 0 once all events in the queue are acknowledged",
+     .assign = kShipper<&ShipperConfig::exit_when_drained>},
+});
+// clang-format on
+
+std::string replace_dashes(std::string_view text, char with) {
+  std::string replaced(text);
+  std::ranges::replace(replaced, '-', with);
+  return replaced;
+}
+
+}  // namespace
+
+std::span<const Setting> settings() { return kSettings; }
+
+const Setting* find_setting(std::string_view name) {
+  const auto* found = std::ranges::find(kSettings, name, &Setting::name);
+  return found == kSettings.end() ? nullptr : found;
+}
+
+bool uses(Program program, const Setting& setting) {
+  switch (setting.users) {
+    case Users::kAll:
+      return true;
+    case Users::kDaemons:
+      return program != Program::kQueuectl;
+    case Users::kFetcher:
+      return program == Program::kFetcher;
+    case Users::kShipper:
+      break;
+  }
+  return program == Program::kShipper;
+}
+
+std::vector<std::string> file_keys(const Setting& setting) {
+  if (!setting.upstream) return {std::string(setting.key)};
+  std::string_view name = setting.name;
+  std::string section;
+  if (constexpr std::string_view kPrefix = "fluentd-"; name.starts_with(kPrefix)) {
+    name.remove_prefix(kPrefix.size());
+    section = "forward.fluentd.";
+  }
+  std::vector<std::string> keys = {section + replace_dashes(name, '.')};
+  if (name.find('-') != std::string_view::npos) keys.push_back(section + std::string(name));
+  return keys;
+}
+
+std::vector<std::string> environment_names(const Setting& setting) {
+  std::vector<std::string> names = {std::string(setting.environment)};
+  if (constexpr std::string_view kPrefix = "FDFWD_"; setting.environment.starts_with(kPrefix)) {
+    names.push_back(fmt::format("FDWRD_{}", setting.environment.substr(kPrefix.size())));
+  }
+  return names;
+}
+
+}  // namespace sluice

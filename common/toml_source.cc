@@ -1,0 +1,146 @@
+#include "common/toml_source.h"
+
+#include <fmt/format.h>
+#include <toml++/toml.h>
+
+#include <algorithm>
+#include <cctype>
+#include <exception>
+#include <optional>
+#include <sstream>
+#include <tuple>
+#include <utility>
+
+namespace sluice {
+namespace {
+
+std::string_view trim(std::string_view text) {
+  const std::size_t first = text.find_first_not_of(" \t\r");
+  if (first == std::string_view::npos) return {};
+  return text.substr(first, text.find_last_not_of(" \t\r") - first + 1);
+}
+
+std::string_view line_of(std::string_view text, std::uint32_t line) {
+  for (; line > 1; --line) {
+    const std::size_t end = text.find('\n');
+    if (end == std::string_view::npos) return {};
+    text.remove_prefix(end + 1);
+  }
+  return text.substr(0, text.find('\n'));
+}
+
+bool equal_ignoring_case(std::string_view a, std::string_view b) {
+  return std::ranges::equal(a, b, [](char x, char y) {
+    return std::tolower(static_cast<unsigned char>(x)) ==
+           std::tolower(static_cast<unsigned char>(y));
+  });
+}
+
+struct Advice {
+  std::string sentence;
+  std::size_t column = 0;
+};
+
+// What to do about `key = value` when the value is plain text, the most common mistake, since the
+// example in Teleport's own guide has it.
+std::optional<Advice> unquoted_value(std::string_view line) {
+  const std::size_t equals = line.find('=');
+  if (equals == std::string_view::npos) return std::nullopt;
+  const std::string_view key = trim(line.substr(0, equals));
+  const std::size_t comment = std::min(line.find(" #", equals), line.size());
+  const std::string_view value = trim(line.substr(equals + 1, comment - equals - 1));
+  if (key.empty() || value.empty() || key.find('#') != std::string_view::npos) return std::nullopt;
+  const auto column = static_cast<std::size_t>(value.data() - line.data()) + 1;
+  if (equal_ignoring_case(value, "true") || equal_ignoring_case(value, "false")) {
+    return Advice{fmt::format("the value of {} must be true or false, in small letters", key),
+                  column};
+  }
+  if (value.find_first_of("\"'[]{}\\") != std::string_view::npos) return std::nullopt;
+  const bool is_text = std::ranges::any_of(
+      value, [](unsigned char c) { return std::isalpha(c) != 0 || c == '/' || c == '~'; });
+  if (!is_text) return std::nullopt;
+  return Advice{fmt::format("the value of {0} has no quotes: put quotes around it, {0} = \"{1}\"",
+                            key, value),
+                column};
+}
+
+Error syntax_error(std::string_view text, std::string_view file, const toml::parse_error& error) {
+  const toml::source_position place = error.source().begin;
+  const std::string_view line = line_of(text, place.line);
+  if (const auto advice = unquoted_value(line)) {
+    return Error{ErrorKind::kConfig,
+                 fmt::format("{}:{}:{}: {}", file, place.line, advice->column, advice->sentence)};
+  }
+  const std::string where = fmt::format("{}:{}:{}: ", file, place.line, place.column);
+  const std::string_view description = error.description();
+  if (description.find("cannot redefine existing") != std::string_view::npos) {
+    return Error{ErrorKind::kConfig,
+                 fmt::format("{}{} is given twice: keep one of them", where, trim(line))};
+  }
+  return Error{ErrorKind::kConfig, fmt::format("{}this is not valid TOML: {}", where, description)};
+}
+
+RawValue raw_value(const toml::node& node) {
+  RawValue raw;
+  node.visit([&](const auto& value) {
+    using Node = std::remove_cvref_t<decltype(value)>;
+    using Kind = RawValue::Kind;
+    if constexpr (toml::is_string<Node>) {
+      raw = {Kind::kString, value.get(), {}};
+    } else if constexpr (toml::is_integer<Node>) {
+      raw = {Kind::kInteger, fmt::format("{}", value.get()), {}};
+    } else if constexpr (toml::is_floating_point<Node>) {
+      raw = {Kind::kFloat, fmt::format("{}", value.get()), {}};
+    } else if constexpr (toml::is_boolean<Node>) {
+      raw = {Kind::kBoolean, value.get() ? "true" : "false", {}};
+    } else if constexpr (toml::is_array<Node>) {
+      raw.kind = Kind::kArray;
+      for (const toml::node& item : value) raw.items.push_back(raw_value(item));
+    } else if constexpr (toml::is_table<Node>) {
+      raw.kind = Kind::kTable;
+    } else {
+      std::ostringstream text;
+      text << value.get();
+      raw = {Kind::kTime, text.str(), {}};
+    }
+  });
+  return raw;
+}
+
+TomlPlace place_of(const toml::source_region& region) {
+  return {region.begin.line, region.begin.column};
+}
+
+void collect(const toml::table& table, const std::string& prefix, std::vector<TomlEntry>* entries) {
+  for (const auto& [key, node] : table) {
+    const bool dotted = key.str().find('.') != std::string_view::npos;
+    const std::string path =
+        prefix + (dotted ? fmt::format("\"{}\"", key.str()) : std::string(key.str()));
+    const toml::table* inner = node.as_table();
+    if (inner != nullptr && !inner->empty()) {
+      collect(*inner, path + ".", entries);
+    } else {
+      entries->push_back({path, place_of(key.source()), raw_value(node), place_of(node.source())});
+    }
+  }
+}
+
+}  // namespace
+
+Result<std::vector<TomlEntry>> parse_toml(std::string_view text, std::string_view file) {
+  try {
+    const toml::table root = toml::parse(text, file);
+    std::vector<TomlEntry> entries;
+    collect(root, "", &entries);
+    std::ranges::sort(entries, {}, [](const TomlEntry& entry) {
+      return std::tuple(entry.key_place.line, entry.key_place.column);
+    });
+    return entries;
+  } catch (const toml::parse_error& error) {
+    return fail(syntax_error(text, file, error));
+  } catch (const std::exception& error) {
+    return fail(ErrorKind::kConfig, fmt::format("{}: cannot be parsed: {}", file, error.what()));
+  }
+}
+
+}  // namespace sluice

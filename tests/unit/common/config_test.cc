@@ -1,0 +1,764 @@
+#include "common/config.h"
+
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <map>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "common/settings.h"
+#include "tests/unit/common/temp_folder.h"
+
+namespace sluice {
+namespace {
+
+using std::chrono::milliseconds;
+using testing::ElementsAre;
+using testing::IsEmpty;
+
+// In the shape of what upstream's `configure` command writes.
+constexpr std::string_view kUpstreamFile = R"(storage = "./storage"
+timeout = "10s"
+batch = 20
+
+[forward.fluentd]
+ca = "ca.crt"
+cert = "client.crt"
+key = "client.key"
+url = "https://localhost:8888/events.log"
+session-url = "https://localhost:8888/session"
+
+[teleport]
+addr = "teleport.example.com:443"
+identity = "identity"
+refresh.enabled = true
+)";
+
+class ConfigTest : public testing::Test {
+ protected:
+  ConfigTest() {
+    ::unsetenv("FDFWD_CONFIG");
+    for (const Setting& setting : settings()) {
+      for (const std::string& name : environment_names(setting)) ::unsetenv(name.c_str());
+    }
+    for (const char* name : {"ca.crt", "client.crt", "client.key", "identity"}) {
+      folder_.write(name, "not looked into");
+    }
+  }
+  ~ConfigTest() override {
+    for (const std::string& name : variables_) ::unsetenv(name.c_str());
+  }
+
+  void set_environment(const std::string& name, const std::string& value) {
+    ::setenv(name.c_str(), value.c_str(), 1);
+    variables_.push_back(name);
+  }
+
+  Result<Config> load(Program program, std::string_view toml,
+                      std::vector<std::pair<std::string, std::string>> flags = {}) {
+    return load_config(program, {folder_.write("sluice.toml", toml), "", std::move(flags)});
+  }
+
+  // For tests of one value: queuectl requires nothing.
+  Result<Config> load_any(std::string_view toml) { return load(Program::kQueuectl, toml); }
+
+  // The sentence, with FOLDER for the test's folder.
+  std::string message(const Result<Config>& result) const {
+    if (result) return "no error";
+    return without_folder(result.error().message);
+  }
+
+  std::string without_folder(std::string text) const {
+    const std::string folder = folder_.path().native() + "/";
+    for (std::size_t at = text.find(folder); at != std::string::npos; at = text.find(folder)) {
+      text.erase(at, folder.size());
+    }
+    return text;
+  }
+
+  std::vector<std::string> warnings(const Result<Config>& result) const {
+    std::vector<std::string> sentences;
+    if (result) {
+      for (const std::string& warning : result->warnings) {
+        sentences.push_back(without_folder(warning));
+      }
+    }
+    return sentences;
+  }
+
+  std::filesystem::path in_folder(std::string_view name) const { return folder_.path() / name; }
+
+  TempFolder folder_;
+  std::vector<std::string> variables_;
+};
+
+TEST_F(ConfigTest, AnUpstreamFileHasItsMeaningForTheFetcher) {
+  const auto config = load(Program::kFetcher, kUpstreamFile);
+  ASSERT_TRUE(config) << config.error().message;
+  EXPECT_EQ(config->file, in_folder("sluice.toml"));
+  EXPECT_EQ(config->instance, "default");
+  EXPECT_EQ(config->queue_path, "/var/lib/sluice/default");
+  EXPECT_EQ(config->storage, in_folder("storage"));
+  EXPECT_EQ(config->fetcher.poll_interval, milliseconds(10'000));
+  EXPECT_EQ(config->fetcher.page_size, 1000u);
+  EXPECT_EQ(config->teleport.addr, "teleport.example.com:443");
+  EXPECT_EQ(config->teleport.identity, in_folder("identity"));
+  EXPECT_EQ(config->teleport.refresh_interval, milliseconds(60'000));
+  EXPECT_THAT(
+      warnings(config),
+      ElementsAre("sluice.toml:1:11: storage is accepted, but this version of Sluice does not "
+                  "import the position that Teleport's own handler kept there: without start-time, "
+                  "a first start begins at the present time"));
+}
+
+TEST_F(ConfigTest, AnUpstreamFileHasItsMeaningForTheShipper) {
+  const auto config = load(Program::kShipper, kUpstreamFile);
+  ASSERT_TRUE(config) << config.error().message;
+  EXPECT_EQ(config->fluentd.url, "https://localhost:8888/events.log");
+  EXPECT_EQ(config->fluentd.session_url, "https://localhost:8888/session");
+  EXPECT_EQ(config->fluentd.ca, in_folder("ca.crt"));
+  EXPECT_EQ(config->fluentd.cert, in_folder("client.crt"));
+  EXPECT_EQ(config->fluentd.key, in_folder("client.key"));
+  EXPECT_THAT(warnings(config), IsEmpty());
+}
+
+TEST_F(ConfigTest, EachDaemonStartsWithoutTheOthersFiles) {
+  std::filesystem::remove(in_folder("ca.crt"));
+  std::filesystem::remove(in_folder("client.key"));
+  EXPECT_EQ(message(load(Program::kFetcher, kUpstreamFile)), "no error");
+  folder_.write("ca.crt", "");
+  folder_.write("client.key", "");
+  std::filesystem::remove(in_folder("identity"));
+  EXPECT_EQ(message(load(Program::kShipper, kUpstreamFile)), "no error");
+}
+
+TEST_F(ConfigTest, QueuectlNeedsNothing) {
+  const auto config = load_config(Program::kQueuectl, {});
+  ASSERT_TRUE(config) << config.error().message;
+  EXPECT_EQ(config->queue_path, "/var/lib/sluice/default");
+  EXPECT_TRUE(config->file.empty());
+}
+
+TEST_F(ConfigTest, EveryKeyOfTheFileReachesItsField) {
+  const auto config = load_any(R"(
+debug = true
+types = ["user.login", "session.start"]
+skip-event-types = "a, b,,c"
+skip-session-types = ["resize"]
+start-time = "2026-11-23T02:58:41.987+02:00"
+timeout = "250ms"
+window-size = "1h30m"
+batch = 5000
+concurrency = 7
+exit-on-last-event = true
+lock-failed-attempts-count = 4
+lock-period = "2m"
+lock-for = "10m"
+[teleport]
+addr = "[::1]:3025"
+identity = "/absolute/identity"
+ca = "a/../ca"
+cert = "cert"
+key = "key"
+refresh.interval = "20m"
+[forward.fluentd]
+url = "https://f:1/u"
+session-url = "https://f:1/s"
+ca = "fca"
+cert = "fcert"
+key = "fkey"
+[queue]
+path = "spool"
+[fetcher]
+search-overlap = "5m"
+late-days = 3
+buffer-bytes = "64MiB"
+[shipper]
+connections = 2
+batch-events = 200
+batch-bytes = 100000
+request-timeout = "10s"
+retry-min = "1s"
+retry-max = "2m"
+exit-when-drained = true
+)");
+  ASSERT_TRUE(config) << config.error().message;
+  EXPECT_TRUE(config->debug);
+  EXPECT_THAT(config->fetcher.types, ElementsAre("user.login", "session.start"));
+  EXPECT_THAT(config->fetcher.skip_event_types, ElementsAre("a", "b", "c"));
+  EXPECT_THAT(config->fetcher.skip_session_types, ElementsAre("resize"));
+  ASSERT_TRUE(config->fetcher.start_time);
+  EXPECT_EQ(format_rfc3339(*config->fetcher.start_time), "2026-11-23T00:58:41Z");
+  EXPECT_EQ(config->fetcher.poll_interval, milliseconds(250));
+  EXPECT_EQ(config->fetcher.window_size, milliseconds(5'400'000));
+  EXPECT_EQ(config->fetcher.page_size, 5000u);
+  EXPECT_EQ(config->fetcher.concurrency, 7u);
+  EXPECT_TRUE(config->fetcher.exit_on_last_event);
+  EXPECT_EQ(config->teleport.addr, "[::1]:3025");
+  EXPECT_EQ(config->teleport.identity, "/absolute/identity");
+  EXPECT_EQ(config->teleport.ca, in_folder("ca"));
+  EXPECT_EQ(config->teleport.cert, in_folder("cert"));
+  EXPECT_EQ(config->teleport.key, in_folder("key"));
+  EXPECT_EQ(config->teleport.refresh_interval, milliseconds(1'200'000));
+  EXPECT_EQ(config->fluentd.url, "https://f:1/u");
+  EXPECT_EQ(config->fluentd.session_url, "https://f:1/s");
+  EXPECT_EQ(config->fluentd.ca, in_folder("fca"));
+  EXPECT_EQ(config->fluentd.cert, in_folder("fcert"));
+  EXPECT_EQ(config->fluentd.key, in_folder("fkey"));
+  EXPECT_EQ(config->queue_path, in_folder("spool"));
+  EXPECT_EQ(config->fetcher.search_overlap, milliseconds(300'000));
+  EXPECT_EQ(config->fetcher.late_days, 3u);
+  EXPECT_EQ(config->fetcher.buffer_bytes, 64u << 20);
+  EXPECT_EQ(config->shipper.connections, 2u);
+  EXPECT_EQ(config->shipper.batch_events, 200u);
+  EXPECT_EQ(config->shipper.batch_bytes, 100'000u);
+  EXPECT_EQ(config->shipper.request_timeout, milliseconds(10'000));
+  EXPECT_EQ(config->shipper.retry_min, milliseconds(1'000));
+  EXPECT_EQ(config->shipper.retry_max, milliseconds(120'000));
+  EXPECT_TRUE(config->shipper.exit_when_drained);
+}
+
+TEST_F(ConfigTest, KeysAreFoundWhereUpstreamLooksForThem) {
+  const auto config = load_any(R"(
+teleport-addr = "a:1"
+teleport-refresh-interval = "2m"
+[window]
+size = "2h"
+[skip.event]
+types = "x"
+[exit.on.last]
+event = true
+[forward.fluentd]
+session.url = "https://f/s"
+max.connections = 3
+)");
+  ASSERT_TRUE(config) << config.error().message;
+  EXPECT_EQ(config->teleport.addr, "a:1");
+  EXPECT_EQ(config->teleport.refresh_interval, milliseconds(120'000));
+  EXPECT_EQ(config->fetcher.window_size, milliseconds(7'200'000));
+  EXPECT_THAT(config->fetcher.skip_event_types, ElementsAre("x"));
+  EXPECT_TRUE(config->fetcher.exit_on_last_event);
+  EXPECT_EQ(config->fluentd.session_url, "https://f/s");
+}
+
+TEST_F(ConfigTest, ScalarsInQuotesAreReadAsUpstreamReadsThem) {
+  const auto config = load_any("debug = \"yes\"\nbatch = \"2000\"\n[shipper]\nconnections = \"8\"");
+  ASSERT_TRUE(config) << config.error().message;
+  EXPECT_TRUE(config->debug);
+  EXPECT_EQ(config->fetcher.page_size, 2000u);
+  EXPECT_EQ(config->shipper.connections, 8u);
+}
+
+TEST_F(ConfigTest, AStartTimeMayBeATomlTimeWithAnOffset) {
+  const auto config = load_any("start-time = 2026-11-23T02:58:41.5+01:00");
+  ASSERT_TRUE(config) << config.error().message;
+  EXPECT_EQ(format_rfc3339(config->fetcher.start_time.value()), "2026-11-23T01:58:41Z");
+}
+
+TEST_F(ConfigTest, FlagsBeatTheEnvironmentWhichBeatsTheFileWhichBeatsTheDefault) {
+  const auto timeout = [&](std::string_view toml,
+                           std::vector<std::pair<std::string, std::string>> flags) {
+    flags.emplace_back("teleport-identity", in_folder("identity").native());
+    const auto config = load(Program::kFetcher, toml, std::move(flags));
+    return config ? config->fetcher.poll_interval : milliseconds(-1);
+  };
+  EXPECT_EQ(timeout("", {}), milliseconds(5'000));
+  EXPECT_EQ(timeout("timeout = \"6s\"", {}), milliseconds(6'000));
+  set_environment("FDFWD_TIMEOUT", "7s");
+  EXPECT_EQ(timeout("timeout = \"6s\"", {}), milliseconds(7'000));
+  EXPECT_EQ(timeout("timeout = \"6s\"", {{"timeout", "8s"}}), milliseconds(8'000));
+}
+
+TEST_F(ConfigTest, BothSpellingsOfTheEnvironmentNamesAreRead) {
+  set_environment("FDWRD_FLUENTD_CERT", "/one/cert");
+  set_environment("FDFWD_FLUENTD_KEY", "/one/key");
+  set_environment("FDWRD_LOCKING_PERIOD", "3m");
+  set_environment("SLUICE_SHIPPER_BATCH_EVENTS", "17");
+  const auto config = load_config(Program::kQueuectl, {});
+  ASSERT_TRUE(config) << config.error().message;
+  EXPECT_EQ(config->fluentd.cert, "/one/cert");
+  EXPECT_EQ(config->fluentd.key, "/one/key");
+  EXPECT_EQ(config->shipper.batch_events, 17u);
+}
+
+TEST_F(ConfigTest, TwoSpellingsOfOneEnvironmentNameMustAgree) {
+  set_environment("FDFWD_TELEPORT_CERT", "/one");
+  set_environment("FDWRD_TELEPORT_CERT", "/one");
+  EXPECT_EQ(message(load_config(Program::kQueuectl, {})), "no error");
+  set_environment("FDWRD_TELEPORT_CERT", "/two");
+  EXPECT_EQ(message(load_config(Program::kQueuectl, {})),
+            "the environment variables FDFWD_TELEPORT_CERT and FDWRD_TELEPORT_CERT differ: keep "
+            "one of them");
+}
+
+TEST_F(ConfigTest, AnEmptyEnvironmentVariableCountsAsAbsent) {
+  set_environment("FDFWD_TIMEOUT", "");
+  set_environment("FDFWD_SKIP_SESSION_TYPES", "");
+  const auto config = load_config(Program::kQueuectl, {});
+  ASSERT_TRUE(config) << config.error().message;
+  EXPECT_EQ(config->fetcher.poll_interval, milliseconds(5'000));
+  EXPECT_THAT(config->fetcher.skip_session_types, ElementsAre("desktop.recording", "print"));
+}
+
+TEST_F(ConfigTest, PathsOfFlagsAndEnvironmentAreResolvedAgainstTheWorkingDirectory) {
+  set_environment("FDFWD_TELEPORT_CA", "env-ca");
+  const auto config = load(Program::kQueuectl, "", {{"queue-path", "spool"}});
+  ASSERT_TRUE(config) << config.error().message;
+  EXPECT_EQ(config->queue_path, std::filesystem::current_path() / "spool");
+  EXPECT_EQ(config->teleport.ca, std::filesystem::current_path() / "env-ca");
+}
+
+TEST_F(ConfigTest, TheFileMayComeFromTheEnvironment) {
+  set_environment("FDFWD_CONFIG", folder_.write("other.toml", "batch = 3000").native());
+  const auto config = load_config(Program::kQueuectl, {});
+  ASSERT_TRUE(config) << config.error().message;
+  EXPECT_EQ(config->file, in_folder("other.toml"));
+  EXPECT_EQ(config->fetcher.page_size, 3000u);
+}
+
+TEST_F(ConfigTest, AnInstanceHasItsOwnFileAndQueue) {
+  set_environment("FDFWD_CONFIG", in_folder("ignored.toml").native());
+  EXPECT_EQ(message(load_config(Program::kQueuectl, {"", "no-such-instance-7f3c", {}})),
+            "cannot open /etc/sluice/no-such-instance-7f3c.toml: No such file or directory");
+  const auto config = load_config(Program::kQueuectl, {folder_.write("x.toml", ""), "bank-2", {}});
+  ASSERT_TRUE(config) << config.error().message;
+  EXPECT_EQ(config->instance, "bank-2");
+  EXPECT_EQ(config->queue_path, "/var/lib/sluice/bank-2");
+}
+
+TEST_F(ConfigTest, AnInstanceNameThatCouldLeaveItsFolderIsRefused) {
+  const auto config = load_config(Program::kQueuectl, {"", "../etc", {}});
+  EXPECT_EQ(message(config), "--instance is \"../etc\", but must be 1 to 32 of a-z, 0-9 and -");
+  EXPECT_EQ(config.error().kind, ErrorKind::kUsage);
+  EXPECT_FALSE(load_config(Program::kQueuectl, {"", std::string(33, 'a'), {}}));
+}
+
+TEST_F(ConfigTest, TheConnectionsAreCappedByTheUpstreamLimit) {
+  const std::string file(kUpstreamFile);
+  const auto capped = load(Program::kShipper, file, {{"fluentd-max-connections", "3"}});
+  ASSERT_TRUE(capped) << capped.error().message;
+  EXPECT_EQ(capped->shipper.connections, 3u);
+  EXPECT_THAT(warnings(capped), IsEmpty());
+
+  const auto lowered = load(Program::kShipper, file + "[shipper]\nconnections = 9",
+                            {{"fluentd-max-connections", "3"}});
+  ASSERT_TRUE(lowered) << lowered.error().message;
+  EXPECT_EQ(lowered->shipper.connections, 3u);
+  EXPECT_THAT(warnings(lowered), ElementsAre("sluice.toml:17:15: shipper.connections is 9, but "
+                                             "--fluentd-max-connections lowers it to 3"));
+
+  EXPECT_EQ(
+      load(Program::kShipper, file, {{"fluentd-max-connections", "100"}})->shipper.connections, 4u);
+  EXPECT_EQ(load(Program::kShipper, file, {{"fluentd-max-connections", "0"}})->shipper.connections,
+            4u);
+}
+
+TEST_F(ConfigTest, AnEmptyListOfSkippedSessionTypesIsKeptWithAWarning) {
+  for (const char* empty : {"[]", "\"\""}) {
+    const auto config = load(Program::kFetcher, fmt::format("skip-session-types = {}\n[teleport]\n"
+                                                            "identity = \"identity\"",
+                                                            empty));
+    ASSERT_TRUE(config) << config.error().message;
+    EXPECT_THAT(config->fetcher.skip_session_types, IsEmpty());
+    EXPECT_THAT(
+        warnings(config),
+        ElementsAre("sluice.toml:1:22: skip-session-types is empty, so everything that is shown in "
+                    "a session is exported, \"print\" and \"desktop.recording\" events included"));
+  }
+}
+
+TEST_F(ConfigTest, SwitchingTheRefreshOffHasNoEffectAndAWarning) {
+  const auto config =
+      load(Program::kFetcher, "[teleport]\nidentity = \"identity\"\nrefresh.enabled = false");
+  ASSERT_TRUE(config) << config.error().message;
+  EXPECT_THAT(warnings(config),
+              ElementsAre("sluice.toml:3:19: teleport.refresh.enabled is false, but the identity "
+                          "is always refreshed: the setting has no effect"));
+}
+
+TEST_F(ConfigTest, AnUnencryptedUrlGetsAWarning) {
+  const auto config = load(Program::kShipper,
+                           "[forward.fluentd]\nurl = \"http://f:1/a\"\n"
+                           "session-url = \"https://f:1/s\"");
+  ASSERT_TRUE(config) << config.error().message;
+  EXPECT_THAT(warnings(config),
+              ElementsAre("sluice.toml:2:7: forward.fluentd.url starts with http://, so events "
+                          "travel unencrypted and no certificate is checked"));
+}
+
+TEST_F(ConfigTest, AnEmptyFlagTakesBackWhatTheFileSays) {
+  const auto config = load(Program::kFetcher, kUpstreamFile,
+                           {{"storage", ""}, {"teleport-addr", ""}, {"timeout", ""}});
+  ASSERT_TRUE(config) << config.error().message;
+  EXPECT_TRUE(config->storage.empty());
+  EXPECT_EQ(config->teleport.addr, "localhost:3025");
+  EXPECT_EQ(config->fetcher.poll_interval, milliseconds(5'000));
+  EXPECT_THAT(warnings(config), IsEmpty());
+}
+
+TEST_F(ConfigTest, ListFlagsAddUpAndSwitchesNeedNoValue) {
+  const auto config = load(Program::kFetcher, kUpstreamFile,
+                           {{"types", "a,b"},
+                            {"debug", ""},
+                            {"types", "c"},
+                            {"exit-on-last-event", "false"},
+                            {"storage", ""}});
+  ASSERT_TRUE(config) << config.error().message;
+  EXPECT_THAT(config->fetcher.types, ElementsAre("a", "b", "c"));
+  EXPECT_TRUE(config->debug);
+  EXPECT_FALSE(config->fetcher.exit_on_last_event);
+}
+
+struct Mistake {
+  const char* name;
+  std::string_view toml;
+  std::string_view sentence;
+};
+
+void PrintTo(const Mistake& mistake, std::ostream* out) { *out << mistake.name; }
+
+class FileMistakes : public ConfigTest, public testing::WithParamInterface<Mistake> {};
+
+TEST_P(FileMistakes, AreOneSentenceWithAPlace) {
+  const auto config = load_any(GetParam().toml);
+  EXPECT_EQ(message(config), GetParam().sentence);
+  ASSERT_FALSE(config);
+  EXPECT_EQ(config.error().kind, ErrorKind::kConfig);
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Config, FileMistakes,
+    testing::Values(
+        Mistake{"MisspeltKey", "debug = true\n[teleport]\nadress = \"x:1\"",
+                "sluice.toml:3:1: the key teleport.adress is not known; did you mean "
+                "teleport.addr?"},
+        Mistake{"SwappedLetters", "bacth = 20",
+                "sluice.toml:1:1: the key bacth is not known; did you mean batch?"},
+        Mistake{"RightKeyInTheWrongTable", "[fluentd]\nurl = \"https://f\"",
+                "sluice.toml:2:1: the key fluentd.url is not known; did you mean "
+                "forward.fluentd.url?"},
+        Mistake{"KeyWithoutLikeness", "zzz = 1", "sluice.toml:1:1: the key zzz is not known"},
+        Mistake{"UnknownEmptyTable", "[metrics]", "sluice.toml:1:2: the key metrics is not known"},
+        Mistake{"QuotedDottedKey", "\"teleport.addr\" = \"x:1\"",
+                "sluice.toml:1:1: the key \"teleport.addr\" is not known; did you mean "
+                "teleport.addr?"},
+        Mistake{"FirstMistakeOfTheFile", "[zz]\nq = 1\n[aa]\nq = 1",
+                "sluice.toml:2:1: the key zz.q is not known"},
+        Mistake{"SameKeyTwice", "batch = 1\nbatch = 2",
+                "sluice.toml:2:9: batch = 2 is given twice: keep one of them"},
+        Mistake{"SameTableTwice", "[teleport]\naddr = \"a:1\"\n[teleport]\nca = \"x\"",
+                "sluice.toml:3:1: [teleport] is given twice: keep one of them"},
+        Mistake{"SameSettingInTwoSpellings", "window-size = \"1h\"\n[window]\nsize = \"2h\"",
+                "sluice.toml:3:1: window-size is given twice, first in line 1: keep one of them"},
+        Mistake{"UnquotedPath", "[teleport]\nidentity = /var/lib/teleport/identity # mine",
+                "sluice.toml:2:12: the value of identity has no quotes: put quotes around it, "
+                "identity = \"/var/lib/teleport/identity\""},
+        Mistake{"UnquotedRelativePath", "storage = ./storage",
+                "sluice.toml:1:11: the value of storage has no quotes: put quotes around it, "
+                "storage = \"./storage\""},
+        Mistake{"UnquotedWord", "storage = identity",
+                "sluice.toml:1:11: the value of storage has no quotes: put quotes around it, "
+                "storage = \"identity\""},
+        Mistake{"UnquotedAddress", "[teleport]\naddr = teleport.example.com:443",
+                "sluice.toml:2:8: the value of addr has no quotes: put quotes around it, addr = "
+                "\"teleport.example.com:443\""},
+        Mistake{"UnquotedDuration", "timeout = 10s",
+                "sluice.toml:1:11: the value of timeout has no quotes: put quotes around it, "
+                "timeout = \"10s\""},
+        Mistake{"CapitalTrue", "debug = True",
+                "sluice.toml:1:9: the value of debug must be true or false, in small letters"},
+        Mistake{"OpenTable", "[forward.fluentd\nurl = \"x\"",
+                "sluice.toml:1:17: this is not valid TOML: Error while parsing table header: "
+                "expected ']', saw '\\n'"},
+        Mistake{"OpenString", "storage = \"x",
+                "sluice.toml:1:13: this is not valid TOML: Error while parsing string: "
+                "encountered end-of-file"},
+        Mistake{"MissingValue", "storage = ",
+                "sluice.toml:1:11: this is not valid TOML: Error while parsing key-value pair: "
+                "encountered end-of-file"},
+        Mistake{"NumberIsText", "batch = \"many\"",
+                "sluice.toml:1:9: batch must be a whole number, but there is the string \"many\""},
+        Mistake{"NumberIsFraction", "batch = 20.5",
+                "sluice.toml:1:9: batch must be a whole number, but there is the number 20.5"},
+        Mistake{"NumberTooLarge", "batch = 20000",
+                "sluice.toml:1:9: batch is 20000, but must be from 1 to 10000"},
+        Mistake{"NumberTooSmall", "concurrency = 0",
+                "sluice.toml:1:15: concurrency is 0, but must be from 1 to 256"},
+        Mistake{"NumberNegative", "[shipper]\nconnections = -1",
+                "sluice.toml:2:15: shipper.connections is -1, but must be from 1 to 64"},
+        Mistake{"DurationIsNumber", "timeout = 10",
+                "sluice.toml:1:11: timeout must be a duration such as \"500ms\", \"5s\" or "
+                "\"1h30m\", but there is the integer 10"},
+        Mistake{"DurationWithoutUnit", "timeout = \"10\"",
+                "sluice.toml:1:11: timeout must be a duration such as \"500ms\", \"5s\" or "
+                "\"1h30m\", but there is the string \"10\""},
+        Mistake{"DurationTooShort", "timeout = \"1ms\"",
+                "sluice.toml:1:11: timeout is 1ms, but must be from 100ms to 1d"},
+        Mistake{"DurationTooLong", "[shipper]\nretry-max = \"2h\"",
+                "sluice.toml:2:13: shipper.retry-max is 2h, but must be from 1ms to 1h"},
+        Mistake{"SizeUnitUnknown", "[shipper]\nbatch-bytes = \"5MB\"",
+                "sluice.toml:2:15: shipper.batch-bytes must be a number of bytes or a size such as "
+                "\"512KiB\" or \"16MiB\", but there is the string \"5MB\""},
+        Mistake{"SizeTooLarge", "[fetcher]\nbuffer-bytes = \"8GiB\"",
+                "sluice.toml:2:16: fetcher.buffer-bytes is 8GiB, but must be from 1MiB to 4GiB"},
+        Mistake{"SwitchIsNumber", "debug = 1",
+                "sluice.toml:1:9: debug must be true or false, but there is the integer 1"},
+        Mistake{"SwitchIsWord", "debug = \"maybe\"",
+                "sluice.toml:1:9: debug must be true or false, but there is the string \"maybe\""},
+        Mistake{"PathIsSwitch", "storage = true",
+                "sluice.toml:1:11: storage must be a string with the path of a folder in it, but "
+                "there is true"},
+        Mistake{"FileIsArray", "[teleport]\nca = [\"a\", \"b\"]",
+                "sluice.toml:2:6: teleport.ca must be a string with the path of a file in it, but "
+                "there is an array"},
+        Mistake{"UrlIsNumber", "[forward.fluentd]\nurl = 8888",
+                "sluice.toml:2:7: forward.fluentd.url must be a string with a URL in it, but there "
+                "is the integer 8888"},
+        Mistake{"AddressIsTable", "teleport.addr = {}",
+                "sluice.toml:1:17: teleport.addr must be a string such as "
+                "\"teleport.example.com:443\", but there is a table"},
+        Mistake{"ListIsNumber", "types = 5",
+                "sluice.toml:1:9: types must be an array of strings, or one string with commas in "
+                "it, but there is the integer 5"},
+        Mistake{"ListHasNumber", "types = [\"a\", 5]",
+                "sluice.toml:1:9: types must be an array of strings, but has the integer 5 in it"},
+        Mistake{"TimeWithoutZone", "start-time = \"2026-11-23T02:58:41\"",
+                "sluice.toml:1:14: start-time must be a time with a zone, such as "
+                "\"2026-11-23T02:58:41Z\", but there is the string \"2026-11-23T02:58:41\""},
+        Mistake{"TomlTimeWithoutZone", "start-time = 2026-11-23T02:58:41",
+                "sluice.toml:1:14: start-time must be a time with a zone, such as "
+                "\"2026-11-23T02:58:41Z\", but there is the time 2026-11-23T02:58:41"},
+        Mistake{"TimeIsNumber", "start-time = 5",
+                "sluice.toml:1:14: start-time must be a time with a zone, such as "
+                "\"2026-11-23T02:58:41Z\", but there is the integer 5"}),
+    [](const testing::TestParamInfo<Mistake>& test) { return std::string(test.param.name); });
+
+struct Refusal {
+  const char* name;
+  Program program;
+  std::string_view toml;
+  std::string_view sentence;
+};
+
+void PrintTo(const Refusal& refusal, std::ostream* out) { *out << refusal.name; }
+
+class Refusals : public ConfigTest, public testing::WithParamInterface<Refusal> {};
+
+TEST_P(Refusals, AreOneSentenceThatNamesKeyAndCause) {
+  const auto config = load(GetParam().program, GetParam().toml);
+  EXPECT_EQ(message(config), GetParam().sentence);
+  ASSERT_FALSE(config);
+  EXPECT_EQ(config.error().kind, ErrorKind::kConfig);
+  // queuectl must be able to look at the queue of a configuration that no daemon accepts.
+  EXPECT_EQ(message(load_any(GetParam().toml)), "no error");
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Config, Refusals,
+    testing::Values(
+        Refusal{"Locking", Program::kFetcher,
+                "lock-enabled = true\n[teleport]\nidentity = \"identity\"",
+                "sluice.toml:1:16: lock-enabled is true, but this version of Sluice does not lock "
+                "users after failed logins: set it to false"},
+        Refusal{"DryRunOfTheFetcher", Program::kFetcher, "dry-run = true",
+                "sluice.toml:1:11: dry-run is true, but this version of Sluice has no dry run: "
+                "leave it out"},
+        Refusal{"DryRunOfTheShipper", Program::kShipper, "dry-run = true",
+                "sluice.toml:1:11: dry-run is true, but this version of Sluice has no dry run: "
+                "leave it out"},
+        Refusal{"NoIdentity", Program::kFetcher, "",
+                "sluice.toml: teleport.identity is missing: name an identity file, or give "
+                "teleport.ca, teleport.cert and teleport.key"},
+        Refusal{"PartOfTheTriple", Program::kFetcher,
+                "[teleport]\nca = \"ca.crt\"\nkey = \"client.key\"",
+                "sluice.toml: teleport.cert is missing: teleport.ca, teleport.cert and "
+                "teleport.key must be given together"},
+        Refusal{"IdentityAndTriple", Program::kFetcher,
+                "[teleport]\nidentity = \"identity\"\nkey = \"client.key\"",
+                "sluice.toml:2:12: teleport.identity and teleport.key exclude each other: keep the "
+                "identity file, or teleport.ca, teleport.cert and teleport.key"},
+        Refusal{"IdentityFileAbsent", Program::kFetcher, "[teleport]\nidentity = \"absent\"",
+                "sluice.toml:2:12: teleport.identity: cannot open absent: No such file or "
+                "directory"},
+        Refusal{"IdentityFileIsFolder", Program::kFetcher, "[teleport]\nidentity = \"/\"",
+                "sluice.toml:2:12: teleport.identity: cannot read /: it is a directory"},
+        Refusal{"AddressWithoutPort", Program::kFetcher,
+                "[teleport]\naddr = \"teleport.example.com\"\nidentity = \"identity\"",
+                "sluice.toml:2:8: teleport.addr is \"teleport.example.com\", but must be "
+                "HOST:PORT, such as \"teleport.example.com:443\""},
+        Refusal{"AddressIsUrl", Program::kFetcher,
+                "[teleport]\naddr = \"https://t:443\"\nidentity = \"identity\"",
+                "sluice.toml:2:8: teleport.addr is \"https://t:443\", but must be HOST:PORT, such "
+                "as \"teleport.example.com:443\""},
+        Refusal{"PortTooLarge", Program::kFetcher,
+                "[teleport]\naddr = \"t:65536\"\nidentity = \"identity\"",
+                "sluice.toml:2:8: teleport.addr is \"t:65536\", but must be HOST:PORT, such as "
+                "\"teleport.example.com:443\""},
+        Refusal{"NoUrl", Program::kShipper, "",
+                "sluice.toml: forward.fluentd.url is missing: say where Fluentd takes these "
+                "events"},
+        Refusal{"NoSessionUrl", Program::kShipper, "[forward.fluentd]\nurl = \"https://f\"",
+                "sluice.toml: forward.fluentd.session-url is missing: say where Fluentd takes "
+                "these events"},
+        Refusal{"UrlOfAnotherScheme", Program::kShipper, "[forward.fluentd]\nurl = \"ftp://f\"",
+                "sluice.toml:2:7: forward.fluentd.url is \"ftp://f\", but must start with https:// "
+                "or http://"},
+        Refusal{"ForwardUrl", Program::kShipper, "[forward.fluentd]\nurl = \"forward://f:24224\"",
+                "sluice.toml:2:7: forward.fluentd.url is \"forward://f:24224\", but this version "
+                "of Sluice does not speak the forward protocol: use https:// and Fluentd's http "
+                "input"},
+        Refusal{"ForwardTlsUrl", Program::kShipper,
+                "[forward.fluentd]\nurl = \"forward+tls://f:24224\"",
+                "sluice.toml:2:7: forward.fluentd.url is \"forward+tls://f:24224\", but this "
+                "version of Sluice does not speak the forward protocol: use https:// and Fluentd's "
+                "http input"},
+        Refusal{"UrlWithoutHost", Program::kShipper, "[forward.fluentd]\nurl = \"https:///x\"",
+                "sluice.toml:2:7: forward.fluentd.url is \"https:///x\", but has no host"},
+        Refusal{"UrlWithSpace", Program::kShipper, "[forward.fluentd]\nurl = \"https://f/a b\"",
+                "sluice.toml:2:7: forward.fluentd.url is \"https://f/a b\", but must have no "
+                "spaces in it"},
+        Refusal{"SessionUrlWithQuery", Program::kShipper,
+                "[forward.fluentd]\nurl = \"https://f\"\nsession-url = \"https://f/s?x=1\"",
+                "sluice.toml:3:15: forward.fluentd.session-url is \"https://f/s?x=1\", but must "
+                "have no ? or #, since the name of the session is put at its end"},
+        Refusal{"CertificateWithoutKey", Program::kShipper,
+                "[forward.fluentd]\nurl = \"https://f\"\nsession-url = \"https://f\"\n"
+                "cert = \"client.crt\"",
+                "sluice.toml:4:8: forward.fluentd.cert is given, but forward.fluentd.key is "
+                "missing: give both or neither"},
+        Refusal{"KeyWithoutCertificate", Program::kShipper,
+                "[forward.fluentd]\nurl = \"https://f\"\nsession-url = \"https://f\"\n"
+                "key = \"client.key\"",
+                "sluice.toml:4:7: forward.fluentd.key is given, but forward.fluentd.cert is "
+                "missing: give both or neither"},
+        Refusal{"CaFileAbsent", Program::kShipper,
+                "[forward.fluentd]\nurl = \"https://f\"\nsession-url = \"https://f\"\n"
+                "ca = \"absent\"",
+                "sluice.toml:4:6: forward.fluentd.ca: cannot open absent: No such file or "
+                "directory"},
+        Refusal{"RetriesUpsideDown", Program::kShipper,
+                "[forward.fluentd]\nurl = \"https://f\"\nsession-url = \"https://f\"\n"
+                "[shipper]\nretry-min = \"50s\"",
+                "sluice.toml:5:13: shipper.retry-min puts shipper.retry-min (50s) above "
+                "shipper.retry-max (30s)"}),
+    [](const testing::TestParamInfo<Refusal>& test) { return std::string(test.param.name); });
+
+TEST_F(ConfigTest, AMissingSettingWithoutAFileSaysThatThereIsNoFile) {
+  EXPECT_EQ(message(load_config(Program::kShipper, {})),
+            "forward.fluentd.url is missing, and no configuration file is given (--config): say "
+            "where Fluentd takes these events");
+}
+
+TEST_F(ConfigTest, AFileThatCannotBeReadIsOneSentence) {
+  const auto absent = load_config(Program::kQueuectl, {in_folder("absent.toml"), "", {}});
+  EXPECT_EQ(message(absent), "cannot open absent.toml: No such file or directory");
+  EXPECT_EQ(absent.error().kind, ErrorKind::kConfig);
+  EXPECT_EQ(message(load_config(Program::kQueuectl, {"/", "", {}})),
+            "cannot read /: it is a directory");
+  const std::string long_text = "#" + std::string(1 << 20, 'x');
+  EXPECT_EQ(message(load_any(long_text)),
+            "cannot read sluice.toml: it is longer than the 1048576 bytes that are allowed");
+}
+
+TEST_F(ConfigTest, AFileWithoutPermissionIsOneSentence) {
+  if (::geteuid() == 0) GTEST_SKIP() << "root may read everything";
+  const auto file = folder_.write("secret.toml", "");
+  std::filesystem::permissions(file, std::filesystem::perms::none);
+  EXPECT_EQ(message(load_config(Program::kQueuectl, {file, "", {}})),
+            "cannot open secret.toml: Permission denied");
+}
+
+TEST_F(ConfigTest, AMistakeInTheEnvironmentNamesTheVariable) {
+  set_environment("FDFWD_BATCH", "0");
+  const auto config = load_config(Program::kQueuectl, {});
+  EXPECT_EQ(message(config),
+            "the environment variable FDFWD_BATCH is 0, but must be from 1 to 10000");
+  EXPECT_EQ(config.error().kind, ErrorKind::kConfig);
+}
+
+TEST_F(ConfigTest, AMistakeOnTheCommandLineNamesTheFlag) {
+  const auto flag = [&](Program program, std::string name, std::string value) {
+    const auto config = load_config(program, {"", "", {{std::move(name), std::move(value)}}});
+    EXPECT_TRUE(!config && config.error().kind == ErrorKind::kUsage);
+    return message(config);
+  };
+  EXPECT_EQ(flag(Program::kFetcher, "batch", "x"),
+            "--batch must be a whole number, but there is \"x\"");
+  EXPECT_EQ(flag(Program::kFetcher, "types-to-skip", "x"),
+            "--types-to-skip is not a flag of sluice-fetcher");
+  EXPECT_EQ(flag(Program::kFetcher, "skip-events-types", "x"),
+            "--skip-events-types is not a flag of sluice-fetcher; did you mean "
+            "--skip-event-types?");
+  EXPECT_EQ(flag(Program::kFetcher, "fluentd-url", "x"),
+            "--fluentd-url is a flag of sluice-shipper, not of sluice-fetcher");
+  EXPECT_EQ(flag(Program::kShipper, "types", "x"),
+            "--types is a flag of sluice-fetcher, not of sluice-shipper");
+  EXPECT_EQ(flag(Program::kQueuectl, "types", "x"), "--types is not a flag of queuectl");
+  EXPECT_EQ(flag(Program::kFetcher, "dry-run", ""),
+            "--dry-run is true, but this version of Sluice has no dry run: leave it out");
+  EXPECT_EQ(message(load_config(Program::kFetcher, {"", "", {{"batch", "1"}, {"batch", "2"}}})),
+            "--batch is given twice: keep one of them");
+}
+
+TEST_F(ConfigTest, EachProgramHasTheFlagsOfItsOwnHalf) {
+  const auto names = [](Program program) {
+    std::map<std::string, std::string> values;
+    for (const FlagHelp& flag : config_flags(program)) values[flag.name] = flag.value;
+    return values;
+  };
+  const auto fetcher = names(Program::kFetcher);
+  EXPECT_EQ(fetcher.at("teleport-addr"), "HOST:PORT");
+  EXPECT_EQ(fetcher.at("exit-on-last-event"), "");
+  EXPECT_EQ(fetcher.at("types"), "NAME,…");
+  EXPECT_FALSE(fetcher.contains("fluentd-url"));
+  const auto shipper = names(Program::kShipper);
+  EXPECT_EQ(shipper.at("fluentd-url"), "URL");
+  EXPECT_EQ(shipper.at("batch-bytes"), "SIZE");
+  EXPECT_FALSE(shipper.contains("teleport-addr"));
+  EXPECT_THAT(names(Program::kQueuectl),
+              ElementsAre(std::pair("debug", ""), std::pair("queue-path", "FOLDER")));
+}
+
+TEST_F(ConfigTest, TheDefaultsOfTheTableAreThoseOfTheStructs) {
+  Config from_table;
+  for (const Setting& setting : settings()) {
+    if (setting.initial.empty() || setting.assign == nullptr || setting.name == "queue-path") {
+      continue;
+    }
+    const auto value =
+        parse_value(setting.type, setting.bounds,
+                    RawValue{RawValue::Kind::kText, std::string(setting.initial), {}}, Origin{});
+    ASSERT_TRUE(value) << value.error().message;
+    setting.assign(*value, &from_table);
+  }
+  const Config usual;
+  EXPECT_EQ(from_table.debug, usual.debug);
+  EXPECT_EQ(from_table.teleport.addr, usual.teleport.addr);
+  EXPECT_EQ(from_table.teleport.refresh_interval, usual.teleport.refresh_interval);
+  EXPECT_EQ(from_table.fetcher.skip_session_types, usual.fetcher.skip_session_types);
+  EXPECT_EQ(from_table.fetcher.poll_interval, usual.fetcher.poll_interval);
+  EXPECT_EQ(from_table.fetcher.window_size, usual.fetcher.window_size);
+  EXPECT_EQ(from_table.fetcher.search_overlap, usual.fetcher.search_overlap);
+  EXPECT_EQ(from_table.fetcher.page_size, usual.fetcher.page_size);
+  EXPECT_EQ(from_table.fetcher.concurrency, usual.fetcher.concurrency);
+  EXPECT_EQ(from_table.fetcher.late_days, usual.fetcher.late_days);
+  EXPECT_EQ(from_table.fetcher.buffer_bytes, usual.fetcher.buffer_bytes);
+  EXPECT_EQ(from_table.fetcher.exit_on_last_event, usual.fetcher.exit_on_last_event);
+  EXPECT_EQ(from_table.shipper.connections, usual.shipper.connections);
+  EXPECT_EQ(from_table.shipper.batch_events, usual.shipper.batch_events);
+  EXPECT_EQ(from_table.shipper.batch_bytes, usual.shipper.batch_bytes);
+  EXPECT_EQ(from_table.shipper.request_timeout, usual.shipper.request_timeout);
+  EXPECT_EQ(from_table.shipper.retry_min, usual.shipper.retry_min);
+  EXPECT_EQ(from_table.shipper.retry_max, usual.shipper.retry_max);
+  EXPECT_EQ(from_table.shipper.exit_when_drained, usual.shipper.exit_when_drained);
+}
+
+}  // namespace
+}  // namespace sluice
