@@ -1,0 +1,78 @@
+#include "shipper/answer.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace sluice::shipper {
+namespace {
+
+constexpr std::size_t kWordsMax = 200;
+
+// The sink's own words for a log line: in one line, printable, short.
+std::string first_words(std::string_view body) {
+  std::string words;
+  for (const char c : body.substr(0, kWordsMax)) {
+    const bool is_control = static_cast<unsigned char>(c) < 0x20 || c == 0x7f;
+    if (!is_control) {
+      words.push_back(c);
+    } else if (!words.empty() && words.back() != ' ') {
+      words.push_back(' ');
+    }
+  }
+  while (!words.empty() && words.back() == ' ') words.pop_back();
+  return words;
+}
+
+std::string_view advice(Verdict verdict) {
+  return verdict == Verdict::kConfiguration
+             ? "; nothing is sent on and nothing is set aside until this is corrected: look at the "
+               "URL and at what is in front of Fluentd"
+             : "";
+}
+
+}  // namespace
+
+Verdict verdict_of(const fluentd::Answer& answer) {
+  if (answer.failure) return Verdict::kRetry;
+  const int status = answer.status;
+  if (status >= 200 && status < 300) return Verdict::kAccepted;
+  switch (status) {
+    case 408:
+    case 425:
+    case 429:
+      return Verdict::kRetry;
+    case 401:
+    case 403:
+    case 404:
+    case 405:
+    case 407:
+    case 421:
+      return Verdict::kConfiguration;
+    case 413:
+      return Verdict::kTooLarge;
+    default:
+      break;
+  }
+  if (status >= 400 && status < 500) return Verdict::kRefused;
+  if (status >= 500 && status < 600) return Verdict::kRetry;
+  return Verdict::kConfiguration;
+}
+
+bool is_chunk_limit_refusal(const fluentd::Answer& answer) {
+  return answer.status == 500 && answer.body.find("larger than") != std::string::npos &&
+         answer.body.find("chunk limit") != std::string::npos;
+}
+
+std::chrono::milliseconds retry_after(const fluentd::Answer& answer) {
+  return std::min(answer.retry_after.value_or(std::chrono::milliseconds{0}), kRetryAfterMax);
+}
+
+std::string describe(const fluentd::Answer& answer, std::string_view url) {
+  if (answer.failure) return answer.failure->sentence;
+  const std::string words = first_words(answer.body);
+  return fmt::format("{}: answered {}{}{}{}", url, answer.status, words.empty() ? "" : " ",
+                     words.empty() ? "" : fmt::format("\"{}\"", words), advice(verdict_of(answer)));
+}
+
+}  // namespace sluice::shipper

@@ -1,0 +1,37 @@
+#include "shipper/batch.h"
+
+#include "common/check.h"
+
+namespace sluice::shipper {
+
+void Batch::append(RecordPtr record) {
+  SLUICE_CHECK(records_.empty() || record->seq > records_.back()->seq,
+               "a batch's records must be in the order of their numbers");
+  SLUICE_CHECK(record->record.route == route_, "a batch's records must have its route");
+  body_bytes_ += record->record.body.size();
+  records_.push_back(std::move(record));
+}
+
+std::string Batch::json_array() const {
+  std::string json;
+  json.reserve(body_bytes_ + records_.size() + 1);
+  json.push_back('[');
+  for (const auto& record : records_) {
+    if (json.size() > 1) json.push_back(',');
+    json.append(record->record.body);
+  }
+  json.push_back(']');
+  return json;
+}
+
+std::pair<Batch, Batch> Batch::halves() const {
+  SLUICE_CHECK(size() >= 2, "a batch of one event cannot be split");
+  std::pair<Batch, Batch> halves{Batch(route_), Batch(route_)};
+  const std::size_t middle = size() / 2;
+  for (std::size_t i = 0; i < size(); ++i) {
+    (i < middle ? halves.first : halves.second).append(records_[i]);
+  }
+  return halves;
+}
+
+}  // namespace sluice::shipper

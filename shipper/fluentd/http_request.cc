@@ -1,0 +1,158 @@
+#include "shipper/fluentd/http_request.h"
+
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <chrono>
+#include <string_view>
+#include <utility>
+
+#include "common/check.h"
+#include "common/time.h"
+#include "shipper/fluentd/failure.h"
+
+namespace sluice::shipper::fluentd {
+namespace {
+
+// Below Fluentd's keepalive_timeout of 10 s.
+constexpr long kIdleConnectionSecondsMax = 8;
+// libcurl keeps the parsed authorities this long.
+constexpr long kAuthoritiesCacheSeconds = 60;
+
+template <typename T>
+void set(CURL* easy, CURLoption option, T value) {
+  const CURLcode code = curl_easy_setopt(easy, option, value);
+  SLUICE_CHECK(code == CURLE_OK, "libcurl must know the options that it was built with");
+}
+
+}  // namespace
+
+HttpRequest::HttpRequest(std::uint64_t id, std::string url, std::string body,
+                         const HttpOptions& options, curl_slist* headers, DialPacer* pacer)
+    : easy_(curl_easy_init()),
+      id_(id),
+      url_(std::move(url)),
+      body_(std::move(body)),
+      options_(options),
+      pacer_(pacer) {
+  SLUICE_CHECK(easy_ != nullptr, "libcurl must be able to make a handle");
+  set_options(headers);
+  set_tls();
+}
+
+HttpRequest::~HttpRequest() { curl_easy_cleanup(easy_); }
+
+void HttpRequest::set_options(curl_slist* headers) {
+  set(easy_, CURLOPT_PRIVATE, static_cast<void*>(this));
+  set(easy_, CURLOPT_URL, url_.c_str());
+  set(easy_, CURLOPT_PROTOCOLS_STR, "http,https");
+  set(easy_, CURLOPT_PROXY, "");
+  set(easy_, CURLOPT_NOSIGNAL, 1L);
+  set(easy_, CURLOPT_HTTP_VERSION, static_cast<long>(CURL_HTTP_VERSION_1_1));
+  set(easy_, CURLOPT_HTTPHEADER, headers);
+  set(easy_, CURLOPT_POST, 1L);
+  set(easy_, CURLOPT_POSTFIELDSIZE_LARGE, static_cast<curl_off_t>(body_.size()));
+  set(easy_, CURLOPT_POSTFIELDS, body_.c_str());
+  set(easy_, CURLOPT_TIMEOUT_MS, static_cast<long>(options_.request_timeout.count()));
+  set(easy_, CURLOPT_CONNECTTIMEOUT_MS, static_cast<long>(options_.connect_timeout.count()));
+  set(easy_, CURLOPT_MAXAGE_CONN, kIdleConnectionSecondsMax);
+  set(easy_, CURLOPT_ERRORBUFFER, error_text_.data());
+  set(easy_, CURLOPT_WRITEFUNCTION, &HttpRequest::on_body);
+  set(easy_, CURLOPT_WRITEDATA, static_cast<void*>(this));
+  set(easy_, CURLOPT_OPENSOCKETFUNCTION, &HttpRequest::on_open_socket);
+  set(easy_, CURLOPT_OPENSOCKETDATA, static_cast<void*>(this));
+  set(easy_, CURLOPT_PREREQFUNCTION, &HttpRequest::on_before_request);
+  set(easy_, CURLOPT_PREREQDATA, static_cast<void*>(this));
+}
+
+void HttpRequest::set_tls() {
+  set(easy_, CURLOPT_SSLVERSION, static_cast<long>(CURL_SSLVERSION_TLSv1_2));
+  set(easy_, CURLOPT_SSL_SESSIONID_CACHE, 0L);
+  set(easy_, CURLOPT_SSL_VERIFYPEER, 1L);
+  set(easy_, CURLOPT_SSL_VERIFYHOST, 2L);
+  set(easy_, CURLOPT_CA_CACHE_TIMEOUT, kAuthoritiesCacheSeconds);
+  if (!options_.ca.empty()) {
+    set(easy_, CURLOPT_CAINFO, options_.ca.c_str());
+    // The system's authorities must not be trusted besides.
+    set(easy_, CURLOPT_CAPATH, static_cast<const char*>(nullptr));
+  }
+  if (!options_.cert.empty()) {
+    set(easy_, CURLOPT_SSLCERT, options_.cert.c_str());
+    set(easy_, CURLOPT_SSLKEY, options_.key.c_str());
+    // Without this an encrypted key would make OpenSSL ask for its passphrase at the terminal.
+    set(easy_, CURLOPT_KEYPASSWD, "");
+  }
+}
+
+bool HttpRequest::was_deferred(CURLcode code) const {
+  return code == CURLE_COULDNT_CONNECT && dial_ == Dial::kRefused && times_sent_ == 0;
+}
+
+void HttpRequest::restart() {
+  dial_ = Dial::kUndecided;
+  received_.clear();
+  error_text_.fill('\0');
+}
+
+Answer HttpRequest::answer(CURLcode code) {
+  Answer answer;
+  answer.request_id = id_;
+  answer.hidden_resends = times_sent_ > 1 ? times_sent_ - 1 : 0;
+  long status = 0;
+  curl_easy_getinfo(easy_, CURLINFO_RESPONSE_CODE, &status);
+  // Once the status line is there, the sink has decided, even if the connection breaks in the
+  // answer's body: Fluentd resets the connection together with its 413.
+  if (status >= 200) {
+    answer.status = static_cast<int>(status);
+    answer.body = std::move(received_);
+    curl_off_t seconds = 0;
+    curl_easy_getinfo(easy_, CURLINFO_RETRY_AFTER, &seconds);
+    if (seconds > 0) answer.retry_after = std::chrono::seconds(seconds);
+    return answer;
+  }
+  answer.outcome_unknown =
+      times_sent_ > 0 && !is_client_certificate_refusal(code, error_text_.data());
+  answer.failure = failure(code);
+  return answer;
+}
+
+NetworkFailure HttpRequest::failure(CURLcode code) const {
+  if (code == CURLE_OK) {
+    return {.code = static_cast<int>(CURLE_GOT_NOTHING),
+            .sentence = failure_sentence(CURLE_GOT_NOTHING, "an answer without a status",
+                                         {url_, options_.ca, options_.cert})};
+  }
+  return {
+      .code = static_cast<int>(code),
+      .sentence = failure_sentence(code, error_text_.data(), {url_, options_.ca, options_.cert})};
+}
+
+std::size_t HttpRequest::on_body(char* data, std::size_t size, std::size_t count, void* self) {
+  auto* request = static_cast<HttpRequest*>(self);
+  const std::size_t bytes = size * count;
+  const std::size_t room = kAnswerBodyBytesMax - request->received_.size();
+  request->received_.append(data, std::min(bytes, room));
+  return bytes;
+}
+
+curl_socket_t HttpRequest::on_open_socket(void* self, curlsocktype /*purpose*/,
+                                          curl_sockaddr* address) {
+  auto* request = static_cast<HttpRequest*>(self);
+  // A request that has been sent already is being sent again by libcurl itself, and must not be
+  // taken for one that was never sent. The other addresses of a host that was allowed are part of
+  // the same attempt.
+  if (request->times_sent_ == 0 && request->dial_ == Dial::kUndecided) {
+    const bool due = request->pacer_->try_dial(system_clock().monotonic());
+    request->dial_ = due ? Dial::kAllowed : Dial::kRefused;
+  }
+  if (request->times_sent_ == 0 && request->dial_ == Dial::kRefused) return CURL_SOCKET_BAD;
+  return ::socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
+}
+
+int HttpRequest::on_before_request(void* self, char* /*ip*/, char* /*local_ip*/, int /*port*/,
+                                   int /*local_port*/) {
+  ++static_cast<HttpRequest*>(self)->times_sent_;
+  return CURL_PREREQFUNC_OK;
+}
+
+}  // namespace sluice::shipper::fluentd

@@ -1,0 +1,179 @@
+#include "shipper/fluentd/http_transport.h"
+
+#include <curl/curl.h>
+
+#include <algorithm>
+#include <atomic>
+#include <csignal>
+#include <deque>
+#include <mutex>
+#include <unordered_map>
+#include <utility>
+
+#include "common/check.h"
+#include "common/time.h"
+#include "shipper/fluentd/dial_pacer.h"
+#include "shipper/fluentd/http_request.h"
+
+namespace sluice::shipper::fluentd {
+namespace {
+
+using std::chrono::milliseconds;
+
+// libcurl is set up once a process. SIGPIPE is ignored from then on: libcurl, told to leave signals
+// alone, lets a write to a closed connection raise it.
+Result<void> set_up_libcurl() {
+  static std::once_flag once;
+  static CURLcode code = CURLE_OK;
+  std::call_once(once, [] {
+    code = curl_global_init(CURL_GLOBAL_DEFAULT);
+    std::signal(SIGPIPE, SIG_IGN);
+  });
+  if (code != CURLE_OK) return fail(ErrorKind::kInternal, "libcurl cannot be set up");
+  const auto* version = curl_version_info(CURLVERSION_NOW);
+  if ((version->features & CURL_VERSION_SSL) == 0) {
+    return fail(ErrorKind::kInternal, "the installed libcurl was built without TLS");
+  }
+  return {};
+}
+
+}  // namespace
+
+struct HttpTransport::Impl {
+  explicit Impl(const HttpOptions& http_options)
+      : options(http_options), pacer(http_options.dial_interval) {}
+  ~Impl();
+  Impl(const Impl&) = delete;
+  Impl& operator=(const Impl&) = delete;
+
+  Result<void> open();
+  void add(HttpRequest* request);
+  void retire(HttpRequest* request);
+  void perform();
+  void collect(std::vector<Answer>* answers);
+  void resume_deferred(bool connection_is_free);
+  milliseconds wait_max(milliseconds timeout) const;
+
+  HttpOptions options;
+  DialPacer pacer;
+  CURLM* multi = nullptr;
+  std::atomic<bool> woken = false;
+  curl_slist* headers = nullptr;
+  std::unordered_map<std::uint64_t, std::unique_ptr<HttpRequest>> requests;
+  std::deque<HttpRequest*> deferred;  // wait until a connection is free or may be opened
+};
+
+HttpTransport::Impl::~Impl() {
+  for (auto& [id, request] : requests) curl_multi_remove_handle(multi, request->handle());
+  requests.clear();
+  if (multi != nullptr) curl_multi_cleanup(multi);
+  curl_slist_free_all(headers);
+}
+
+Result<void> HttpTransport::Impl::open() {
+  multi = curl_multi_init();
+  if (multi == nullptr) return fail(ErrorKind::kInternal, "libcurl cannot make a multi handle");
+  curl_multi_setopt(multi, CURLMOPT_MAXCONNECTS, static_cast<long>(options.connections));
+  for (const char* line : {"Content-Type: application/json", "Expect:"}) {
+    curl_slist* longer = curl_slist_append(headers, line);
+    if (longer == nullptr) return fail(ErrorKind::kInternal, "libcurl cannot keep a header");
+    headers = longer;
+  }
+  return {};
+}
+
+void HttpTransport::Impl::add(HttpRequest* request) {
+  const CURLMcode code = curl_multi_add_handle(multi, request->handle());
+  SLUICE_CHECK(code == CURLM_OK, "libcurl must accept a fresh handle");
+}
+
+void HttpTransport::Impl::retire(HttpRequest* request) {
+  curl_multi_remove_handle(multi, request->handle());
+}
+
+void HttpTransport::Impl::perform() {
+  int running = 0;
+  const CURLMcode code = curl_multi_perform(multi, &running);
+  SLUICE_CHECK(code == CURLM_OK, "libcurl's multi handle must stay usable");
+}
+
+// Takes what libcurl has finished. A request that found no connection due goes to `deferred`.
+void HttpTransport::Impl::collect(std::vector<Answer>* answers) {
+  int remaining = 0;
+  while (const CURLMsg* message = curl_multi_info_read(multi, &remaining)) {
+    if (message->msg != CURLMSG_DONE) continue;
+    const CURLcode code = message->data.result;
+    char* self = nullptr;
+    curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &self);
+    auto* request = reinterpret_cast<HttpRequest*>(self);
+    retire(request);
+    if (request->was_deferred(code)) {
+      request->restart();
+      deferred.push_back(request);
+      continue;
+    }
+    answers->push_back(request->answer(code));
+    requests.erase(request->id());
+  }
+}
+
+void HttpTransport::Impl::resume_deferred(bool connection_is_free) {
+  if (deferred.empty()) return;
+  const bool due = pacer.wait(system_clock().monotonic()).count() == 0;
+  if (!due && !connection_is_free) return;
+  HttpRequest* request = deferred.front();
+  deferred.pop_front();
+  add(request);
+}
+
+milliseconds HttpTransport::Impl::wait_max(milliseconds timeout) const {
+  if (deferred.empty()) return timeout;
+  return std::min(timeout, pacer.wait(system_clock().monotonic()));
+}
+
+Result<std::unique_ptr<HttpTransport>> HttpTransport::create(const HttpOptions& options) {
+  SLUICE_TRY(set_up_libcurl());
+  auto impl = std::make_unique<Impl>(options);
+  SLUICE_TRY(impl->open());
+  return std::unique_ptr<HttpTransport>(new HttpTransport(std::move(impl)));
+}
+
+HttpTransport::HttpTransport(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+HttpTransport::~HttpTransport() = default;
+
+void HttpTransport::start(std::uint64_t request_id, const std::string& url, std::string body) {
+  auto request = std::make_unique<HttpRequest>(request_id, url, std::move(body), impl_->options,
+                                               impl_->headers, &impl_->pacer);
+  impl_->add(request.get());
+  const auto [place, inserted] = impl_->requests.emplace(request_id, std::move(request));
+  SLUICE_CHECK(inserted, "a request id must not be used twice at once");
+}
+
+std::vector<Answer> HttpTransport::poll(milliseconds timeout) {
+  std::vector<Answer> answers;
+  const auto deadline = system_clock().monotonic() + timeout;
+  while (true) {
+    impl_->resume_deferred(false);
+    impl_->perform();
+    impl_->collect(&answers);
+    impl_->resume_deferred(!answers.empty());
+    const auto left = std::max(milliseconds{0}, deadline - system_clock().monotonic());
+    if (!answers.empty() || left.count() == 0 || impl_->woken.exchange(false)) return answers;
+    // Returns early for libcurl's own timers and for wake(), hence the flag besides.
+    curl_multi_poll(impl_->multi, nullptr, 0, static_cast<int>(impl_->wait_max(left).count()),
+                    nullptr);
+  }
+}
+
+void HttpTransport::wake() {
+  impl_->woken = true;
+  curl_multi_wakeup(impl_->multi);
+}
+
+void HttpTransport::cancel_all() {
+  for (auto& [id, request] : impl_->requests) impl_->retire(request.get());
+  impl_->requests.clear();
+  impl_->deferred.clear();
+}
+
+}  // namespace sluice::shipper::fluentd

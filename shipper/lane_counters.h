@@ -1,0 +1,24 @@
+// What a lane has done since the process began. Written by the lane's thread, read by any.
+#ifndef SLUICE_SHIPPER_LANE_COUNTERS_H_
+#define SLUICE_SHIPPER_LANE_COUNTERS_H_
+
+#include <atomic>
+#include <cstdint>
+
+namespace sluice::shipper {
+
+struct LaneCounters {
+  std::atomic<std::uint64_t> requests = 0;
+  std::atomic<std::uint64_t> requests_failed = 0;  // to be sent again
+  std::atomic<std::uint64_t> acknowledged = 0;     // committed, as are the next two
+  std::atomic<std::uint64_t> set_aside = 0;
+  std::atomic<std::uint64_t> gaps = 0;
+  // Events sent again although the sink may have stored them: possible duplicates.
+  std::atomic<std::uint64_t> resent_unknown = 0;
+  // Events that the HTTP library sent again by itself: possible duplicates too.
+  std::atomic<std::uint64_t> resent_hidden = 0;
+};
+
+}  // namespace sluice::shipper
+
+#endif  // SLUICE_SHIPPER_LANE_COUNTERS_H_

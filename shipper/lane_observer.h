@@ -1,0 +1,30 @@
+// Who is told what happens in a lane: the log, or a test.
+//
+// Called on the lane's thread; must return quickly.
+#ifndef SLUICE_SHIPPER_LANE_OBSERVER_H_
+#define SLUICE_SHIPPER_LANE_OBSERVER_H_
+
+#include <string_view>
+
+#include "queue/dead_letter.h"
+
+namespace sluice::shipper {
+
+class LaneObserver {
+ public:
+  LaneObserver() = default;
+  LaneObserver(const LaneObserver&) = delete;
+  LaneObserver& operator=(const LaneObserver&) = delete;
+  virtual ~LaneObserver() = default;
+
+  // A request was not successful and will be sent again. Called for each, so often the same.
+  virtual void on_failure(std::string_view sentence) = 0;
+  // The sink takes events again.
+  virtual void on_healed() = 0;
+  // A dead letter is on disk.
+  virtual void on_dead_letter(const queue::DeadLetter& letter) = 0;
+};
+
+}  // namespace sluice::shipper
+
+#endif  // SLUICE_SHIPPER_LANE_OBSERVER_H_

@@ -1,0 +1,256 @@
+#include "shipper/lane_shipper.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "common/check.h"
+#include "shipper/answer.h"
+
+namespace sluice::shipper {
+namespace {
+
+using std::chrono::milliseconds;
+
+constexpr milliseconds kIdleWaitMax{1000};
+
+ReadAheadOptions read_ahead_options(const LaneOptions& options) {
+  return {.lane = options.lane,
+          .batch_events = options.batch_events,
+          .batch_bytes = options.batch_bytes,
+          .records_max = options.batch_events * options.connections,
+          .bytes_max = options.batch_bytes * options.connections,
+          .strict_order = options.connections == 1};
+}
+
+}  // namespace
+
+LaneShipper::LaneShipper(const LaneOptions& options, const LaneParts& parts,
+                         const queue::LaneProgress& progress)
+    : options_(options),
+      parts_(parts),
+      destination_(options.lane, options.url),
+      ahead_(read_ahead_options(options), parts.source, progress),
+      gate_(new_backoff()) {}
+
+Backoff LaneShipper::new_backoff() const { return Backoff(options_.retry_min, options_.retry_max); }
+
+Result<void> LaneShipper::step() {
+  if (ended_) return fail(*ended_);
+  auto done = send();
+  if (done) done = receive(wait_max());
+  if (!done) ended_ = done.error();
+  return done;
+}
+
+Result<void> LaneShipper::finish(milliseconds patience) {
+  if (!ended_) ended_ = Error{ErrorKind::kStopped, "the lane has been stopped"};
+  const auto deadline = parts_.clock->monotonic() + patience;
+  Result<void> done;
+  while (done && may_commit_ && !flights_.empty()) {
+    const auto left = deadline - parts_.clock->monotonic();
+    if (left.count() <= 0) break;
+    done = receive(left);
+  }
+  parts_.transport->cancel_all();
+  flights_.clear();
+  return done;
+}
+
+Result<void> LaneShipper::send() {
+  while (gate_.may_send(parts_.clock->monotonic())) {
+    SLUICE_ASSIGN(Slot * slot, next_slot(parts_.clock->monotonic()));
+    if (slot == nullptr) return {};
+    send(slot);
+  }
+  return {};
+}
+
+Result<Slot*> LaneShipper::next_slot(milliseconds now) {
+  if (!gate_.is_open() && may_probe_with_new_batch()) {
+    SLUICE_ASSIGN(Slot * fresh, slot_for_new_batch());
+    if (fresh != nullptr) return fresh;
+  }
+  if (Slot* slot = slot_to_send_again(now)) return slot;
+  if (!gate_.is_open()) return nullptr;
+  return slot_for_new_batch();
+}
+
+// The oldest; for a probe the one that was not tried for longest, so that a batch which the sink
+// alone refuses cannot stand for all others.
+Slot* LaneShipper::slot_to_send_again(milliseconds now) {
+  Slot* best = nullptr;
+  for (Slot& slot : slots_) {
+    if (slot.in_flight() || slot.not_before() > now) continue;
+    if (best == nullptr || (!gate_.is_open() && slot.last_sent() < best->last_sent())) best = &slot;
+  }
+  return best;
+}
+
+// While the sink answers with errors, these may be the fault of the batches that were tried. Once
+// each of them was tried again, a new one is worth a probe.
+bool LaneShipper::may_probe_with_new_batch() const {
+  return last_failure_was_answered_ &&
+         std::all_of(slots_.begin(), slots_.end(),
+                     [](const Slot& slot) { return !slot.in_flight() && slot.failures() >= 2; });
+}
+
+Result<Slot*> LaneShipper::slot_for_new_batch() {
+  while (slots_.size() < options_.connections) {
+    if (auto batch = ahead_.take(busy_routes())) {
+      return &slots_.emplace_back(std::move(*batch), new_backoff());
+    }
+    bool found = false;
+    SLUICE_ASSIGN(auto not_to_be_sent, ahead_.fill(&found));
+    if (!found) return nullptr;
+    pass(std::move(not_to_be_sent));
+    SLUICE_TRY(commit());
+  }
+  return nullptr;
+}
+
+std::set<std::string, std::less<>> LaneShipper::busy_routes() const {
+  std::set<std::string, std::less<>> routes;
+  if (options_.lane == queue::Lane::kAudit) return routes;
+  for (const Slot& slot : slots_) routes.insert(slot.route());
+  return routes;
+}
+
+void LaneShipper::send(Slot* slot) {
+  const std::uint64_t request_id = ++last_request_id_;
+  slot->sent(request_id, parts_.clock->monotonic(), to_unix_ms(parts_.clock->now()));
+  gate_.sent(request_id);
+  flights_.emplace(request_id, slot);
+  ++parts_.counters->requests;
+  parts_.transport->start(request_id, destination_.url_for(slot->route()),
+                          slot->piece().batch.json_array());
+}
+
+Result<void> LaneShipper::receive(milliseconds timeout) {
+  for (const auto& answer : parts_.transport->poll(timeout)) apply(answer);
+  return commit();
+}
+
+void LaneShipper::apply(const fluentd::Answer& answer) {
+  const auto flight = flights_.find(answer.request_id);
+  SLUICE_CHECK(flight != flights_.end(), "each request must be answered once");
+  Slot* slot = flight->second;
+  flights_.erase(flight);
+  slot->answered();
+  count(answer, &slot->piece());
+  switch (verdict_of(answer)) {
+    case Verdict::kAccepted:
+      return accept(slot);
+    case Verdict::kTooLarge:
+    case Verdict::kRefused:
+      sink_served();
+      return refuse(slot, answer);
+    case Verdict::kRetry:
+    case Verdict::kConfiguration:
+      return retry_later(slot, answer);
+  }
+}
+
+void LaneShipper::count(const fluentd::Answer& answer, Piece* piece) {
+  const auto events = piece->batch.size();
+  parts_.counters->resent_hidden += answer.hidden_resends * events;
+  // An attempt that reached no server repeats nothing, and leaves the earlier doubt as it was.
+  const bool was_sent = !answer.failure || answer.outcome_unknown;
+  if (!was_sent) return;
+  if (piece->outcome_unknown) parts_.counters->resent_unknown += events;
+  piece->outcome_unknown = answer.outcome_unknown;
+}
+
+void LaneShipper::sink_served() {
+  ++served_;
+  if (!gate_.is_open()) parts_.observer->on_healed();
+  gate_.served();
+}
+
+void LaneShipper::accept(Slot* slot) {
+  sink_served();
+  const auto& records = slot->piece().batch.records();
+  finished_.acknowledged.insert(finished_.acknowledged.end(), records.begin(), records.end());
+  slot->finish_piece();
+}
+
+void LaneShipper::refuse(Slot* slot, const fluentd::Answer& answer) {
+  if (slot->piece().batch.size() > 1) {
+    slot->split_piece();
+  } else {
+    set_aside(slot, answer);
+  }
+}
+
+void LaneShipper::retry_later(Slot* slot, const fluentd::Answer& answer) {
+  ++parts_.counters->requests_failed;
+  Piece& piece = slot->piece();
+  parts_.observer->on_failure(describe(answer, destination_.url_for(slot->route())));
+  piece.chunk_limit_refusals = is_chunk_limit_refusal(answer) ? piece.chunk_limit_refusals + 1 : 0;
+  if (piece.chunk_limit_refusals >= kChunkLimitTriesMax) {
+    sink_served();
+    return refuse(slot, answer);
+  }
+  const auto now = parts_.clock->monotonic();
+  const auto wait_min =
+      verdict_of(answer) == Verdict::kConfiguration ? options_.retry_max : retry_after(answer);
+  last_failure_was_answered_ = !answer.failure;
+  if (slot->fail(served_, now, wait_min)) {
+    gate_.inconclusive(answer.request_id);
+  } else {
+    gate_.failed(answer.request_id, now, wait_min);
+  }
+}
+
+void LaneShipper::set_aside(Slot* slot, const fluentd::Answer& answer) {
+  const Piece& piece = slot->piece();
+  const RecordPtr& record = piece.batch.records().front();
+  auto letter = queue::DeadLetter::of(options_.lane, *record);
+  letter.reason = describe(answer, destination_.url_for(slot->route()));
+  letter.status = static_cast<std::uint32_t>(answer.status);
+  letter.answer = answer.body.substr(0, kDeadLetterAnswerBytesMax);
+  letter.attempts = piece.attempts;
+  letter.first_at_ms = piece.first_at_ms;
+  letter.last_at_ms = piece.last_at_ms;
+  finished_.set_aside.push_back({record, std::move(letter)});
+  slot->finish_piece();
+}
+
+void LaneShipper::pass(std::vector<RecordPtr> not_to_be_sent) {
+  for (auto& record : not_to_be_sent) {
+    if (record->record.kind == queue::RecordKind::kGap) {
+      finished_.gaps.push_back(std::move(record));
+      continue;
+    }
+    auto letter = queue::DeadLetter::of(options_.lane, *record);
+    letter.reason = record->record.note;
+    finished_.set_aside.push_back({std::move(record), std::move(letter)});
+  }
+}
+
+Result<void> LaneShipper::commit() {
+  if (finished_.empty()) return {};
+  if (auto done = parts_.sink->commit(options_.lane, finished_); !done) {
+    may_commit_ = false;
+    return done;
+  }
+  parts_.counters->acknowledged += finished_.acknowledged.size();
+  parts_.counters->set_aside += finished_.set_aside.size();
+  parts_.counters->gaps += finished_.gaps.size();
+  for (const auto& [record, letter] : finished_.set_aside) parts_.observer->on_dead_letter(letter);
+  finished_ = {};
+  slots_.remove_if([](const Slot& slot) { return slot.is_done(); });
+  return {};
+}
+
+milliseconds LaneShipper::wait_max() const {
+  const auto now = parts_.clock->monotonic();
+  auto wait = gate_.wait(now).value_or(kIdleWaitMax);
+  for (const Slot& slot : slots_) {
+    if (!slot.in_flight() && slot.not_before() > now) {
+      wait = std::min(wait, slot.not_before() - now);
+    }
+  }
+  return std::min(wait, kIdleWaitMax);
+}
+
+}  // namespace sluice::shipper

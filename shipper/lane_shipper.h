@@ -1,0 +1,123 @@
+// Ships one lane: reads batches, keeps several requests in flight, makes finished work durable.
+//
+// Promises (each has a test):
+//  - Batches are sent in the lane's order; with one connection, strictly, each after the one before
+//    is durably finished. In the session lane never two requests of one recording are in flight.
+//  - A batch counts as in flight until its completion is committed. So a crash repeats at most
+//    connections x batch_events events of the lane.
+//  - Nothing is sent after a failed commit or read; the error is returned from then on.
+//  - What may pass is retried for ever, one request at a time while the sink as a whole is ill. An
+//    event that the sink will never take becomes a dead letter, at the price of O(log n) requests.
+//
+// Threads: one thread calls everything; it is driven step by step, so that tests need neither
+// threads nor sleeps. All pointers in LaneParts must outlive the shipper.
+#ifndef SLUICE_SHIPPER_LANE_SHIPPER_H_
+#define SLUICE_SHIPPER_LANE_SHIPPER_H_
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <list>
+#include <optional>
+#include <set>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "common/error.h"
+#include "common/time.h"
+#include "queue/delivery_store.h"
+#include "queue/types.h"
+#include "shipper/batch.h"
+#include "shipper/completion_sink.h"
+#include "shipper/destination.h"
+#include "shipper/fluentd/transport.h"
+#include "shipper/lane_counters.h"
+#include "shipper/lane_observer.h"
+#include "shipper/read_ahead.h"
+#include "shipper/record_source.h"
+#include "shipper/retry_gate.h"
+#include "shipper/slot.h"
+
+namespace sluice::shipper {
+
+struct LaneOptions {
+  queue::Lane lane = queue::Lane::kAudit;
+  std::string url;  // the session lane's: without session id
+  std::size_t connections = 4;
+  std::size_t batch_events = 500;
+  std::size_t batch_bytes = 512U << 10;
+  std::chrono::milliseconds retry_min{500};
+  std::chrono::milliseconds retry_max{30'000};
+};
+
+struct LaneParts {
+  RecordSource* source = nullptr;
+  CompletionSink* sink = nullptr;
+  fluentd::Transport* transport = nullptr;
+  LaneObserver* observer = nullptr;
+  LaneCounters* counters = nullptr;
+  const Clock* clock = nullptr;
+};
+
+// How many times a batch may be answered with Fluentd's chunk limit before it is taken apart.
+inline constexpr unsigned kChunkLimitTriesMax = 8;
+// How much of the sink's answer a dead letter keeps.
+inline constexpr std::size_t kDeadLetterAnswerBytesMax = 512;
+
+class LaneShipper {
+ public:
+  LaneShipper(const LaneOptions& options, const LaneParts& parts,
+              const queue::LaneProgress& progress);
+
+  // Sends what may be sent, waits for answers (not longer than until something else is to be done,
+  // or a second), commits what they finished.
+  Result<void> step();
+
+  // Sends nothing more, waits up to `patience` for the answers under way, commits what they
+  // finished and drops the rest. Useful after an error of step() too: what is in flight may be
+  // committed unless it was a commit that failed, and then nothing is waited for.
+  Result<void> finish(std::chrono::milliseconds patience);
+
+ private:
+  Result<void> send();
+  Result<Slot*> next_slot(std::chrono::milliseconds now);
+  Slot* slot_to_send_again(std::chrono::milliseconds now);
+  Result<Slot*> slot_for_new_batch();
+  bool may_probe_with_new_batch() const;
+  std::set<std::string, std::less<>> busy_routes() const;
+  void send(Slot* slot);
+
+  Result<void> receive(std::chrono::milliseconds timeout);
+  void apply(const fluentd::Answer& answer);
+  void count(const fluentd::Answer& answer, Piece* piece);
+  void accept(Slot* slot);
+  void refuse(Slot* slot, const fluentd::Answer& answer);
+  void retry_later(Slot* slot, const fluentd::Answer& answer);
+  void set_aside(Slot* slot, const fluentd::Answer& answer);
+  void pass(std::vector<RecordPtr> not_to_be_sent);
+  void sink_served();
+
+  Result<void> commit();
+  std::chrono::milliseconds wait_max() const;
+  Backoff new_backoff() const;
+
+  LaneOptions options_;
+  LaneParts parts_;
+  Destination destination_;
+  ReadAhead ahead_;
+  RetryGate gate_;
+  std::list<Slot> slots_;                             // oldest first
+  std::unordered_map<std::uint64_t, Slot*> flights_;  // by request id
+  Finished finished_;                                 // not yet committed
+  std::uint64_t last_request_id_ = 0;
+  std::uint64_t served_ = 0;                // answers that showed the sink at work
+  bool last_failure_was_answered_ = false;  // by the sink, and not by the network
+  std::optional<Error> ended_;              // why no step is made any more
+  bool may_commit_ = true;
+};
+
+}  // namespace sluice::shipper
+
+#endif  // SLUICE_SHIPPER_LANE_SHIPPER_H_

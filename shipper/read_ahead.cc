@@ -1,0 +1,81 @@
+#include "shipper/read_ahead.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace sluice::shipper {
+
+ReadAhead::ReadAhead(const ReadAheadOptions& options, RecordSource* source,
+                     const queue::LaneProgress& progress)
+    : options_(options),
+      source_(source),
+      next_(progress.position + 1),
+      completed_(progress.completed.begin(), progress.completed.end()) {}
+
+// Steps over completed numbers, and ends the next read before those that come after it.
+queue::ReadLimits ReadAhead::limits() {
+  while (!completed_.empty() && completed_.front().first <= next_) {
+    next_ = std::max(next_, completed_.front().last + 1);
+    completed_.pop_front();
+  }
+  queue::ReadLimits limits;
+  limits.records_max = std::min(options_.batch_events, options_.records_max - records_);
+  limits.bytes_max = std::min(options_.batch_bytes, options_.bytes_max - bytes_);
+  if (!completed_.empty()) {
+    limits.records_max =
+        std::min<std::size_t>(limits.records_max, completed_.front().first - next_);
+  }
+  return limits;
+}
+
+Result<std::vector<RecordPtr>> ReadAhead::fill(bool* found) {
+  *found = false;
+  std::vector<RecordPtr> not_to_be_sent;
+  if (!has_room()) return not_to_be_sent;
+  const auto read_limits = limits();
+  SLUICE_ASSIGN(auto records, source_->read(options_.lane, next_, read_limits));
+  *found = !records.empty();
+  for (auto& record : records) {
+    next_ = record->seq + 1;
+    if (record->record.kind == queue::RecordKind::kEvent) {
+      place(std::move(record));
+    } else {
+      not_to_be_sent.push_back(std::move(record));
+    }
+  }
+  return not_to_be_sent;
+}
+
+Batch* ReadAhead::batch_with_room(const queue::StoredRecord& record) {
+  for (auto batch = waiting_.rbegin(); batch != waiting_.rend(); ++batch) {
+    if (batch->route() == record.record.route) {
+      const bool fits = batch->size() < options_.batch_events &&
+                        batch->body_bytes() + record.record.body.size() <= options_.batch_bytes;
+      return fits ? &*batch : nullptr;
+    }
+    if (options_.strict_order) return nullptr;
+  }
+  return nullptr;
+}
+
+void ReadAhead::place(RecordPtr record) {
+  ++records_;
+  bytes_ += record->record.body.size();
+  Batch* batch = batch_with_room(*record);
+  if (batch == nullptr) batch = &waiting_.emplace_back(std::string(record->record.route));
+  batch->append(std::move(record));
+}
+
+std::optional<Batch> ReadAhead::take(const std::set<std::string, std::less<>>& busy) {
+  const auto first_free = std::find_if(waiting_.begin(), waiting_.end(), [&](const Batch& batch) {
+    return !busy.contains(batch.route());
+  });
+  if (first_free == waiting_.end()) return std::nullopt;
+  Batch batch = std::move(*first_free);
+  waiting_.erase(first_free);
+  records_ -= batch.size();
+  bytes_ -= batch.body_bytes();
+  return batch;
+}
+
+}  // namespace sluice::shipper

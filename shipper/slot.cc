@@ -1,0 +1,49 @@
+#include "shipper/slot.h"
+
+#include <algorithm>
+
+namespace sluice::shipper {
+
+using std::chrono::milliseconds;
+
+Slot::Slot(Batch batch, Backoff backoff) : route_(batch.route()), backoff_(std::move(backoff)) {
+  pieces_.emplace_back(std::move(batch));
+}
+
+void Slot::sent(std::uint64_t request_id, milliseconds now, std::int64_t unix_ms) {
+  request_id_ = request_id;
+  last_sent_ = now;
+  Piece& sent_piece = piece();
+  if (sent_piece.attempts == 0) sent_piece.first_at_ms = unix_ms;
+  sent_piece.last_at_ms = unix_ms;
+  ++sent_piece.attempts;
+}
+
+void Slot::finish_piece() {
+  pieces_.pop_front();
+  failures_ = 0;
+  not_before_ = milliseconds{0};
+  backoff_.reset();
+}
+
+void Slot::split_piece() {
+  const Piece whole = std::move(pieces_.front());
+  pieces_.pop_front();
+  auto [earlier, later] = whole.batch.halves();
+  Piece first = whole;
+  first.batch = std::move(earlier);
+  Piece second = whole;
+  second.batch = std::move(later);
+  pieces_.push_front(std::move(second));
+  pieces_.push_front(std::move(first));
+}
+
+bool Slot::fail(std::uint64_t served, milliseconds now, milliseconds wait_min) {
+  const bool is_own = failures_ > 0 && served > served_at_failure_;
+  ++failures_;
+  served_at_failure_ = served;
+  if (is_own) not_before_ = now + std::max(backoff_.next(), wait_min);
+  return is_own;
+}
+
+}  // namespace sluice::shipper

@@ -1,0 +1,157 @@
+// What a lane does with events that the sink will never take.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "shipper/lane_shipper.h"
+#include "tests/unit/shipper/fake_sink.h"
+
+namespace sluice::shipper {
+namespace {
+
+using ::testing::HasSubstr;
+
+LaneOptions options_with(std::size_t connections, std::size_t batch_events) {
+  LaneOptions options;
+  options.connections = connections;
+  options.batch_events = batch_events;
+  return options;
+}
+
+// Answers `refusal` to a body that has one of `poison`, 200 to all others, and keeps what it took.
+struct PickySink {
+  std::set<int> poison;
+  fluentd::Answer refusal;
+  std::multiset<int> taken;
+
+  FakeTransport::Responder responder() {
+    return [this](const FakeTransport::Request& request) {
+      const auto numbers = event_numbers(request.body);
+      for (const int n : numbers) {
+        if (poison.contains(n)) return refusal;
+      }
+      taken.insert(numbers.begin(), numbers.end());
+      return status(200);
+    };
+  }
+};
+
+TEST(LaneShipperRefusal, OnePoisonEventAmongAThousandCostsLogarithmicallyManyRequests) {
+  LaneRig rig(options_with(2, 500));
+  rig.lane.add_events(1000);
+  PickySink sink{
+      .poison = {333}, .refusal = status(400, "400 Bad Request\ninvalid time"), .taken = {}};
+  rig.transport.responder = sink.responder();
+  ASSERT_TRUE(rig.step_until_position(1000));
+
+  const auto extra = rig.transport.sent.size() - 2;
+  EXPECT_LE(extra, static_cast<std::size_t>(2 * std::ceil(std::log2(500))));
+  EXPECT_EQ(sink.taken.size(), 999U);
+  EXPECT_EQ(std::set<int>(sink.taken.begin(), sink.taken.end()).size(), 999U);
+  ASSERT_EQ(rig.store.letters.size(), 1U);
+  EXPECT_EQ(rig.store.letters.front().seq, 333U);
+}
+
+TEST(LaneShipperRefusal, DeadLetterSaysWhatHappened) {
+  LaneRig rig(options_with(1, 4));
+  rig.lane.add_events(4);
+  PickySink sink{
+      .poison = {2},
+      .refusal = status(400, "400 Bad Request\ninvalid time format" + std::string(900, '!')),
+      .taken = {}};
+  rig.transport.responder = sink.responder();
+  ASSERT_TRUE(rig.step_until_position(4));
+  ASSERT_EQ(rig.store.letters.size(), 1U);
+  const auto& letter = rig.store.letters.front();
+  EXPECT_EQ(letter.id, "id-2");
+  EXPECT_EQ(letter.body, R"({"n":2})");
+  EXPECT_EQ(letter.status, 400U);
+  EXPECT_THAT(letter.reason, HasSubstr("answered 400 \"400 Bad Request invalid time format"));
+  EXPECT_EQ(letter.answer.size(), kDeadLetterAnswerBytesMax);
+  EXPECT_EQ(letter.attempts, 3U);
+  EXPECT_GT(letter.first_at_ms, 1'700'000'000'000);
+  EXPECT_GE(letter.last_at_ms, letter.first_at_ms);
+}
+
+TEST(LaneShipperRefusal, AllPoisonedEventsAreFoundAndNoOther) {
+  LaneRig rig(options_with(3, 64));
+  rig.lane.add_events(640);
+  PickySink sink{.poison = {1, 2, 64, 65, 300, 640}, .refusal = status(422), .taken = {}};
+  rig.transport.responder = sink.responder();
+  ASSERT_TRUE(rig.step_until_position(640));
+  std::set<int> dead;
+  for (const auto& letter : rig.store.letters) dead.insert(static_cast<int>(letter.seq));
+  EXPECT_EQ(dead, sink.poison);
+  EXPECT_EQ(sink.taken.size(), 634U);
+}
+
+TEST(LaneShipperRefusal, OrderIsKeptWhileABatchIsTakenApart) {
+  LaneRig rig(options_with(1, 100));
+  rig.lane.add_events(300);
+  PickySink sink{.poison = {120}, .refusal = status(400), .taken = {}};
+  std::vector<int> arrived;
+  const auto picky = sink.responder();
+  rig.transport.responder = [&](const auto& request) {
+    auto answer = *picky(request);
+    if (answer.status == 200) {
+      for (const int n : event_numbers(request.body)) arrived.push_back(n);
+    }
+    return answer;
+  };
+  ASSERT_TRUE(rig.step_until_position(300));
+  EXPECT_EQ(arrived.size(), 299U);
+  EXPECT_TRUE(std::is_sorted(arrived.begin(), arrived.end()));
+}
+
+TEST(LaneShipperRefusal, TooLargeBodiesAreHalvedUntilTheyFit) {
+  LaneRig rig(options_with(2, 100));
+  rig.lane.add_events(200);
+  rig.transport.responder = [](const auto& request) {
+    return status(event_numbers(request.body).size() > 30 ? 413 : 200);
+  };
+  ASSERT_TRUE(rig.step_until_position(200));
+  EXPECT_TRUE(rig.store.letters.empty());
+  EXPECT_EQ(rig.transport.sent.size(), 2U * (1 + 2 + 4));
+}
+
+TEST(LaneShipperRefusal, SingleEventThatIsTooLargeBecomesADeadLetter) {
+  LaneRig rig(options_with(2, 100));
+  rig.lane.add_events(10);
+  PickySink sink{.poison = {7}, .refusal = status(413, "Too large"), .taken = {}};
+  rig.transport.responder = sink.responder();
+  ASSERT_TRUE(rig.step_until_position(10));
+  ASSERT_EQ(rig.store.letters.size(), 1U);
+  EXPECT_EQ(rig.store.letters.front().seq, 7U);
+  EXPECT_EQ(rig.store.letters.front().status, 413U);
+}
+
+TEST(LaneShipperRefusal, RecordAboveTheChunkLimitIsFoundOnceItsErrorStays) {
+  LaneRig rig(options_with(2, 100));
+  rig.lane.add_events(300);
+  PickySink sink{.poison = {150},
+                 .refusal = status(500,
+                                   "500 Internal Server Error\na 400030 bytes record (nth: 5) is "
+                                   "larger than buffer chunk limit size (262144)\n"),
+                 .taken = {}};
+  rig.transport.responder = sink.responder();
+  ASSERT_TRUE(rig.step_until_position(300));
+  ASSERT_EQ(rig.store.letters.size(), 1U);
+  EXPECT_EQ(rig.store.letters.front().seq, 150U);
+  EXPECT_GE(rig.store.letters.front().attempts, kChunkLimitTriesMax);
+  EXPECT_EQ(sink.taken.size(), 299U);
+}
+
+TEST(LaneShipperRefusal, OtherServerErrorsNeverMakeDeadLetters) {
+  LaneRig rig(options_with(2, 100));
+  rig.lane.add_events(300);
+  PickySink sink{
+      .poison = {150}, .refusal = status(500, "buffer space has too many data"), .taken = {}};
+  rig.transport.responder = sink.responder();
+  rig.step(3000);
+  EXPECT_TRUE(rig.store.letters.empty());
+  EXPECT_EQ(rig.store.progress().position, 100U);
+}
+
+}  // namespace
+}  // namespace sluice::shipper
