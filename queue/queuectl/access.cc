@@ -1,0 +1,38 @@
+#include "queue/queuectl/access.h"
+
+#include <cstdlib>
+#include <system_error>
+
+namespace sluice::queue {
+
+Access::Access(InstancePaths paths) : paths_(std::move(paths)) {
+  std::string folder = (std::filesystem::temp_directory_path() / "queuectl-XXXXXX").string();
+  if (::mkdtemp(folder.data()) != nullptr) scratch_ = folder;
+}
+
+Access::~Access() {
+  reader_.reset();
+  std::error_code ignored;
+  if (!scratch_.empty()) std::filesystem::remove_all(scratch_, ignored);
+}
+
+Result<Reader*> Access::reader() {
+  if (scratch_.empty()) {
+    return fail(ErrorKind::kCannotCreate,
+                "cannot make a folder for temporary files: set TMPDIR to one that is writable");
+  }
+  if (reader_ == nullptr) {
+    SLUICE_ASSIGN(reader_, Reader::open({paths_, scratch_ / "queue"}));
+  } else if (const auto durable = reader_->durable(Lane::kAudit);
+             !durable && durable.error().kind == ErrorKind::kEpochChanged) {
+    SLUICE_TRY(reader_->reopen());
+  }
+  return reader_.get();
+}
+
+Result<DeliveryView> Access::delivery() {
+  SLUICE_ASSIGN(const auto opened, DeliveryReader::open(paths_, scratch_ / "delivery"));
+  return opened->view();
+}
+
+}  // namespace sluice::queue

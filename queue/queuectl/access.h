@@ -1,0 +1,40 @@
+// Opens an instance's queue and delivery store for looking, while the daemons run or not.
+//
+// One thread. Its scratch folder, below the system's folder for temporary files, is removed at the
+// end.
+#ifndef SLUICE_QUEUE_QUEUECTL_ACCESS_H_
+#define SLUICE_QUEUE_QUEUECTL_ACCESS_H_
+
+#include <filesystem>
+#include <memory>
+#include <string>
+
+#include "common/error.h"
+#include "queue/delivery_reader.h"
+#include "queue/instance.h"
+#include "queue/reader.h"
+
+namespace sluice::queue {
+
+class Access {
+ public:
+  explicit Access(InstancePaths paths);
+  ~Access();
+  Access(const Access&) = delete;
+  Access& operator=(const Access&) = delete;
+
+  const InstancePaths& paths() const { return paths_; }
+  // Opens the queue at the first call, and anew whenever its fetcher has.
+  Result<Reader*> reader();
+  // What the delivery store says; kNotFound when there is none yet.
+  Result<DeliveryView> delivery();
+
+ private:
+  InstancePaths paths_;
+  std::filesystem::path scratch_;
+  std::unique_ptr<Reader> reader_;
+};
+
+}  // namespace sluice::queue
+
+#endif  // SLUICE_QUEUE_QUEUECTL_ACCESS_H_

@@ -1,0 +1,273 @@
+#include "queue/queuectl/render.h"
+
+#include <fmt/format.h>
+#include <openssl/evp.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "common/check.h"
+
+namespace sluice::queue {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+// Changes only when a program that reads the output would have to change.
+constexpr int kSchemaVersion = 1;
+
+std::string age(std::optional<std::int64_t> at_ms, Timestamp now) {
+  if (!at_ms) return "-";
+  return format_duration(
+      std::chrono::milliseconds(std::max<std::int64_t>(0, to_unix_ms(now) - *at_ms)));
+}
+
+std::string daemon_line(std::string_view name, const DaemonStatus& daemon) {
+  if (!daemon.running) return fmt::format("{:8} not running", name);
+  if (daemon.pid == 0) return fmt::format("{:8} running", name);
+  return fmt::format("{:8} running (process {})", name, daemon.pid);
+}
+
+std::int64_t total_unaccounted(const Snapshot& snapshot) {
+  std::int64_t total = 0;
+  for (const Lane lane : kLanes) total += snapshot.lanes[lane].unaccounted;
+  return total;
+}
+
+std::uint64_t total_duplicates(const Snapshot& snapshot) {
+  std::uint64_t total = 0;
+  for (const Lane lane : kLanes) total += snapshot.lanes[lane].duplicates;
+  return total;
+}
+
+Json optional_time(std::optional<std::int64_t> at_ms) {
+  return at_ms ? Json(format_rfc3339(from_unix_ms(*at_ms))) : Json(nullptr);
+}
+
+std::string dump(const Json& json) {
+  // Bytes that are not UTF-8 (a reject's id, say) must not end the program.
+  return json.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
+Json lane_json(const LaneStatus& lane, bool delivery_known) {
+  const auto known = [&](std::uint64_t value) {
+    return delivery_known ? Json(value) : Json(nullptr);
+  };
+  return Json{{"fetched", lane.fetched},
+              {"acknowledged", known(lane.acknowledged)},
+              {"backlog", known(lane.backlog)},
+              {"dead", known(lane.dead)},
+              {"skipped", known(lane.skipped)},
+              {"gap", known(lane.gap)},
+              {"unaccounted", delivery_known ? Json(lane.unaccounted) : Json(nullptr)},
+              {"position", known(lane.position)},
+              {"durable", lane.durable},
+              {"filtered", lane.filtered},
+              {"duplicates_avoided", lane.duplicates},
+              {"voided", known(lane.voided)},
+              {"oldest_fetched_at", optional_time(lane.oldest_ms)},
+              {"last_acknowledged_at", optional_time(lane.acknowledged_ms)}};
+}
+
+std::string base64(std::string_view bytes) {
+  std::string text(4 * ((bytes.size() + 2) / 3) + 1, '\0');
+  const int length = EVP_EncodeBlock(reinterpret_cast<unsigned char*>(text.data()),
+                                     reinterpret_cast<const unsigned char*>(bytes.data()),
+                                     static_cast<int>(bytes.size()));
+  text.resize(static_cast<std::size_t>(length));
+  return text;
+}
+
+struct ReportLine {
+  LedgerKey key;
+  LedgerRow row;
+  std::int64_t open() const {
+    return static_cast<std::int64_t>(row.queued - row.acknowledged - row.dead - row.skipped -
+                                     row.gap);
+  }
+  // Whether the ids that left are those that came; only a day with nothing open can say.
+  bool ids_agree() const {
+    Digest left = row.acknowledged_ids;
+    left += row.set_aside_ids;
+    return left == row.queued_ids;
+  }
+};
+
+std::vector<ReportLine> report_lines(const Ledger& ledger, std::optional<Day> day) {
+  std::vector<ReportLine> lines;
+  for (const auto& [key, row] : ledger) {
+    if (!day || *day == key.day) lines.push_back({key, row});
+  }
+  return lines;
+}
+
+}  // namespace
+
+Table::Table(std::vector<std::string> header, std::size_t left_columns)
+    : left_columns_(left_columns) {
+  rows_.push_back(std::move(header));
+}
+
+void Table::add(std::vector<std::string> cells) {
+  SLUICE_CHECK(cells.size() == rows_.front().size(), "a row has as many cells as the header");
+  rows_.push_back(std::move(cells));
+}
+
+std::string Table::text() const {
+  std::vector<std::size_t> widths(rows_.front().size());
+  for (const auto& row : rows_) {
+    for (std::size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], row[i].size());
+  }
+  std::string text;
+  for (const auto& row : rows_) {
+    std::string line;
+    for (std::size_t i = 0; i < row.size(); ++i) {
+      if (i > 0) line += "  ";
+      line += i < left_columns_ ? fmt::format("{:<{}}", row[i], widths[i])
+                                : fmt::format("{:>{}}", row[i], widths[i]);
+    }
+    line.erase(line.find_last_not_of(' ') + 1);
+    text += line + "\n";
+  }
+  return text;
+}
+
+std::string with_thousands(std::uint64_t number) {
+  std::string digits = std::to_string(number);
+  for (std::size_t at = digits.size(); at > 3;) {
+    at -= 3;
+    digits.insert(at, ",");
+  }
+  return digits;
+}
+
+std::string status_table(const Snapshot& snapshot, const StatusContext& context) {
+  std::string text =
+      fmt::format("sluice {}   cluster {}   queue {}   epoch {}   {}\n", context.instance,
+                  snapshot.cluster.empty() ? "(not yet known)" : snapshot.cluster,
+                  snapshot.queue_id.short_string(), snapshot.epoch,
+                  format_rfc3339({snapshot.taken.seconds, 0}));
+  text += daemon_line("fetcher", snapshot.fetcher) + "\n";
+  text += daemon_line("shipper", snapshot.shipper) + "\n\n";
+  const bool known = snapshot.delivery_problem.empty();
+  Table table({"LANE", "fetched", "acknowledged", "backlog", "dead", "skipped", "gap", "oldest",
+               "last acknowledged"});
+  for (const Lane lane : kLanes) {
+    const LaneStatus& status = snapshot.lanes[lane];
+    const auto number = [&](std::uint64_t value) { return known ? with_thousands(value) : "?"; };
+    table.add(
+        {std::string(name_of(lane)), with_thousands(status.fetched), number(status.acknowledged),
+         number(status.backlog), number(status.dead), number(status.skipped), number(status.gap),
+         age(status.oldest_ms, snapshot.taken),
+         status.acknowledged_ms ? age(status.acknowledged_ms, snapshot.taken) + " ago" : "-"});
+  }
+  text += table.text();
+  if (known) {
+    text += fmt::format("unaccounted {}\n", total_unaccounted(snapshot));
+  } else {
+    text += fmt::format("the delivery store cannot be read: {}\n", snapshot.delivery_problem);
+  }
+  text += fmt::format("duplicates: at most {} a crash; {} kept out before the queue\n",
+                      with_thousands(context.duplicates_bound),
+                      with_thousands(total_duplicates(snapshot)));
+  return text;
+}
+
+std::string status_json(const Snapshot& snapshot, const StatusContext& context) {
+  const auto daemon = [](const DaemonStatus& status) {
+    return Json{{"running", status.running},
+                {"pid", status.pid == 0 ? Json(nullptr) : Json(status.pid)}};
+  };
+  const bool known = snapshot.delivery_problem.empty();
+  Json lanes = Json::object();
+  for (const Lane lane : kLanes) {
+    lanes[std::string(name_of(lane))] = lane_json(snapshot.lanes[lane], known);
+  }
+  return dump(Json{{"schema", kSchemaVersion},
+                   {"taken_at", format_rfc3339(snapshot.taken)},
+                   {"instance", context.instance},
+                   {"cluster", snapshot.cluster},
+                   {"queue_id", snapshot.queue_id.to_string()},
+                   {"epoch", snapshot.epoch},
+                   {"fetcher", daemon(snapshot.fetcher)},
+                   {"shipper", daemon(snapshot.shipper)},
+                   {"delivery_problem", known ? Json(nullptr) : Json(snapshot.delivery_problem)},
+                   {"lanes", lanes},
+                   {"unaccounted", known ? Json(total_unaccounted(snapshot)) : Json(nullptr)},
+                   {"duplicates_bound", context.duplicates_bound}}) +
+         "\n";
+}
+
+std::string report_table(const Ledger& ledger, std::optional<Day> day) {
+  Table table({"DAY", "LANE", "queued", "acknowledged", "dead", "skipped", "gap", "open",
+               "filtered", "duplicates", "ids"},
+              2);
+  for (const ReportLine& line : report_lines(ledger, day)) {
+    const LedgerRow& row = line.row;
+    table.add({format_day(line.key.day), std::string(name_of(line.key.lane)),
+               with_thousands(row.queued), with_thousands(row.acknowledged),
+               with_thousands(row.dead), with_thousands(row.skipped), with_thousands(row.gap),
+               std::to_string(line.open()), with_thousands(row.filtered),
+               with_thousands(row.duplicates),
+               line.open() != 0 ? "open" : (line.ids_agree() ? "agree" : "DIFFER")});
+  }
+  return table.text();
+}
+
+std::string report_json(const Ledger& ledger, std::optional<Day> day) {
+  std::string text;
+  for (const ReportLine& line : report_lines(ledger, day)) {
+    const LedgerRow& row = line.row;
+    text += dump(Json{{"schema", kSchemaVersion},
+                      {"day", format_day(line.key.day)},
+                      {"lane", name_of(line.key.lane)},
+                      {"queued", row.queued},
+                      {"acknowledged", row.acknowledged},
+                      {"dead", row.dead},
+                      {"skipped", row.skipped},
+                      {"gap", row.gap},
+                      {"open", line.open()},
+                      {"filtered", row.filtered},
+                      {"duplicates_avoided", row.duplicates},
+                      {"queued_ids", row.queued_ids.to_hex()},
+                      {"acknowledged_ids", row.acknowledged_ids.to_hex()},
+                      {"set_aside_ids", row.set_aside_ids.to_hex()}}) +
+            "\n";
+  }
+  return text;
+}
+
+std::string records_table(const std::vector<StoredRecord>& records) {
+  Table table({"SEQ", "TIME", "TYPE", "ID", "ROUTE", "KIND", "BYTES"}, 6);
+  for (const auto& [seq, record] : records) {
+    table.add({std::to_string(seq), format_rfc3339(record.time), std::string(record.type),
+               std::string(record.id), std::string(record.route), std::string(name_of(record.kind)),
+               with_thousands(record.body.size())});
+  }
+  return table.text();
+}
+
+std::string record_json(Lane lane, const StoredRecord& stored) {
+  const RecordView& record = stored.record;
+  const Json head{{"schema", kSchemaVersion},
+                  {"lane", name_of(lane)},
+                  {"seq", stored.seq},
+                  {"epoch", record.epoch},
+                  {"kind", name_of(record.kind)},
+                  {"fetched_at", format_rfc3339(from_unix_ms(record.fetched_at_ms))},
+                  {"time", format_rfc3339(record.time)},
+                  {"id", record.id},
+                  {"type", record.type},
+                  {"route", record.route},
+                  {"note", record.note}};
+  std::string text = dump(head);
+  text.pop_back();
+  if (record.kind == RecordKind::kEvent) {
+    text.append(",\"event\":").append(record.body);
+  } else {
+    text.append(",\"raw\":\"").append(base64(record.body)).append("\"");
+  }
+  return text + "}\n";
+}
+
+}  // namespace sluice::queue

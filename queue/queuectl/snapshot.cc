@@ -1,0 +1,108 @@
+#include "queue/queuectl/snapshot.h"
+
+#include <algorithm>
+#include <chrono>
+#include <thread>
+
+#include "queue/file_lock.h"
+
+namespace sluice::queue {
+namespace {
+
+constexpr int kTriesMax = 10;
+constexpr auto kPublishPatience = std::chrono::milliseconds(2000);
+constexpr auto kPause = std::chrono::milliseconds(2);
+
+DaemonStatus daemon_status(const std::filesystem::path& lock) {
+  const auto holder = FileLock::holder(lock);
+  return {holder.has_value(), holder.value_or(0)};
+}
+
+// The published durable number, given time to reach `expected`: what is written is published a
+// moment later.
+Result<Seq> durable_reaching(const Reader& reader, Lane lane, Seq expected) {
+  const auto give_up_at = std::chrono::steady_clock::now() + kPublishPatience;
+  for (;;) {
+    SLUICE_ASSIGN(const Seq durable, reader.durable(lane));
+    if (durable >= expected || std::chrono::steady_clock::now() >= give_up_at) return durable;
+    std::this_thread::sleep_for(kPause);
+  }
+}
+
+std::int64_t difference(std::uint64_t larger, std::uint64_t smaller) {
+  return static_cast<std::int64_t>(larger - smaller);
+}
+
+Result<LaneStatus> lane_status(Reader* reader, Lane lane, const Ledger& queue_ledger,
+                               const DeliveryView& delivery) {
+  const LedgerRow queued = total_of(queue_ledger, lane);
+  const LedgerRow delivered = total_of(delivery.ledger, lane);
+  const LaneProgress& progress = delivery.progress[lane];
+  LaneStatus status;
+  SLUICE_ASSIGN(status.durable, durable_reaching(*reader, lane, queued.queued));
+  status.fetched = queued.queued;
+  status.filtered = queued.filtered;
+  status.duplicates = queued.duplicates;
+  status.position = progress.position;
+  status.voided = progress.voided;
+  status.acknowledged = delivered.acknowledged;
+  status.dead = delivered.dead;
+  status.skipped = delivered.skipped;
+  status.gap = delivered.gap;
+  const std::uint64_t done = progress.position + progress.completed_count();
+  status.backlog = status.fetched > done ? status.fetched - done : 0;
+  const std::uint64_t sum =
+      status.acknowledged + status.backlog + status.dead + status.skipped + status.gap;
+  status.unaccounted = difference(status.fetched, sum);
+  // Written but never published, for as long as we waited: its fetcher died between the two.
+  if (status.fetched > status.durable) {
+    status.unaccounted += difference(status.fetched, status.durable);
+  }
+  if (progress.updated_at_ms != 0) status.acknowledged_ms = progress.updated_at_ms;
+  if (status.backlog > 0) {
+    SLUICE_ASSIGN(const RecordBatch oldest, reader->read(lane, progress.position + 1, {1, 1}));
+    if (!oldest.empty()) status.oldest_ms = oldest.records().front().record.fetched_at_ms;
+  }
+  return status;
+}
+
+Result<Snapshot> try_snapshot(Access* access) {
+  Snapshot snapshot;
+  snapshot.taken = system_clock().now();
+  // Delivery first: what is fetched while we look then only adds to the backlog.
+  DeliveryView delivery;
+  if (auto read = access->delivery()) {
+    delivery = std::move(*read);
+  } else if (read.error().kind != ErrorKind::kNotFound) {
+    snapshot.delivery_problem = read.error().message;
+  }
+  SLUICE_ASSIGN(Reader * reader, access->reader());
+  SLUICE_ASSIGN(const QueueView view, reader->view());
+  SLUICE_ASSIGN(snapshot.ledger, reader->ledger());
+  snapshot.queue_id = view.queue_id;
+  snapshot.cluster = view.cluster;
+  snapshot.epoch = view.epochs.back().epoch.number;
+  snapshot.fetcher = daemon_status(access->paths().queue_lock());
+  snapshot.shipper = daemon_status(access->paths().delivery_lock());
+  for (const Lane lane : kLanes) {
+    SLUICE_ASSIGN(snapshot.lanes[lane], lane_status(reader, lane, snapshot.ledger, delivery));
+  }
+  add_to(&snapshot.ledger, delivery.ledger);
+  return snapshot;
+}
+
+}  // namespace
+
+Result<Snapshot> take_snapshot(Access* access) {
+  for (int i = 1;; ++i) {
+    auto snapshot = try_snapshot(access);
+    if (snapshot) return snapshot;
+    // The fetcher may be opening the queue at this very moment.
+    const ErrorKind kind = snapshot.error().kind;
+    const bool may_pass = kind == ErrorKind::kEpochChanged || kind == ErrorKind::kBusy;
+    if (!may_pass || i == kTriesMax) return snapshot;
+    std::this_thread::sleep_for(std::chrono::milliseconds(20) * i);
+  }
+}
+
+}  // namespace sluice::queue

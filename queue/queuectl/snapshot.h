@@ -1,0 +1,65 @@
+// Everything that `status` and `report` show, as numbers of one moment that add up.
+//
+// fetched = acknowledged + backlog + dead + skipped + gap, a lane. `unaccounted` is what is missing
+// from that sum when the queue's own counts are held against the delivery store's: 0 unless
+// something is wrong.
+#ifndef SLUICE_QUEUE_QUEUECTL_SNAPSHOT_H_
+#define SLUICE_QUEUE_QUEUECTL_SNAPSHOT_H_
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "common/error.h"
+#include "common/time.h"
+#include "queue/delivery_reader.h"
+#include "queue/ledger.h"
+#include "queue/queuectl/access.h"
+#include "queue/types.h"
+
+namespace sluice::queue {
+
+struct LaneStatus {
+  std::uint64_t fetched = 0;
+  std::uint64_t acknowledged = 0;
+  std::uint64_t backlog = 0;
+  std::uint64_t dead = 0;
+  std::uint64_t skipped = 0;
+  std::uint64_t gap = 0;
+  std::int64_t unaccounted = 0;
+  std::uint64_t filtered = 0;
+  std::uint64_t duplicates = 0;
+  std::uint64_t voided = 0;
+  Seq position = 0;
+  Seq durable = 0;
+  std::optional<std::int64_t>
+      oldest_ms;  // when the first event of the backlog was fetched (unix time)
+  std::optional<std::int64_t> acknowledged_ms;  // when the position last moved (unix time)
+};
+
+struct DaemonStatus {
+  bool running = false;
+  int pid = 0;  // 0: not known
+};
+
+struct Snapshot {
+  Timestamp taken;
+  Id128 queue_id;
+  std::string cluster;
+  std::uint64_t epoch = 0;
+  DaemonStatus fetcher;
+  DaemonStatus shipper;
+  // Why the delivery store could not be read; its numbers are then 0 and say nothing. Empty: it was
+  // read.
+  std::string delivery_problem;
+  PerLane<LaneStatus> lanes;
+  Ledger ledger;  // both halves
+};
+
+// kBusy when no consistent view could be had in a few seconds.
+Result<Snapshot> take_snapshot(Access* access);
+
+}  // namespace sluice::queue
+
+#endif  // SLUICE_QUEUE_QUEUECTL_SNAPSHOT_H_
