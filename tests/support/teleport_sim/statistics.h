@@ -1,0 +1,41 @@
+// Counts of what the simulator was asked for and what it sent. Thread-safe.
+#ifndef SLUICE_TESTS_SUPPORT_TELEPORT_SIM_STATISTICS_H_
+#define SLUICE_TESTS_SUPPORT_TELEPORT_SIM_STATISTICS_H_
+
+#include <atomic>
+#include <cstdint>
+#include <map>
+#include <mutex>
+#include <nlohmann/json.hpp>
+#include <string>
+
+namespace sluice::teleport_sim {
+
+class Statistics {
+ public:
+  void count_call(const std::string& method) {
+    const std::lock_guard lock(mutex_);
+    ++calls_[method];
+  }
+  void count_sent(std::uint64_t events) { sent_ += events; }
+  void add_lock(nlohmann::json lock_request) {
+    const std::lock_guard lock(mutex_);
+    locks_.push_back(std::move(lock_request));
+  }
+
+  // {"calls":{METHOD:n},"sent":n,"locks":[…]}
+  nlohmann::json to_json() const {
+    const std::lock_guard lock(mutex_);
+    return {{"calls", calls_}, {"sent", sent_.load()}, {"locks", locks_}};
+  }
+
+ private:
+  mutable std::mutex mutex_;
+  std::map<std::string, std::uint64_t> calls_;
+  nlohmann::json locks_ = nlohmann::json::array();
+  std::atomic<std::uint64_t> sent_ = 0;  // events, each time that they are sent
+};
+
+}  // namespace sluice::teleport_sim
+
+#endif  // SLUICE_TESTS_SUPPORT_TELEPORT_SIM_STATISTICS_H_
