@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <cmath>
 #include <ctime>
 #include <optional>
 
@@ -108,9 +109,9 @@ struct Unit {
   double milliseconds;
 };
 // Longest names first, so that "ms" is not read as minutes.
-constexpr std::array kUnits = {Unit{"ms", 1},          Unit{"us", 1e-3},  Unit{"ns", 1e-6},
-                               Unit{"s", 1000},        Unit{"m", 60'000}, Unit{"h", 3'600'000},
-                               Unit{"d", 86'400'000.0}};
+constexpr std::array kUnits = {Unit{"ms", 1},    Unit{"us", 1e-3},     Unit{"µs", 1e-3},
+                               Unit{"ns", 1e-6}, Unit{"s", 1000},      Unit{"m", 60'000},
+                               Unit{"h", 3.6e6}, Unit{"d", 86'400'000}};
 constexpr double kDurationMaxMs = 100.0 * 366 * 86'400'000;
 
 class SystemClock final : public Clock {
@@ -204,7 +205,8 @@ Result<std::chrono::milliseconds> parse_duration(std::string_view text) {
     total_ms += number * unit->milliseconds;
   }
   if (!(total_ms <= kDurationMaxMs)) return bad();
-  return std::chrono::milliseconds(static_cast<std::int64_t>(total_ms));
+  // Rounded, since 1.001 s is a little less than 1001 ms in binary.
+  return std::chrono::milliseconds(std::llround(total_ms));
 }
 
 std::string format_duration(std::chrono::milliseconds duration) {

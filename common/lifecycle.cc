@@ -1,0 +1,140 @@
+#include "common/lifecycle.h"
+
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <sys/eventfd.h>
+#include <sys/signalfd.h>
+#include <systemd/sd-daemon.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstdint>
+#include <string>
+#include <system_error>
+#include <thread>
+#include <utility>
+
+#include "common/log.h"
+
+namespace sluice {
+namespace {
+
+constexpr int kStatusOfSignal = 128;
+
+sigset_t stop_signals() {
+  sigset_t set;
+  ::sigemptyset(&set);
+  ::sigaddset(&set, SIGTERM);
+  ::sigaddset(&set, SIGINT);
+  return set;
+}
+
+std::string_view signal_name(int signal) { return signal == SIGINT ? "SIGINT" : "SIGTERM"; }
+
+void notify(const std::string& state) {
+  const int result = ::sd_notify(0, state.c_str());
+  if (result < 0) {
+    log_debug("cannot tell systemd {}: {}", state, std::generic_category().message(-result));
+  }
+}
+
+}  // namespace
+
+// Everything that start() changes, so that a failure in the middle is undone as well.
+class SignalStop::Watch {
+ public:
+  Watch() {
+    const sigset_t signals = stop_signals();
+    ::pthread_sigmask(SIG_BLOCK, &signals, &old_mask_);
+    struct sigaction ignore{};
+    ignore.sa_handler = SIG_IGN;
+    ::sigaction(SIGPIPE, &ignore, &old_pipe_);
+    signals_fd_ = ::signalfd(-1, &signals, SFD_CLOEXEC);
+    end_fd_ = ::eventfd(0, EFD_CLOEXEC);
+  }
+  Watch(const Watch&) = delete;
+  Watch& operator=(const Watch&) = delete;
+  ~Watch() {
+    if (thread_.joinable()) {
+      const std::uint64_t one = 1;
+      while (::write(end_fd_, &one, sizeof one) < 0 && errno == EINTR) {
+      }
+      thread_.join();
+    }
+    if (stopper_.joinable()) stopper_.join();
+    if (signals_fd_ >= 0) ::close(signals_fd_);
+    if (end_fd_ >= 0) ::close(end_fd_);
+    ::sigaction(SIGPIPE, &old_pipe_, nullptr);
+    ::pthread_sigmask(SIG_SETMASK, &old_mask_, nullptr);
+  }
+
+  Result<void> start() {
+    if (signals_fd_ < 0 || end_fd_ < 0) return fail(errno_error("wait for", "signals"));
+    thread_ = std::thread([this] { run(); });
+    return {};
+  }
+
+  const std::stop_source& source() const { return source_; }
+
+ private:
+  void run() {
+    std::array<pollfd, 2> fds = {pollfd{signals_fd_, POLLIN, 0}, pollfd{end_fd_, POLLIN, 0}};
+    bool stopping = false;
+    while (true) {
+      if (::poll(fds.data(), fds.size(), -1) < 0) continue;
+      if ((fds[1].revents & POLLIN) != 0) return;
+      signalfd_siginfo info{};
+      if (::read(signals_fd_, &info, sizeof info) != sizeof info) continue;
+      take(static_cast<int>(info.ssi_signo), stopping);
+      stopping = true;
+    }
+  }
+
+  void take(int signal, bool stopping) {
+    if (stopping) {
+      log_warn("{} again: ending at once", signal_name(signal));
+      ::_exit(kStatusOfSignal + signal);
+    }
+    log_info("{}: stopping; a second signal ends at once", signal_name(signal));
+    notify_stopping();
+    // Not in this thread: a stop callback that hangs must not keep the second signal from us.
+    stopper_ = std::thread([this] { source_.request_stop(); });
+  }
+
+  sigset_t old_mask_{};
+  struct sigaction old_pipe_{};
+  int signals_fd_ = -1;
+  int end_fd_ = -1;
+  std::stop_source source_;
+  std::thread thread_;
+  std::thread stopper_;  // made by thread_, joined after it
+};
+
+SignalStop::SignalStop(std::unique_ptr<Watch> watch) : watch_(std::move(watch)) {}
+
+SignalStop::~SignalStop() = default;
+
+Result<std::unique_ptr<SignalStop>> SignalStop::start() {
+  auto watch = std::make_unique<Watch>();
+  SLUICE_TRY(watch->start());
+  return std::unique_ptr<SignalStop>(new SignalStop(std::move(watch)));
+}
+
+std::stop_source SignalStop::source() const { return watch_->source(); }
+
+std::stop_token SignalStop::token() const { return watch_->source().get_token(); }
+
+void notify_ready() { notify("READY=1"); }
+
+void notify_status(std::string_view text) {
+  std::string line(text);
+  std::ranges::replace(line, '\n', ' ');
+  notify("STATUS=" + line);
+}
+
+void notify_stopping() { notify("STOPPING=1"); }
+
+}  // namespace sluice
