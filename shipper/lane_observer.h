@@ -17,7 +17,8 @@ class LaneObserver {
   LaneObserver& operator=(const LaneObserver&) = delete;
   virtual ~LaneObserver() = default;
 
-  // A request was not successful and will be sent again. Called for each, so often the same.
+  // A request was not successful and will be sent again. Called for each; a cause that lasts is
+  // told in the same words.
   virtual void on_failure(std::string_view sentence) = 0;
   // The sink takes events again.
   virtual void on_healed() = 0;

@@ -184,7 +184,7 @@ void LaneShipper::refuse(Slot* slot, const fluentd::Answer& answer) {
 void LaneShipper::retry_later(Slot* slot, const fluentd::Answer& answer) {
   ++parts_.counters->requests_failed;
   Piece& piece = slot->piece();
-  parts_.observer->on_failure(describe(answer, destination_.url_for(slot->route())));
+  parts_.observer->on_failure(describe(answer, destination_.base_url()));
   piece.chunk_limit_refusals = is_chunk_limit_refusal(answer) ? piece.chunk_limit_refusals + 1 : 0;
   if (piece.chunk_limit_refusals >= kChunkLimitTriesMax) {
     sink_served();

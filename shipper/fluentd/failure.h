@@ -11,18 +11,26 @@
 
 namespace sluice::shipper::fluentd {
 
+// A failure as libcurl reports it.
+struct Failure {
+  int code = 0;             // a CURLcode
+  std::string_view detail;  // what libcurl says of this one; may be empty
+  int os_error = 0;         // errno of a connection that was not made; 0: not known
+};
+
 struct FailureContext {
   std::string url;
   std::string ca;  // files, to be named in sentences; may be empty
   std::string cert;
 };
 
-// `code` is libcurl's, `detail` what it says of this one failure (may be empty).
-std::string failure_sentence(int code, std::string_view detail, const FailureContext& context);
+// The sentence has nothing in it that differs from one try to the next (times, counts, the name of
+// a recording), so that a cause that lasts can be recognised. It names the server, not the path.
+std::string failure_sentence(const Failure& failure, const FailureContext& context);
 
 // Whether the server ended the TLS connection because of our certificate. It has then read no
 // request.
-bool is_client_certificate_refusal(int code, std::string_view detail);
+bool is_client_certificate_refusal(const Failure& failure);
 
 }  // namespace sluice::shipper::fluentd
 

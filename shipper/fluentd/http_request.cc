@@ -110,21 +110,16 @@ Answer HttpRequest::answer(CURLcode code) {
     if (seconds > 0) answer.retry_after = std::chrono::seconds(seconds);
     return answer;
   }
-  answer.outcome_unknown =
-      times_sent_ > 0 && !is_client_certificate_refusal(code, error_text_.data());
-  answer.failure = failure(code);
+  long os_error = 0;
+  curl_easy_getinfo(easy_, CURLINFO_OS_ERRNO, &os_error);
+  const Failure failure{.code = static_cast<int>(code == CURLE_OK ? CURLE_GOT_NOTHING : code),
+                        .detail = error_text_.data(),
+                        .os_error = static_cast<int>(os_error)};
+  answer.outcome_unknown = times_sent_ > 0 && !is_client_certificate_refusal(failure);
+  answer.failure =
+      NetworkFailure{.code = failure.code,
+                     .sentence = failure_sentence(failure, {url_, options_.ca, options_.cert})};
   return answer;
-}
-
-NetworkFailure HttpRequest::failure(CURLcode code) const {
-  if (code == CURLE_OK) {
-    return {.code = static_cast<int>(CURLE_GOT_NOTHING),
-            .sentence = failure_sentence(CURLE_GOT_NOTHING, "an answer without a status",
-                                         {url_, options_.ca, options_.cert})};
-  }
-  return {
-      .code = static_cast<int>(code),
-      .sentence = failure_sentence(code, error_text_.data(), {url_, options_.ca, options_.cert})};
 }
 
 std::size_t HttpRequest::on_body(char* data, std::size_t size, std::size_t count, void* self) {

@@ -43,7 +43,6 @@ class HttpRequest {
 
   void set_options(curl_slist* headers);
   void set_tls();
-  NetworkFailure failure(CURLcode code) const;
 
   static std::size_t on_body(char* data, std::size_t size, std::size_t count, void* self);
   static curl_socket_t on_open_socket(void* self, curlsocktype purpose, curl_sockaddr* address);

@@ -23,7 +23,7 @@ inline constexpr std::size_t kAnswerBodyBytesMax = 1024;
 // No answer came.
 struct NetworkFailure {
   int code = 0;          // libcurl's, for programs
-  std::string sentence;  // names the URL and the cause, for people
+  std::string sentence;  // names the server and the cause, for people
 };
 
 struct Answer {

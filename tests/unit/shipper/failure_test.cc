@@ -3,6 +3,8 @@
 #include <curl/curl.h>
 #include <gmock/gmock.h>
 
+#include <cerrno>
+
 namespace sluice::shipper::fluentd {
 namespace {
 
@@ -11,8 +13,8 @@ using ::testing::HasSubstr;
 
 const FailureContext kContext{"https://f:8888/test.log", "ca.pem", "client.crt"};
 
-std::string sentence(int code, std::string_view detail) {
-  return failure_sentence(code, detail, kContext);
+std::string sentence(int code, std::string_view detail, int os_error = 0) {
+  return failure_sentence({.code = code, .detail = detail, .os_error = os_error}, kContext);
 }
 
 TEST(Failure, ClientCertificateRefusedBeforeOrAfterTheHandshakeIsCalledSo) {
@@ -25,8 +27,8 @@ TEST(Failure, ClientCertificateRefusedBeforeOrAfterTheHandshakeIsCalledSo) {
             "certificate required, errno 0"}}) {
     EXPECT_THAT(sentence(code, detail),
                 AllOf(HasSubstr("refuses our client certificate client.crt"),
-                      HasSubstr("https://f:8888/test.log")));
-    EXPECT_TRUE(is_client_certificate_refusal(code, detail));
+                      ::testing::StartsWith("https://f:8888: ")));
+    EXPECT_TRUE(is_client_certificate_refusal({code, detail, 0}));
   }
 }
 
@@ -41,7 +43,7 @@ TEST(Failure, UntrustedServerIsToldWithTheAuthoritiesFile) {
   const std::string detail = "SSL certificate problem: unable to get local issuer certificate";
   EXPECT_THAT(sentence(CURLE_PEER_FAILED_VERIFICATION, detail),
               AllOf(HasSubstr("not trusted by ca.pem"), HasSubstr("forward.fluentd.ca")));
-  EXPECT_FALSE(is_client_certificate_refusal(CURLE_PEER_FAILED_VERIFICATION, detail));
+  EXPECT_FALSE(is_client_certificate_refusal({CURLE_PEER_FAILED_VERIFICATION, detail, 0}));
 }
 
 TEST(Failure, ServersExpiredCertificateAndWrongNameAreToldApart) {
@@ -54,12 +56,27 @@ TEST(Failure, ServersExpiredCertificateAndWrongNameAreToldApart) {
 }
 
 TEST(Failure, ConnectionTroubleIsNamed) {
-  EXPECT_THAT(sentence(CURLE_COULDNT_CONNECT, "Connection refused"), HasSubstr("cannot connect"));
+  EXPECT_THAT(sentence(CURLE_COULDNT_CONNECT, "", ECONNREFUSED),
+              HasSubstr("cannot connect (Connection refused)"));
   EXPECT_THAT(sentence(CURLE_COULDNT_RESOLVE_HOST, ""), HasSubstr("cannot be resolved"));
   EXPECT_THAT(sentence(CURLE_OPERATION_TIMEDOUT, "Operation timed out"),
               HasSubstr("no answer in time"));
   EXPECT_THAT(sentence(CURLE_GOT_NOTHING, ""), HasSubstr("ended the connection"));
-  EXPECT_FALSE(is_client_certificate_refusal(CURLE_RECV_ERROR, "Connection reset by peer"));
+  EXPECT_FALSE(is_client_certificate_refusal({CURLE_RECV_ERROR, "Connection reset by peer", 0}));
+}
+
+TEST(Failure, SameCauseIsTheSameSentenceEachTime) {
+  const auto told = [](int code, const std::string& detail, const std::string& url) {
+    return failure_sentence({.code = code, .detail = detail, .os_error = ECONNREFUSED},
+                            {.url = url, .ca = "", .cert = ""});
+  };
+  EXPECT_EQ(told(CURLE_COULDNT_CONNECT, "Failed to connect to f port 1 after 3 ms",
+                 "https://f:1/session.aa.log"),
+            told(CURLE_COULDNT_CONNECT, "Failed to connect to f port 1 after 11 ms",
+                 "https://f:1/session.bb.log"));
+  EXPECT_EQ(
+      told(CURLE_OPERATION_TIMEDOUT, "Operation timed out after 30001 milliseconds", "https://f"),
+      told(CURLE_OPERATION_TIMEDOUT, "Operation timed out after 30002 milliseconds", "https://f"));
 }
 
 TEST(Failure, PlainHttpPortIsRecognised) {

@@ -1,0 +1,187 @@
+#include "shipper/generation.h"
+
+#include <algorithm>
+#include <chrono>
+#include <utility>
+
+#include "common/backoff.h"
+#include "common/log.h"
+#include "queue/instance.h"
+#include "shipper/doorbell.h"
+#include "shipper/fluentd/http_transport.h"
+#include "shipper/reader_source.h"
+#include "shipper/store_sink.h"
+
+namespace sluice::shipper {
+namespace {
+
+using std::chrono::milliseconds;
+
+constexpr milliseconds kQueuePollInterval{1000};
+constexpr milliseconds kWatchInterval{1000};
+constexpr milliseconds kDrainPollInterval{100};
+
+// The queue may come, or become ready, by itself.
+bool may_pass(ErrorKind kind) {
+  return kind == ErrorKind::kNotFound || kind == ErrorKind::kBusy ||
+         kind == ErrorKind::kEpochChanged;
+}
+
+LaneOptions lane_options(const Config& config, queue::Lane lane) {
+  const bool is_audit = lane == queue::Lane::kAudit;
+  return {.lane = lane,
+          .url = is_audit ? config.fluentd.url : config.fluentd.session_url,
+          .connections = config.shipper.connections,
+          .batch_events = config.shipper.batch_events,
+          .batch_bytes = config.shipper.batch_bytes,
+          .retry_min = config.shipper.retry_min,
+          .retry_max = config.shipper.retry_max};
+}
+
+fluentd::HttpOptions http_options(const Config& config) {
+  return {.connections = config.shipper.connections,
+          .ca = config.fluentd.ca,
+          .cert = config.fluentd.cert,
+          .key = config.fluentd.key,
+          .request_timeout = config.shipper.request_timeout};
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Generation>> Generation::open(const GenerationOptions& options) {
+  auto generation = std::unique_ptr<Generation>(new Generation(options));
+  SLUICE_ASSIGN(generation->store_,
+                queue::DeliveryStore::open({.paths = {options.config->queue_path},
+                                            .machine = queue::this_machine(),
+                                            .clock = options.clock,
+                                            .env = nullptr}));
+  return generation;
+}
+
+Generation::Generation(const GenerationOptions& options)
+    : options_(options), waiting_("waiting for the queue", LogLevel::kInfo, *options.clock) {}
+
+Result<void> Generation::run(const std::stop_token& stop) {
+  while (true) {
+    SLUICE_TRY(attach(stop));
+    if (stop.stop_requested()) return {};
+    auto done = ship(stop);
+    if (done || done.error().kind != ErrorKind::kEpochChanged) return done;
+    log_info("{}: positions are held against it", done.error().message);
+  }
+}
+
+Result<void> Generation::attach(const std::stop_token& stop) {
+  do {
+    auto done = try_attach();
+    if (done) waiting_.succeeded();
+    if (done || !may_pass(done.error().kind)) return done;
+    waiting_.failed(done.error().message);
+  } while (sleep_for(stop, kQueuePollInterval));
+  return {};
+}
+
+Result<void> Generation::try_attach() {
+  if (reader_) {
+    SLUICE_TRY(reader_->reopen());
+  } else {
+    const queue::InstancePaths paths{options_.config->queue_path};
+    SLUICE_ASSIGN(reader_,
+                  queue::Reader::open({.paths = paths, .scratch = paths.sink() / "reader"}));
+  }
+  SLUICE_ASSIGN(const auto view, reader_->view());
+  SLUICE_ASSIGN(const auto rewinds, store_->reconcile(view));
+  for (const queue::Rewind& rewind : rewinds) {
+    log_warn(
+        "lane {}: the queue has lost records from number {} on after they were delivered up to {}; "
+        "{} numbers belong to other records now and will be shipped",
+        queue::name_of(rewind.lane), rewind.from, rewind.old_position, rewind.voided);
+  }
+  log_start(view);
+  return {};
+}
+
+void Generation::log_start(const queue::QueueView& view) const {
+  const ShipperConfig& shipper = options_.config->shipper;
+  const auto audit = store_->progress(queue::Lane::kAudit).position;
+  const auto session = store_->progress(queue::Lane::kSession).position;
+  log_info(
+      "shipping queue {}{}: audit behind {} of {}, session behind {} of {}; a crash repeats at "
+      "most {} events",
+      view.queue_id.short_string(), view.cluster.empty() ? "" : " of cluster " + view.cluster,
+      audit, view.durable[queue::Lane::kAudit], session, view.durable[queue::Lane::kSession],
+      queue::kLaneCount * shipper.connections * shipper.batch_events);
+}
+
+Result<std::unique_ptr<LaneRunner>> Generation::start_lane(queue::Lane lane, RecordSource* source,
+                                                           CompletionSink* sink) {
+  SLUICE_ASSIGN(auto transport, fluentd::HttpTransport::create(http_options(*options_.config)));
+  const LaneParts parts{.source = source,
+                        .sink = sink,
+                        .transport = transport.get(),
+                        .observer = options_.observers[lane],
+                        .counters = &(*options_.counters)[lane],
+                        .clock = options_.clock};
+  return std::make_unique<LaneRunner>(lane_options(*options_.config, lane), parts,
+                                      store_->progress(lane), std::move(transport), [this] {
+                                        const std::lock_guard lock(mutex_);
+                                        changed_.notify_all();
+                                      });
+}
+
+Result<void> Generation::ship(const std::stop_token& stop) {
+  ReaderSource source(reader_.get());
+  StoreSink sink(store_.get());
+  Lanes lanes;
+  for (const queue::Lane lane : queue::kLanes) {
+    SLUICE_ASSIGN(lanes[lane], start_lane(lane, &source, &sink));
+  }
+  {
+    const Doorbell doorbell(reader_.get(), [&lanes] {
+      for (const queue::Lane lane : queue::kLanes) lanes[lane]->wake();
+    });
+    watch(lanes, stop);
+  }
+  for (const queue::Lane lane : queue::kLanes) lanes[lane]->stop();
+  Result<void> result;
+  for (const queue::Lane lane : queue::kLanes) {
+    auto done = lanes[lane]->wait();
+    // A new epoch is the mildest reason to end.
+    if (!done && (result || result.error().kind == ErrorKind::kEpochChanged)) result = done;
+  }
+  return result;
+}
+
+void Generation::watch(const Lanes& lanes, const std::stop_token& stop) {
+  const bool until_drained = options_.config->shipper.exit_when_drained;
+  const auto interval = until_drained ? kDrainPollInterval : kWatchInterval;
+  const auto has_ended = [&] {
+    return std::ranges::any_of(queue::kLanes, [&](auto lane) { return lanes[lane]->has_ended(); });
+  };
+  std::unique_lock lock(mutex_);
+  while (!stop.stop_requested()) {
+    if (changed_.wait_for(lock, stop, interval, has_ended)) return;
+    report_status();
+    if (until_drained && is_drained()) {
+      log_info("everything in the queue is acknowledged");
+      return;
+    }
+  }
+}
+
+void Generation::report_status() const {
+  queue::PerLane<queue::Seq> durable;
+  for (const queue::Lane lane : queue::kLanes) {
+    durable[lane] = reader_->durable(lane).value_or(store_->progress(lane).position);
+  }
+  options_.status->tick(*store_, durable);
+}
+
+bool Generation::is_drained() const {
+  return std::ranges::all_of(queue::kLanes, [this](queue::Lane lane) {
+    const auto durable = reader_->durable(lane);
+    return durable && *durable == store_->progress(lane).position;
+  });
+}
+
+}  // namespace sluice::shipper

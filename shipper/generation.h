@@ -1,0 +1,77 @@
+// A shipping generation: the delivery store and the reader that are open, and the lanes that work
+// on them.
+//
+// After a failed commit what is on disk is unknown, so the lanes, the reader and the store of that
+// generation are destroyed together and the next one takes its positions from disk. A new epoch of
+// the queue does not end a generation: the lanes end, positions are reconciled, and new lanes
+// start.
+//
+// Threads: one. What options point to must outlive the generation.
+#ifndef SLUICE_SHIPPER_GENERATION_H_
+#define SLUICE_SHIPPER_GENERATION_H_
+
+#include <condition_variable>
+#include <memory>
+#include <mutex>
+#include <stop_token>
+
+#include "common/config.h"
+#include "common/error.h"
+#include "common/repeated_message.h"
+#include "common/time.h"
+#include "queue/delivery_store.h"
+#include "queue/reader.h"
+#include "queue/types.h"
+#include "shipper/completion_sink.h"
+#include "shipper/lane_counters.h"
+#include "shipper/lane_observer.h"
+#include "shipper/lane_runner.h"
+#include "shipper/record_source.h"
+#include "shipper/status_line.h"
+
+namespace sluice::shipper {
+
+struct GenerationOptions {
+  const Config* config = nullptr;
+  const Clock* clock = nullptr;
+  queue::PerLane<LaneCounters>* counters = nullptr;
+  queue::PerLane<LaneObserver*> observers;
+  StatusLine* status = nullptr;
+};
+
+class Generation {
+ public:
+  // Opens the delivery store. Errors as DeliveryStore::open().
+  static Result<std::unique_ptr<Generation>> open(const GenerationOptions& options);
+
+  // Waits for the queue, then ships. Returns without error when stopped, or drained if that is
+  // configured. Every error means that this generation must not be used any more.
+  Result<void> run(const std::stop_token& stop);
+
+ private:
+  using Lanes = queue::PerLane<std::unique_ptr<LaneRunner>>;
+
+  explicit Generation(const GenerationOptions& options);
+
+  Result<void> attach(const std::stop_token& stop);
+  Result<void> try_attach();
+  Result<void> ship(const std::stop_token& stop);
+  Result<std::unique_ptr<LaneRunner>> start_lane(queue::Lane lane, RecordSource* source,
+                                                 CompletionSink* sink);
+  // Returns when a lane has ended, a stop is requested, or the work is done.
+  void watch(const Lanes& lanes, const std::stop_token& stop);
+  void report_status() const;
+  bool is_drained() const;
+  void log_start(const queue::QueueView& view) const;
+
+  GenerationOptions options_;
+  RepeatedMessage waiting_;
+  std::mutex mutex_;  // for changed_ only
+  std::condition_variable_any changed_;
+  std::unique_ptr<queue::DeliveryStore> store_;
+  std::unique_ptr<queue::Reader> reader_;
+};
+
+}  // namespace sluice::shipper
+
+#endif  // SLUICE_SHIPPER_GENERATION_H_

@@ -1,0 +1,46 @@
+#include "shipper/lane_runner.h"
+
+#include <utility>
+
+namespace sluice::shipper {
+namespace {
+
+LaneParts with_transport(LaneParts parts, fluentd::Transport* transport) {
+  parts.transport = transport;
+  return parts;
+}
+
+}  // namespace
+
+LaneRunner::LaneRunner(const LaneOptions& options, LaneParts parts,
+                       const queue::LaneProgress& progress,
+                       std::unique_ptr<fluentd::Transport> transport, std::function<void()> on_end)
+    : transport_(std::move(transport)),
+      shipper_(options, with_transport(parts, transport_.get()), progress),
+      on_end_(std::move(on_end)),
+      thread_([this](const std::stop_token& stop) { run(stop); }) {}
+
+LaneRunner::~LaneRunner() { stop(); }
+
+void LaneRunner::wake() { transport_->wake(); }
+
+void LaneRunner::stop() {
+  thread_.request_stop();
+  transport_->wake();
+}
+
+Result<void> LaneRunner::wait() {
+  if (thread_.joinable()) thread_.join();
+  return result_;
+}
+
+void LaneRunner::run(const std::stop_token& stop) {
+  while (result_ && !stop.stop_requested()) result_ = shipper_.step();
+  const auto finished = shipper_.finish(kFinishPatience);
+  // A commit that fails now weighs more than the reason why the lane ended.
+  if (!finished) result_ = finished;
+  ended_ = true;
+  on_end_();
+}
+
+}  // namespace sluice::shipper

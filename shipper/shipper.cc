@@ -1,0 +1,76 @@
+#include "shipper/shipper.h"
+
+#include <chrono>
+
+#include "common/backoff.h"
+#include "common/lifecycle.h"
+#include "common/log.h"
+#include "common/time.h"
+#include "shipper/fluentd/client_certificate.h"
+#include "shipper/generation.h"
+#include "shipper/lane_log.h"
+
+namespace sluice::shipper {
+namespace {
+
+// Between generations.
+constexpr std::chrono::milliseconds kReopenWaitMin{1000};
+constexpr std::chrono::milliseconds kReopenWaitMax{60'000};
+
+// Another try with the same files cannot end otherwise, or must not be made without a person.
+bool is_final(ErrorKind kind) {
+  switch (kind) {
+    case ErrorKind::kHole:
+    case ErrorKind::kCorrupt:
+    case ErrorKind::kFormat:
+    case ErrorKind::kIdentity:
+    case ErrorKind::kInternal:
+    case ErrorKind::kConfig:
+      return true;
+    default:
+      return false;
+  }
+}
+
+// A certificate that Fluentd will refuse may be renewed while we run, so this only tells.
+void check_sink(const FluentdConfig& fluentd) {
+  if (fluentd.cert.empty()) return;
+  const auto checked =
+      fluentd::check_client_certificate(fluentd.cert, fluentd.key, system_clock().now());
+  if (!checked) log_error("{}", checked.error().message);
+}
+
+}  // namespace
+
+Result<void> run_shipper(const Config& config, const std::stop_token& stop) {
+  check_sink(config.fluentd);
+  queue::PerLane<LaneCounters> counters;
+  LaneLog audit_log(queue::Lane::kAudit);
+  LaneLog session_log(queue::Lane::kSession);
+  StatusLine status(&counters, system_clock());
+  GenerationOptions options{.config = &config,
+                            .clock = &system_clock(),
+                            .counters = &counters,
+                            .observers = {},
+                            .status = &status};
+  options.observers[queue::Lane::kAudit] = &audit_log;
+  options.observers[queue::Lane::kSession] = &session_log;
+
+  Backoff backoff(kReopenWaitMin, kReopenWaitMax);
+  for (bool is_first = true; !stop.stop_requested(); is_first = false) {
+    const auto begin = system_clock().monotonic();
+    auto generation = Generation::open(options);
+    if (!generation && is_first) return fail(generation.error());
+    if (is_first) notify_ready();
+    const auto done =
+        generation ? (*generation)->run(stop) : Result<void>(fail(generation.error()));
+    if (done || is_final(done.error().kind) || stop.stop_requested()) return done;
+    if (generation) generation->reset();
+    if (system_clock().monotonic() - begin > kReopenWaitMax) backoff.reset();
+    log_error("{}; sending has stopped, the delivery store is opened anew", done.error().message);
+    sleep_for(stop, backoff.next());
+  }
+  return {};
+}
+
+}  // namespace sluice::shipper
