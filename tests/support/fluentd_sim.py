@@ -1,0 +1,652 @@
+#!/usr/bin/env python3
+"""Stands in for Fluentd's http input as Teleport configures it, with faults on demand.
+
+Answers what Fluentd 1.19 answers: JSON arrays and single objects, the tag from the path, the rules
+for "time", 200 for what it cannot parse. A client certificate is required. Accepted events are
+written to --record before the answer, one line each:
+
+    {"n":ORDER,"tag":TAG,"batch":REQUEST,"event":{...}}     (the event's own bytes)
+
+Unlike Fluentd it keeps "time" in the event, so that a test can compare it, and it drops events with
+raw control characters in their strings, which are no JSON though Fluentd's parser lets them pass.
+
+Commands on the control socket, one line each, answered by "ok", JSON (stats) or "error ...":
+
+    status CODE [COUNT] [BODY]  answer CODE to the next COUNT requests, or until "status off";
+                                2xx: the events are stored, otherwise not
+    retry-after SECONDS|off     a Retry-After header on every answer from 400 up
+    max-body BYTES              413 above; 33554432 at the start
+    refuse on|off               close the port and all connections; open the same port again
+    reset-before N              reset the next N requests after their headers
+    reset-after N               read and store the next N requests, then reset without an answer
+    stall SECONDS [N]           wait before storing and answering, N requests or until "stall 0"
+    poison TEXT                 400 for a request whose body contains TEXT; "poison" alone ends it
+    stats                       counts
+    quit
+"""
+
+import argparse
+import json
+import os
+import re
+import select
+import signal
+import socket
+import ssl
+import struct
+import sys
+import threading
+import time
+import zlib
+
+IDLE_SECONDS = 10
+HEADER_BYTES_MAX = 64 * 1024
+TIME_FORMAT = re.compile(
+    r"\d{1,4}-(?:0?[1-9]|1[0-2])-(?:0?[1-9]|[12]\d|3[01])"
+    r"T(?:[01]?\d|2[0-3]):[0-5]?\d:(?:60|[0-5]?\d)(?!\d)")
+# Outside of a string no JSON text needs a line end; inside it cannot have one.
+SPACES = re.compile(r"[ \t\n\r]*")
+REASONS = {200: "OK", 204: "No Content", 400: "Bad Request", 413: "Request Entity Too Large",
+           417: "Expectation Failed", 429: "Too Many Requests", 500: "Internal Server Error",
+           502: "Bad Gateway", 503: "Service Unavailable"}
+
+
+class Refused(Exception):
+    """The request gets an error status and nothing of it is stored."""
+
+    def __init__(self, status, body, close=False):
+        super().__init__(body)
+        self.status = status
+        self.body = body
+        self.close = close
+
+
+class Disconnected(Exception):
+    """The client is gone, or has been silent for too long."""
+
+
+def _refuse_constant(name):
+    # Accepted as input by Fluentd, and then refused by its formatter.
+    raise Refused(500, f"500 Internal Server Error\n{name} not allowed in JSON\n")
+
+
+DECODER = json.JSONDecoder(parse_constant=_refuse_constant)
+
+
+class Store:
+    """Writes accepted events. Thread-safe."""
+
+    def __init__(self, path):
+        self._lock = threading.Lock()
+        self._n = 0
+        self._batch = 0
+        self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
+        self._continue()
+
+    def _continue(self):
+        """Goes on behind the lines of an earlier run; a line cut short by a kill is removed."""
+        with open(self._file, "rb", closefd=False) as file:
+            complete = 0
+            for line in file:
+                if not line.endswith(b"\n"):
+                    break
+                complete += len(line)
+                record = json.loads(line)
+                self._n, self._batch = record["n"] + 1, record["batch"] + 1
+        os.ftruncate(self._file, complete)
+
+    def add(self, tag, texts):
+        """`texts` are the events' JSON. They are in the file when this returns."""
+        tag_text = json.dumps(tag)
+        with self._lock:
+            batch = self._batch
+            self._batch += 1
+            lines = [f'{{"n":{n},"tag":{tag_text},"batch":{batch},"event":{text}}}\n'
+                     for n, text in enumerate(texts, self._n)]
+            self._n += len(texts)
+            data = memoryview("".join(lines).encode("utf-8", "surrogateescape"))
+            while data:
+                data = data[os.write(self._file, data):]
+
+
+class Faults:
+    """What the test has asked for. Thread-safe."""
+
+    def __init__(self):
+        self._lock = threading.Lock()
+        self._status = None  # [code, how many more or None, body]
+        self._stall = None  # [seconds, how many more or None]
+        self._resets = {"reset-before": 0, "reset-after": 0}
+        self.retry_after = None
+        self.max_body = 32 * 1024 * 1024
+        self.poison = None
+
+    def set_status(self, code, count, body):
+        with self._lock:
+            self._status = None if code is None else [code, count, body]
+
+    def set_stall(self, seconds, count):
+        with self._lock:
+            self._stall = [seconds, count] if seconds > 0 else None
+
+    def set_resets(self, kind, count):
+        with self._lock:
+            self._resets[kind] = count
+
+    def take_status(self):
+        """(code, body) for this request, or None."""
+        with self._lock:
+            taken, self._status = self._take(self._status)
+            return (taken[0], taken[2]) if taken else None
+
+    def take_stall(self):
+        with self._lock:
+            taken, self._stall = self._take(self._stall)
+            return taken[0] if taken else 0
+
+    def take_reset(self, kind):
+        with self._lock:
+            if self._resets[kind] == 0:
+                return False
+            self._resets[kind] -= 1
+            return True
+
+    @staticmethod
+    def _take(fault):
+        """What applies to this request, and what is left for the next one."""
+        if fault is None or fault[1] is None:
+            return fault, fault
+        taken = list(fault)
+        fault[1] -= 1
+        return taken, (fault if fault[1] > 0 else None)
+
+
+class Statistics:
+    """Counts. Thread-safe."""
+
+    def __init__(self):
+        self._lock = threading.Lock()
+        self._counts = {"connections": 0, "requests": 0, "events": 0, "dropped": 0,
+                        "unanswered_requests": 0, "unanswered_events": 0}
+        self._status = {}
+        self._tags = {}
+
+    def add(self, name, count=1):
+        with self._lock:
+            self._counts[name] += count
+
+    def stored(self, tag, events):
+        with self._lock:
+            self._counts["events"] += events
+            self._tags[tag] = self._tags.get(tag, 0) + events
+
+    def answered(self, status):
+        with self._lock:
+            self._status[str(status)] = self._status.get(str(status), 0) + 1
+
+    def unanswered(self, events):
+        with self._lock:
+            self._counts["unanswered_requests"] += 1
+            self._counts["unanswered_events"] += events
+
+    def to_json(self):
+        with self._lock:
+            return json.dumps({**self._counts, "status": self._status, "tags": self._tags})
+
+
+def tag_of(target):
+    """The tag for a request's path, as Fluentd makes it: nothing is decoded."""
+    path = target.split("?", 1)[0]
+    if path.startswith("//"):
+        raise Refused(400, "400 Bad Request\nundefined method `split' for nil:NilClass\n")
+    parts = path[1:].split("/")
+    while parts and parts[-1] == "":
+        parts.pop()
+    return ".".join(parts)
+
+
+def split_events(body):
+    """[(event, its own text)] of a JSON object or array of objects, and how many elements are no
+    objects. A body that is no JSON is one dropped element."""
+    text = body.decode("utf-8", "surrogateescape")
+    decode = DECODER.raw_decode
+    try:
+        at = SPACES.match(text).end()
+        if text[at:at + 1] != "[":
+            value, end = decode(text, at)
+            if SPACES.match(text, end).end() != len(text):
+                return [], 1
+            return ([(value, text[at:end])], 0) if isinstance(value, dict) else ([], 1)
+        return _split_array(text, at + 1, decode)
+    except ValueError:
+        return [], 1
+    except RecursionError:
+        raise Refused(500, "500 Internal Server Error\nToo deeply nested.\n") from None
+
+
+def _split_array(text, at, decode):
+    events, skipped = [], 0
+    at = SPACES.match(text, at).end()
+    closed = text[at:at + 1] == "]"
+    while not closed:
+        value, end = decode(text, at)
+        if isinstance(value, dict):
+            events.append((value, text[at:end]))
+        else:
+            skipped += 1
+        at = SPACES.match(text, end).end()
+        separator = text[at:at + 1]
+        if separator not in (",", "]"):
+            raise ValueError("an array needs a comma or its end")
+        closed = separator == "]"
+        if not closed:
+            at = SPACES.match(text, at + 1).end()
+    if SPACES.match(text, at + 1).end() != len(text):
+        raise ValueError("there is text behind the array")
+    return events, skipped
+
+
+def check_time(event):
+    """Refuses what Fluentd's time_format %Y-%m-%dT%H:%M:%S refuses; no time at all is fine."""
+    if "time" not in event:
+        return
+    value = event["time"]
+    if not isinstance(value, str):
+        raise Refused(400, f"400 Bad Request\nvalue must be string: {json.dumps(value)}\n")
+    if not TIME_FORMAT.match(value):
+        raise Refused(400, f"400 Bad Request\ninvalid time format: value = {value}, error_class = "
+                           "ArgumentError, error = invalid strptime\n")
+
+
+def decompress(body, encoding):
+    """Only these two names are known to Fluentd; with any other the body is taken as it is."""
+    if encoding not in ("gzip", "deflate"):
+        return body
+    try:
+        return zlib.decompress(body, 31 if encoding == "gzip" else 15)
+    except zlib.error:
+        raise Refused(400, "", close=True) from None
+
+
+class Connection:
+    """One client, served by one thread until it leaves."""
+
+    def __init__(self, server, sock):
+        self._server = server
+        self._socket = sock
+        self._buffer = bytearray()
+
+    def serve(self):
+        try:
+            self._socket.settimeout(IDLE_SECONDS)
+            if not self._shake_hands():
+                return
+            while self._serve_request():
+                pass
+        except TimeoutError:
+            self._say_goodbye()
+        except (OSError, Disconnected):
+            pass
+        finally:
+            self.reset()
+            self._server.forget(self)
+
+    def _shake_hands(self):
+        try:
+            self._socket.do_handshake()
+        except OSError:
+            self._leave_gently()
+            return False
+        self._server.statistics.add("connections")
+        return True
+
+    def _leave_gently(self):
+        """Closes without a RST, which could overtake the alert that tells the client why."""
+        try:
+            self._socket.settimeout(1)
+            self._socket.shutdown(socket.SHUT_WR)
+            while self._socket.recv(4096):
+                pass
+        except OSError:
+            pass
+
+    def reset(self):
+        """Closes with a RST, as Fluentd does after every kind of end. Any thread may call it."""
+        try:
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            self._socket.close()
+        except OSError:
+            pass
+
+    def _say_goodbye(self):
+        """TLS's close_notify, which Fluentd sends to a client that has been silent for too long."""
+        try:
+            self._socket.settimeout(0)
+            self._socket.unwrap()
+        except OSError:
+            pass  # it is sent, and the client's own is not waited for
+
+    def _client_has_left(self):
+        poll = select.poll()
+        poll.register(self._socket, select.POLLRDHUP)
+        return bool(poll.poll(0))
+
+    def abort(self):
+        """Makes the serving thread, which may be waiting for the client, come to its end."""
+        try:
+            self._socket.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            pass
+
+    def _serve_request(self):
+        """False when the connection has to be closed."""
+        server = self._server
+        method, target, headers = self._read_head()
+        if server.faults.take_reset("reset-before"):
+            return False
+        close = headers.get("connection", "").lower() == "close"
+        events = 0
+        try:
+            body = self._read_body(headers)
+            server.statistics.add("requests")
+            stall = server.faults.take_stall()
+            if stall:
+                server.stopping.wait(stall)
+            if method not in ("POST", "PUT", "PATCH"):
+                self._answer(403 if method == "OPTIONS" else 200, "", close=True)
+                return False
+            status, text, events = self._accept(target, headers, body)
+        except Refused as refusal:
+            status, text, close = refusal.status, refusal.body, close or refusal.close
+        # To a client that gave up waiting an answer could still be sent, and be lost.
+        if server.faults.take_reset("reset-after") or self._client_has_left():
+            server.statistics.unanswered(events)
+            return False
+        try:
+            self._answer(status, text, close)
+        except OSError:
+            server.statistics.unanswered(events)
+            raise
+        return not close
+
+    def _accept(self, target, headers, body):
+        """(status, answer, events stored)"""
+        faults = self._server.faults
+        forced = faults.take_status()
+        if forced and not 200 <= forced[0] < 300:
+            raise Refused(*forced)
+        if faults.poison and faults.poison.encode() in body:
+            raise Refused(400, "400 Bad Request\nthe body contains poison\n")
+        stored = self._store(tag_of(target), decompress(body, headers.get("content-encoding")))
+        return (*(forced or (200, "")), stored)
+
+    def _store(self, tag, body):
+        statistics = self._server.statistics
+        events, skipped = split_events(body)
+        for event, _ in events:
+            check_time(event)
+        if tag == "":
+            skipped, events = skipped + len(events), []
+        statistics.add("dropped", skipped)
+        if events:
+            texts = [text if "\n" not in text and "\r" not in text else json.dumps(event)
+                     for event, text in events]
+            self._server.store.add(tag, texts)
+            statistics.stored(tag, len(events))
+        return len(events)
+
+    def _read_head(self):
+        while True:
+            end = self._buffer.find(b"\r\n\r\n")
+            if end >= 0:
+                break
+            if len(self._buffer) > HEADER_BYTES_MAX:
+                raise Disconnected
+            self._receive()
+        lines = self._buffer[:end].decode("latin-1").split("\r\n")
+        del self._buffer[:end + 4]
+        words = lines[0].split(" ")
+        if len(words) != 3 or not words[2].startswith("HTTP/1."):
+            raise Disconnected
+        headers = {}
+        for line in lines[1:]:
+            name, _, value = line.partition(":")
+            headers[name.strip().lower()] = value.strip()
+        return words[0], words[1], headers
+
+    def _read_body(self, headers):
+        length = int(headers.get("content-length", 0))
+        if length > self._server.faults.max_body:
+            raise Refused(413, "Too large", close=True)
+        if headers.get("expect", "").lower() == "100-continue":
+            self._socket.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
+        if headers.get("transfer-encoding", "").lower() == "chunked":
+            return self._read_chunks()
+        return self._take(length)
+
+    def _read_chunks(self):
+        body = bytearray()
+        while True:
+            size = int(self._take_line().split(b";")[0], 16)
+            if len(body) + size > self._server.faults.max_body:
+                raise Refused(413, "Too large", close=True)
+            if size == 0:
+                while self._take_line():
+                    pass
+                return bytes(body)
+            body += self._take(size)
+            self._take(2)
+
+    def _take_line(self):
+        while (end := self._buffer.find(b"\r\n")) < 0:
+            self._receive()
+        line = bytes(self._buffer[:end])
+        del self._buffer[:end + 2]
+        return line
+
+    def _take(self, size):
+        while len(self._buffer) < size:
+            self._receive()
+        data = bytes(self._buffer[:size])
+        del self._buffer[:size]
+        return data
+
+    def _receive(self):
+        part = self._socket.recv(256 * 1024)
+        if not part:
+            raise Disconnected
+        self._buffer += part
+
+    def _answer(self, status, text, close=False):
+        body = text.encode("utf-8", "surrogateescape")
+        head = [f"HTTP/1.1 {status} {REASONS.get(status, 'Status')}", "Content-Type: text/plain",
+                f"Connection: {'close' if close else 'Keep-Alive'}", f"Content-Length: {len(body)}"]
+        if status >= 400 and self._server.faults.retry_after is not None:
+            head.append(f"Retry-After: {self._server.faults.retry_after}")
+        self._socket.sendall("\r\n".join(head).encode() + b"\r\n\r\n" + body)
+        self._server.statistics.answered(status)
+
+
+class Server:
+    """Listens, and keeps track of the connections."""
+
+    def __init__(self, context, address, store):
+        self.store = store
+        self.faults = Faults()
+        self.statistics = Statistics()
+        self.stopping = threading.Event()
+        self._context = context
+        self._lock = threading.Lock()
+        self._connections = set()
+        self._listener = None
+        self._address = address
+        self.open()
+
+    @property
+    def port(self):
+        return self._address[1]
+
+    def open(self):
+        """Listens; after the first time on the same port as before."""
+        with self._lock:
+            if self._listener is not None:
+                return
+            self._listener = socket.create_server(self._address, backlog=128)
+            self._address = self._listener.getsockname()[:2]
+            threading.Thread(target=self._accept, args=(self._listener,), daemon=True).start()
+
+    def close(self):
+        with self._lock:
+            listener, self._listener = self._listener, None
+            connections = list(self._connections)
+        if listener is not None:
+            # Ends the accept() of the other thread, which close() alone would not.
+            listener.shutdown(socket.SHUT_RDWR)
+            listener.close()
+        for connection in connections:
+            connection.abort()
+
+    def forget(self, connection):
+        with self._lock:
+            self._connections.discard(connection)
+
+    def _accept(self, listener):
+        while True:
+            try:
+                plain, _ = listener.accept()
+            except OSError:
+                return
+            plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            wrapped = self._context.wrap_socket(plain, server_side=True,
+                                                do_handshake_on_connect=False)
+            connection = Connection(self, wrapped)
+            with self._lock:
+                self._connections.add(connection)
+            threading.Thread(target=connection.serve, daemon=True).start()
+
+
+class Control:
+    """The commands of the control socket."""
+
+    def __init__(self, server):
+        self._server = server
+
+    def serve(self, path):
+        if os.path.exists(path):
+            os.unlink(path)
+        listener = socket.socket(socket.AF_UNIX)
+        listener.bind(path)
+        listener.listen(16)
+        while True:
+            client, _ = listener.accept()
+            threading.Thread(target=self._serve_client, args=(client,), daemon=True).start()
+
+    def _serve_client(self, client):
+        with client, client.makefile("rw", encoding="utf-8", newline="\n") as lines:
+            for line in lines:
+                try:
+                    lines.write(self.handle(line.rstrip("\n")) + "\n")
+                    lines.flush()
+                except OSError:
+                    return
+
+    def handle(self, line):
+        words = line.split(" ")
+        actions = {"status": self._status, "retry-after": self._retry_after,
+                   "max-body": self._max_body, "refuse": self._refuse, "poison": self._poison,
+                   "reset-before": self._reset, "reset-after": self._reset, "stall": self._stall,
+                   "stats": self._stats, "quit": self._quit}
+        if words[0] not in actions:
+            return f"error no such command: {line}"
+        try:
+            return actions[words[0]](words) or "ok"
+        except (ValueError, IndexError):
+            return f"error wrong arguments: {line}"
+
+    def _status(self, words):
+        if words[1] == "off":
+            self._server.faults.set_status(None, None, "")
+            return
+        counted = len(words) > 2 and words[2].isdigit()
+        body = " ".join(words[3 if counted else 2:])
+        self._server.faults.set_status(int(words[1]), int(words[2]) if counted else None, body)
+
+    def _retry_after(self, words):
+        self._server.faults.retry_after = None if words[1] == "off" else int(words[1])
+
+    def _max_body(self, words):
+        self._server.faults.max_body = int(words[1])
+
+    def _refuse(self, words):
+        {"on": self._server.close, "off": self._server.open}.get(words[1], _wrong)()
+
+    def _poison(self, words):
+        self._server.faults.poison = " ".join(words[1:]) or None
+
+    def _reset(self, words):
+        self._server.faults.set_resets(words[0], int(words[1]))
+
+    def _stall(self, words):
+        count = int(words[2]) if len(words) > 2 else None
+        self._server.faults.set_stall(float(words[1]), count)
+
+    def _stats(self, _):
+        return self._server.statistics.to_json()
+
+    def _quit(self, _):
+        self._server.stopping.set()
+
+
+def _wrong():
+    raise ValueError
+
+
+def make_context(arguments):
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    if arguments.tls12:
+        context.maximum_version = ssl.TLSVersion.TLSv1_2
+    context.load_cert_chain(arguments.cert, arguments.key)
+    context.load_verify_locations(arguments.ca)
+    context.verify_mode = ssl.CERT_REQUIRED
+    return context
+
+
+def parse_arguments():
+    parser = argparse.ArgumentParser(
+        description="Stands in for Fluentd's http input.", epilog=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--listen", default="127.0.0.1:0", metavar="HOST:PORT")
+    parser.add_argument("--ca", required=True, help="who may sign client certificates")
+    parser.add_argument("--cert", required=True)
+    parser.add_argument("--key", required=True)
+    parser.add_argument("--record", required=True, help="gets the accepted events")
+    parser.add_argument("--port-file", help="gets the port when the server is ready")
+    parser.add_argument("--control", help="Unix socket for commands")
+    parser.add_argument("--tls12", action="store_true", help="TLS 1.2 only, Fluentd's default")
+    return parser.parse_args()
+
+
+def main():
+    arguments = parse_arguments()
+    host, _, port = arguments.listen.rpartition(":")
+    server = Server(make_context(arguments), (host, int(port)), Store(arguments.record))
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: server.stopping.set())
+    if arguments.control:
+        threading.Thread(target=Control(server).serve, args=(arguments.control,),
+                         daemon=True).start()
+        while not os.path.exists(arguments.control):
+            time.sleep(0.01)
+    if arguments.port_file:
+        unfinished = arguments.port_file + ".new"
+        with open(unfinished, "w", encoding="ascii") as file:
+            file.write(f"{server.port}\n")
+        os.rename(unfinished, arguments.port_file)
+    print(f"fluentd-sim: serving on port {server.port}", file=sys.stderr, flush=True)
+    server.stopping.wait()
+    server.close()
+
+
+if __name__ == "__main__":
+    main()
