@@ -1,0 +1,173 @@
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <nlohmann/json.hpp>
+#include <thread>
+
+#include "queue/queuectl/access.h"
+#include "queue/queuectl/render.h"
+#include "queue/queuectl/snapshot.h"
+#include "tests/unit/queue/queue_fixture.h"
+
+namespace sluice::queue {
+namespace {
+
+class QueuectlTest : public QueueFixture {
+ protected:
+  // Ten events in the audit lane: 1 to 4 acknowledged, 5 dead, 8 acknowledged ahead, the rest
+  // backlog.
+  void fill() {
+    writer_ = open_writer();
+    ASSERT_TRUE(append(writer_.get(), Lane::kAudit, 10));
+    const auto reader = open_reader();
+    store_ = open_store();
+    ASSERT_TRUE(store_->reconcile(*reader->view()));
+    const auto batch = reader->read(Lane::kAudit, 1, {});
+    ASSERT_TRUE(batch);
+    Completion completion(Lane::kAudit);
+    for (const StoredRecord& record : batch->records()) {
+      if (record.seq <= 4 || record.seq == 8) completion.acknowledge(record);
+      if (record.seq == 5) completion.set_aside(record, DeadLetter::of(Lane::kAudit, record));
+    }
+    ASSERT_TRUE(store_->commit(completion));
+  }
+  Result<Snapshot> snapshot() const {
+    Access access(paths_);
+    return take_snapshot(&access);
+  }
+  std::unique_ptr<Writer> writer_;
+  std::unique_ptr<DeliveryStore> store_;
+};
+
+TEST_F(QueuectlTest, StatusHasNumbersThatAddUp) {
+  fill();
+  const auto taken = snapshot();
+  ASSERT_TRUE(taken) << error_of(taken);
+  const LaneStatus& audit = taken->lanes[Lane::kAudit];
+  EXPECT_EQ(audit.fetched, 10u);
+  EXPECT_EQ(audit.acknowledged, 5u);
+  EXPECT_EQ(audit.dead, 1u);
+  EXPECT_EQ(audit.backlog, 4u);
+  EXPECT_EQ(audit.unaccounted, 0);
+  EXPECT_EQ(audit.position, 5u);
+  EXPECT_TRUE(audit.oldest_ms);
+  EXPECT_TRUE(taken->fetcher.running);
+  EXPECT_EQ(taken->fetcher.pid, ::getpid());
+}
+
+TEST_F(QueuectlTest, StatusIsTheSameWhenTheDaemonsHaveStopped) {
+  fill();
+  writer_.reset();
+  store_.reset();
+  const auto taken = snapshot();
+  ASSERT_TRUE(taken);
+  EXPECT_FALSE(taken->fetcher.running);
+  EXPECT_FALSE(taken->shipper.running);
+  EXPECT_EQ(taken->lanes[Lane::kAudit].backlog, 4u);
+  EXPECT_EQ(taken->lanes[Lane::kAudit].unaccounted, 0);
+}
+
+TEST_F(QueuectlTest, StatusOfAQueueThatNobodyHasShippedYetIsAllBacklog) {
+  writer_ = open_writer();
+  ASSERT_TRUE(append(writer_.get(), Lane::kSession, 3));
+  const auto taken = snapshot();
+  ASSERT_TRUE(taken);
+  EXPECT_EQ(taken->lanes[Lane::kSession].backlog, 3u);
+  EXPECT_EQ(taken->delivery_problem, "");
+}
+
+TEST_F(QueuectlTest, StatusFollowsARunningFetcherAndShipper) {
+  fill();
+  std::jthread writing([&](const std::stop_token& stop) {
+    while (!stop.stop_requested() && append(writer_.get(), Lane::kAudit, 7)) continue;
+  });
+  for (int i = 0; i < 10; ++i) {
+    const auto taken = snapshot();
+    ASSERT_TRUE(taken) << error_of(taken);
+    EXPECT_EQ(taken->lanes[Lane::kAudit].unaccounted, 0);
+  }
+}
+
+TEST_F(QueuectlTest, StatusTableSaysTheNumbersToPeople) {
+  fill();
+  auto taken = snapshot();
+  ASSERT_TRUE(taken);
+  taken->taken = {1'790'000'000, 0};
+  taken->queue_id = {};
+  taken->fetcher = {true, 123};
+  taken->shipper = {false, 0};
+  for (const Lane lane : kLanes) {
+    taken->lanes[lane].oldest_ms.reset();
+    taken->lanes[lane].acknowledged_ms.reset();
+  }
+  taken->lanes[Lane::kAudit].oldest_ms = (1'790'000'000 - 41 * 60) * 1000LL;
+  EXPECT_EQ(
+      status_table(*taken, {"default", 4000}),
+      "sluice default   cluster (not yet known)   queue 0000-0000   epoch 1   "
+      "2026-09-21T14:13:20Z\n"
+      "fetcher  running (process 123)\n"
+      "shipper  not running\n"
+      "\n"
+      "LANE     fetched  acknowledged  backlog  dead  skipped  gap  oldest  last acknowledged\n"
+      "audit         10             5        4     1        0    0     41m                  -\n"
+      "session        0             0        0     0        0    0       -                  -\n"
+      "unaccounted 0\n"
+      "duplicates: at most 4,000 a crash; 0 kept out before the queue\n");
+}
+
+TEST_F(QueuectlTest, StatusJsonSaysTheNumbersToPrograms) {
+  fill();
+  const auto taken = snapshot();
+  ASSERT_TRUE(taken);
+  const auto json = nlohmann::json::parse(status_json(*taken, {"default", 4000}));
+  EXPECT_EQ(json["schema"], 1);
+  EXPECT_EQ(json["lanes"]["audit"]["fetched"], 10);
+  EXPECT_EQ(json["lanes"]["audit"]["backlog"], 4);
+  EXPECT_EQ(json["unaccounted"], 0);
+  EXPECT_EQ(json["duplicates_bound"], 4000);
+}
+
+TEST_F(QueuectlTest, ReportTellsOpenFromAgreedDays) {
+  fill();
+  const auto open_day = snapshot();
+  ASSERT_TRUE(open_day);
+  EXPECT_NE(report_table(open_day->ledger, std::nullopt).find("open\n"), std::string::npos);
+  Ledger ledger;
+  LedgerRow& row = ledger[{20'000, Lane::kAudit}];
+  row.queued = row.acknowledged = 2;
+  for (const char* id : {"a", "b"}) {
+    row.queued_ids.add_id(id);
+    row.acknowledged_ids.add_id(id);
+  }
+  EXPECT_EQ(report_table(ledger, std::nullopt),
+            "DAY         LANE   queued  acknowledged  dead  skipped  gap  open  filtered  "
+            "duplicates    ids\n"
+            "2024-10-04  audit       2             2     0        0    0     0         0  "
+            "         0  agree\n");
+  row.acknowledged_ids.add_id("c");
+  EXPECT_NE(report_table(ledger, 20'000).find("DIFFER"), std::string::npos);
+  EXPECT_EQ(report_table(ledger, 20'001).find("2024"), std::string::npos);
+}
+
+TEST(QueuectlRender, GivesEventsAsTheyAreStoredAndRejectsAsBase64) {
+  RecordView record;
+  record.id = "x";
+  record.body = R"({"a":1.50})";
+  EXPECT_NE(record_json(Lane::kAudit, {7, record}).find(R"("event":{"a":1.50}})"),
+            std::string::npos);
+  record.kind = RecordKind::kReject;
+  record.body = "\xff\xfe";
+  const auto json = nlohmann::json::parse(record_json(Lane::kAudit, {7, record}));
+  EXPECT_EQ(json["raw"], "//4=");
+  EXPECT_EQ(json["seq"], 7);
+}
+
+TEST(QueuectlRender, GroupsThousands) {
+  EXPECT_EQ(with_thousands(0), "0");
+  EXPECT_EQ(with_thousands(999), "999");
+  EXPECT_EQ(with_thousands(48'201'340), "48,201,340");
+}
+
+}  // namespace
+}  // namespace sluice::queue
