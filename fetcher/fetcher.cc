@@ -1,0 +1,199 @@
+#include "fetcher/fetcher.h"
+
+#include <chrono>
+#include <mutex>
+#include <optional>
+#include <thread>
+#include <utility>
+
+#include "common/backoff.h"
+#include "common/lifecycle.h"
+#include "common/log.h"
+#include "fetcher/generation.h"
+#include "fetcher/teleport/client.h"
+#include "queue/instance.h"
+
+namespace sluice::fetcher {
+namespace {
+
+using std::chrono::milliseconds;
+
+constexpr std::string_view kStartTimeKey = "start-time";
+constexpr milliseconds kShipperLookInterval{1'000};
+constexpr milliseconds kConnectBackoffMin{1'000};
+constexpr milliseconds kConnectBackoffMax{30'000};
+constexpr milliseconds kReopenBackoffMin{500};
+constexpr milliseconds kReopenBackoffMax{30'000};
+
+// Whether opening the queue again can help against an error of it.
+bool heals_by_waiting(ErrorKind kind) {
+  return kind != ErrorKind::kIdentity && kind != ErrorKind::kFormat && kind != ErrorKind::kCorrupt;
+}
+
+// Asks for the cluster's name until Teleport answers, on a thread of its own, so that the queue's
+// thread can go on with its own work.
+class ClusterQuestion {
+ public:
+  ClusterQuestion(EventApi* api, const Clock& clock)
+      : thread_([this, api, &clock](const std::stop_token& stop) { ask(api, clock, stop); }) {}
+
+  bool tried() const {
+    const std::lock_guard lock(mutex_);
+    return tried_;
+  }
+  std::optional<std::string> answer() const {
+    const std::lock_guard lock(mutex_);
+    return answer_;
+  }
+
+ private:
+  void ask(EventApi* api, const Clock& clock, const std::stop_token& stop) {
+    RepeatedMessage trouble("no connection to Teleport", LogLevel::kWarn, clock);
+    Backoff backoff(kConnectBackoffMin, kConnectBackoffMax);
+    while (!stop.stop_requested()) {
+      auto cluster = api->ping(stop);
+      if (cluster) {
+        trouble.succeeded();
+        const std::lock_guard lock(mutex_);
+        tried_ = true;
+        answer_ = std::move(*cluster);
+        return;
+      }
+      if (cluster.error().kind != ErrorKind::kStopped) trouble.failed(cluster.error().message);
+      {
+        const std::lock_guard lock(mutex_);
+        tried_ = true;
+      }
+      sleep_for(stop, backoff.next());
+    }
+  }
+
+  mutable std::mutex mutex_;
+  bool tried_ = false;
+  std::optional<std::string> answer_;
+  std::jthread thread_;  // last: it uses all of the above
+};
+
+}  // namespace
+
+Fetcher::Fetcher(Config config, const Clock& clock) : config_(std::move(config)), clock_(clock) {}
+
+Fetcher::~Fetcher() = default;
+
+Result<void> Fetcher::run(std::stop_token stop) {
+  SLUICE_ASSIGN(api_, TeleportClient::create(config_.teleport, clock_));
+  SLUICE_TRY(open_queue());
+  while (!stop.stop_requested()) {
+    const auto finished = run_generation(stop);
+    if (finished && *finished) break;
+    if (finished) continue;
+    if (!heals_by_waiting(finished.error().kind)) return fail(finished.error());
+    SLUICE_TRY(reopen_queue(finished.error(), stop));
+  }
+  return {};
+}
+
+Result<void> Fetcher::open_queue() {
+  queue::WriterOptions options;
+  options.paths = queue::InstancePaths{config_.queue_path};
+  options.machine = queue::this_machine();
+  options.clock = &clock_;
+  SLUICE_ASSIGN(writer_, queue::Writer::open(options));
+  const queue::OpenReport& report = writer_->report();
+  log_info("queue {} {} at {}, epoch {}; last numbers: audit {}, session {}",
+           writer_->queue_id().short_string(), report.created ? "created" : "opened",
+           config_.queue_path.string(), report.epoch.number, report.last[queue::Lane::kAudit],
+           report.last[queue::Lane::kSession]);
+  for (const queue::Lane lane : queue::kLanes) {
+    if (report.lost[lane] == 0) continue;
+    log_error(
+        "the disk has lost the last {} {} events, though it had said that they were synced; "
+        "they are fetched again",
+        report.lost[lane], queue::name_of(lane));
+  }
+  return load_start_time();
+}
+
+// The start time is fixed at the first start: another one later would leave out events, or fetch
+// some whose ids may be forgotten.
+Result<void> Fetcher::load_start_time() {
+  SLUICE_ASSIGN(const auto saved, writer_->state(kStartTimeKey));
+  const std::optional<Timestamp> configured = config_.fetcher.start_time;
+  if (!saved) {
+    start_time_ = configured.value_or(Timestamp{clock_.now().seconds, 0});
+    queue::Append append;
+    append.put_state(std::string(kStartTimeKey), format_rfc3339(start_time_));
+    log_info("fetching events from {} on", format_rfc3339(start_time_));
+    return writer_->append(append);
+  }
+  const auto time = parse_rfc3339(*saved);
+  if (!time) {
+    return fail(ErrorKind::kCorrupt,
+                "the saved start time cannot be read: " + time.error().message);
+  }
+  start_time_ = *time;
+  if (configured && *configured != start_time_) {
+    log_warn("start-time is {}, but this queue was begun with {}, which goes on to be used",
+             format_rfc3339(*configured), format_rfc3339(start_time_));
+  }
+  return {};
+}
+
+// The failed Writer is given up first: nothing may be tried again on it.
+Result<void> Fetcher::reopen_queue(const Error& cause, const std::stop_token& stop) {
+  log_error(
+      "writing to the queue failed, so it is opened anew and everything goes on from what is "
+      "in it: {}",
+      cause.message);
+  notify_status("waiting: " + cause.message);
+  RepeatedMessage trouble("cannot open the queue again", LogLevel::kError, clock_);
+  Backoff backoff(kReopenBackoffMin, kReopenBackoffMax);
+  while (sleep_for(stop, backoff.next())) {
+    writer_.reset();
+    const auto opened = open_queue();
+    if (opened) {
+      trouble.succeeded();
+      return {};
+    }
+    if (!heals_by_waiting(opened.error().kind)) return opened;
+    trouble.failed(opened.error().message);
+  }
+  return {};
+}
+
+// The cluster's name, or an empty one when asked to stop.
+Result<std::string> Fetcher::connect(const std::stop_token& stop) {
+  if (!cluster_.empty()) return cluster_;
+  const ClusterQuestion question(api_.get(), clock_);
+  bool ready = false;
+  milliseconds next_look{};
+  while (!stop.stop_requested()) {
+    if (!ready && question.tried()) {
+      notify_ready();
+      ready = true;
+    }
+    if (auto answer = question.answer()) {
+      log_info("connected to Teleport at {}, cluster {}", config_.teleport.addr, *answer);
+      return *answer;
+    }
+    if (clock_.monotonic() >= next_look) {
+      SLUICE_TRY(writer_->note_delivery_store());
+      next_look = clock_.monotonic() + kShipperLookInterval;
+    }
+    sleep_for(stop, milliseconds{20});
+  }
+  return std::string();
+}
+
+// True: nothing is left to do.
+Result<bool> Fetcher::run_generation(const std::stop_token& stop) {
+  SLUICE_ASSIGN(cluster_, connect(stop));
+  if (stop.stop_requested()) return true;
+  SLUICE_TRY(writer_->claim_cluster(cluster_));
+  SLUICE_ASSIGN(const auto generation,
+                Generation::create(config_, start_time_, api_.get(), writer_.get(), clock_));
+  SLUICE_ASSIGN(const Generation::End end, generation->run(stop));
+  return end != Generation::End::kChooseAgain;
+}
+
+}  // namespace sluice::fetcher

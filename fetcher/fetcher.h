@@ -1,0 +1,52 @@
+// The fetcher as a whole: opens the queue, connects to Teleport, and runs one ingest generation
+// after the other until it is asked to stop.
+//
+// What cannot heal by waiting ends it at the start: an unusable identity file, and a queue that is
+// in use, damaged, of a newer format, or of another cluster or machine. Everything else is waited
+// out: Teleport that is not reachable or refuses us, and writes that fail.
+#ifndef SLUICE_FETCHER_FETCHER_H_
+#define SLUICE_FETCHER_FETCHER_H_
+
+#include <memory>
+#include <stop_token>
+#include <string>
+
+#include "common/config.h"
+#include "common/error.h"
+#include "common/repeated_message.h"
+#include "common/time.h"
+#include "fetcher/source/event_api.h"
+#include "queue/writer.h"
+
+namespace sluice::fetcher {
+
+class Fetcher {
+ public:
+  // `clock` must outlive it.
+  Fetcher(Config config, const Clock& clock);
+  ~Fetcher();
+  Fetcher(const Fetcher&) = delete;
+  Fetcher& operator=(const Fetcher&) = delete;
+
+  // Returns when asked to stop, or, with exit_on_last_event, when everything is in the queue. Tells
+  // systemd how it is.
+  Result<void> run(std::stop_token stop);
+
+ private:
+  Result<void> open_queue();
+  Result<void> reopen_queue(const Error& cause, const std::stop_token& stop);
+  Result<void> load_start_time();
+  Result<std::string> connect(const std::stop_token& stop);
+  Result<bool> run_generation(const std::stop_token& stop);
+
+  const Config config_;
+  const Clock& clock_;
+  std::unique_ptr<EventApi> api_;
+  std::unique_ptr<queue::Writer> writer_;
+  std::string cluster_;  // empty until it has been asked for
+  Timestamp start_time_;
+};
+
+}  // namespace sluice::fetcher
+
+#endif  // SLUICE_FETCHER_FETCHER_H_

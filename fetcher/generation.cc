@@ -1,0 +1,194 @@
+#include "fetcher/generation.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <string>
+#include <utility>
+
+#include "common/backoff.h"
+#include "common/lifecycle.h"
+#include "common/log.h"
+#include "common/repeated_message.h"
+#include "fetcher/source/bulk_export.h"
+#include "fetcher/source/recording_state.h"
+#include "fetcher/source/window_search.h"
+
+namespace sluice::fetcher {
+namespace {
+
+using std::chrono::milliseconds;
+
+// How long the ingest thread waits for items before it looks at everything else it does.
+constexpr milliseconds kStepWait{250};
+constexpr milliseconds kShipperLookInterval{1'000};
+constexpr milliseconds kLineInterval{60'000};
+constexpr milliseconds kProbeBackoffMin{1'000};
+constexpr milliseconds kProbeBackoffMax{30'000};
+// Teleport's backends answer for a day that cannot have chunks yet, or say that they have no bulk
+// export.
+constexpr Day kProbeDaysAhead = 2;
+
+}  // namespace
+
+Result<std::unique_ptr<Generation>> Generation::create(const Config& config, Timestamp start_time,
+                                                       EventApi* api, queue::Writer* writer,
+                                                       const Clock& clock) {
+  std::unique_ptr<Generation> generation(new Generation(config, start_time, api, writer, clock));
+  SLUICE_TRY(generation->load_state());
+  SLUICE_TRY(generation->load_recordings());
+  return generation;
+}
+
+Generation::Generation(const Config& config, Timestamp start_time, EventApi* api,
+                       queue::Writer* writer, const Clock& clock)
+    : config_(config.fetcher),
+      start_time_(start_time),
+      api_(*api),
+      writer_(*writer),
+      clock_(clock),
+      buffers_(config_.buffer_bytes),
+      filter_(config_, start_time),
+      recordings_(RecordingsOptions{.concurrency = config_.concurrency}, api, &buffers_, clock),
+      ingest_(writer, &buffers_, &filter_, clock,
+              [this](const std::string& sid, const RecordingState& state) {
+                recordings_.add(sid, state);
+              }),
+      next_line_(clock.monotonic() + kLineInterval) {}
+
+Result<void> Generation::load_state() {
+  SLUICE_ASSIGN(const auto first_day, writer_.state(kBulkFirstDayKey));
+  SLUICE_ASSIGN(const auto chunks, writer_.states(kBulkPrefix));
+  SLUICE_ASSIGN(bulk_state_, decode_bulk_state(first_day, chunks));
+  SLUICE_ASSIGN(const auto search, writer_.state(kSearchKey));
+  if (!search) return {};
+  SLUICE_ASSIGN(search_state_, decode_search_state(*search));
+  return {};
+}
+
+Result<void> Generation::load_recordings() {
+  SLUICE_ASSIGN(const auto saved, writer_.states(kRecordingPrefix));
+  for (const auto& [key, value] : saved) {
+    SLUICE_ASSIGN(const RecordingState state, decode_recording_state(value));
+    recordings_.add(key.substr(kRecordingPrefix.size()), state);
+  }
+  return {};
+}
+
+Result<Generation::End> Generation::run(std::stop_token stop) {
+  audit_thread_ = std::jthread([this](const std::stop_token& token) { run_audit_source(token); });
+  milliseconds next_look{};
+  while (!stop.stop_requested()) {
+    SLUICE_ASSIGN(const std::size_t items, ingest_.step(kStepWait, stop));
+    if (clock_.monotonic() >= next_look) {
+      SLUICE_TRY(writer_.note_delivery_store());
+      next_look = clock_.monotonic() + kShipperLookInterval;
+    }
+    log_each_minute();
+    if (choose_again_) return End::kChooseAgain;
+    if (items == 0 && config_.exit_on_last_event && finished()) return End::kFinished;
+  }
+  return End::kStopped;
+}
+
+// The order matters: a source that is idle has pushed everything before, so that what is then no
+// longer in the buffers is in the queue.
+bool Generation::finished() const {
+  const AuditSource* source = running_source_;
+  return source != nullptr && source->idle() && recordings_.idle() && buffers_.empty();
+}
+
+void Generation::run_audit_source(const std::stop_token& stop) {
+  source_ = choose_source(stop);
+  if (!source_) return;
+  running_source_ = source_.get();
+  if (source_->run(stop) == SourceEnd::kNotSupported) {
+    log_warn("Teleport no longer has its bulk export; looking again at what it has");
+    choose_again_ = true;
+  }
+}
+
+// Asks until it is known which source this Teleport serves; nothing when asked to stop.
+std::unique_ptr<AuditSource> Generation::choose_source(const std::stop_token& stop) {
+  RepeatedMessage trouble("cannot find out whether Teleport has a bulk export", LogLevel::kWarn,
+                          clock_);
+  Backoff backoff(kProbeBackoffMin, kProbeBackoffMax);
+  while (!stop.stop_requested()) {
+    const auto probed = api_.list_chunks(day_of(clock_.now()) + kProbeDaysAhead, stop);
+    if (probed) return make_bulk_export();
+    if (probed.error().kind == ErrorKind::kUnimplemented) return make_window_search();
+    if (probed.error().kind == ErrorKind::kStopped) break;
+    trouble.failed(probed.error().message);
+    sleep_for(stop, backoff.next());
+  }
+  return nullptr;
+}
+
+std::unique_ptr<AuditSource> Generation::make_bulk_export() {
+  BulkExportOptions options;
+  options.start_time = start_time_;
+  options.concurrency = config_.concurrency;
+  options.late_days = config_.late_days;
+  options.poll_interval = config_.poll_interval;
+  BulkState saved = std::move(bulk_state_);
+  if (search_state_) {
+    // What the search has not read yet begins in this day; what it has of it is known by its ids.
+    if (!saved.first_day) saved.first_day = day_of(search_state_->from);
+    options.takeover.push_back(StateChange{std::string(kSearchKey), std::nullopt});
+  }
+  log_info("reading audit events by bulk export, from {} on",
+           format_day(std::max(day_of(start_time_), saved.first_day.value_or(INT32_MIN))));
+  return std::make_unique<BulkExport>(std::move(options), std::move(saved), &api_, &buffers_,
+                                      clock_);
+}
+
+std::unique_ptr<AuditSource> Generation::make_window_search() {
+  WindowSearchOptions options;
+  options.types = config_.types;
+  options.page_size = config_.page_size;
+  options.window_size = config_.window_size;
+  options.overlap = config_.search_overlap;
+  options.poll_interval = config_.poll_interval;
+  SearchState saved;
+  saved.from = start_time_;
+  if (search_state_) {
+    saved = *search_state_;
+  } else if (bulk_state_.first_day) {
+    saved.from = std::max(start_time_, start_of_day(*bulk_state_.first_day));
+    options.takeover.push_back(StateChange{std::string(kBulkFirstDayKey), std::nullopt});
+    for (const auto& [day, chunks] : bulk_state_.days) {
+      for (const auto& [name, progress] : chunks) {
+        options.takeover.push_back(StateChange{chunk_key(day, name), std::nullopt});
+      }
+    }
+  }
+  log_info("reading audit events by window search, from {} on (this Teleport has no bulk export)",
+           format_rfc3339(saved.from));
+  return std::make_unique<WindowSearch>(std::move(options), std::move(saved), &api_, &buffers_,
+                                        clock_);
+}
+
+void Generation::log_each_minute() {
+  if (clock_.monotonic() < next_line_) return;
+  next_line_ = clock_.monotonic() + kLineInterval;
+  const IngestCounts now = ingest_.counts();
+  const auto sum = [](const queue::PerLane<std::uint64_t>& after,
+                      const queue::PerLane<std::uint64_t>& before) {
+    std::uint64_t total = 0;
+    for (const queue::Lane lane : queue::kLanes) total += after[lane] - before[lane];
+    return total;
+  };
+  const auto queued = [&](queue::Lane lane) { return now.queued[lane] - logged_.queued[lane]; };
+  const std::string line = fmt::format(
+      "in the last minute: {} audit and {} session events queued, {} rejected, {} filtered, {} "
+      "duplicates; last numbers: audit {}, session {}; recordings pending: {}",
+      queued(queue::Lane::kAudit), queued(queue::Lane::kSession),
+      sum(now.rejected, logged_.rejected), sum(now.filtered, logged_.filtered),
+      sum(now.duplicates, logged_.duplicates), writer_.last(queue::Lane::kAudit),
+      writer_.last(queue::Lane::kSession), recordings_.pending());
+  log_line(LogLevel::kInfo, line);
+  notify_status(line);
+  logged_ = now;
+}
+
+}  // namespace sluice::fetcher

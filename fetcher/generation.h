@@ -1,0 +1,85 @@
+// One ingest generation: the buffers, the sources and the ingest loop that belong to one opening of
+// the queue.
+//
+// A generation starts from the state in the queue, and ends as a whole: with a failed write nothing
+// in it may be used on, since neither its cursors nor its memory of ids are then known to agree
+// with the queue. The destructor stops and joins every source. Used from the Writer's thread.
+#ifndef SLUICE_FETCHER_GENERATION_H_
+#define SLUICE_FETCHER_GENERATION_H_
+
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <stop_token>
+#include <thread>
+
+#include "common/config.h"
+#include "common/error.h"
+#include "common/time.h"
+#include "fetcher/ingest/event_filter.h"
+#include "fetcher/ingest/ingest_loop.h"
+#include "fetcher/ingest/lane_buffers.h"
+#include "fetcher/source/audit_source.h"
+#include "fetcher/source/bulk_state.h"
+#include "fetcher/source/event_api.h"
+#include "fetcher/source/recordings.h"
+#include "fetcher/source/search_state.h"
+#include "queue/writer.h"
+
+namespace sluice::fetcher {
+
+class Generation {
+ public:
+  enum class End {
+    kStopped,
+    kFinished,     // all that Teleport had is in the queue; with exit_on_last_event only
+    kChooseAgain,  // Teleport no longer has the calls of the chosen source
+  };
+
+  // Reads the sources' state. All given must outlive the generation. kCorrupt: the state is not of
+  // this program; other errors: the queue cannot be read.
+  static Result<std::unique_ptr<Generation>> create(const Config& config, Timestamp start_time,
+                                                    EventApi* api, queue::Writer* writer,
+                                                    const Clock& clock);
+
+  // Runs until one of the above. An error: the Writer is dead, destroy this and then it.
+  Result<End> run(std::stop_token stop);
+
+ private:
+  Generation(const Config& config, Timestamp start_time, EventApi* api, queue::Writer* writer,
+             const Clock& clock);
+  Result<void> load_state();
+  Result<void> load_recordings();
+  void run_audit_source(const std::stop_token& stop);
+  std::unique_ptr<AuditSource> choose_source(const std::stop_token& stop);
+  std::unique_ptr<AuditSource> make_bulk_export();
+  std::unique_ptr<AuditSource> make_window_search();
+  bool finished() const;
+  void log_each_minute();
+
+  const FetcherConfig& config_;
+  const Timestamp start_time_;
+  EventApi& api_;
+  queue::Writer& writer_;
+  const Clock& clock_;
+
+  BulkState bulk_state_;
+  std::optional<SearchState> search_state_;
+  LaneBuffers buffers_;
+  EventFilter filter_;
+  Recordings recordings_;
+  IngestLoop ingest_;
+  IngestCounts logged_;  // as of the last line
+  std::chrono::milliseconds next_line_{};
+
+  std::unique_ptr<AuditSource> source_;
+  std::atomic<const AuditSource*> running_source_ = nullptr;  // source_, once it is set
+  std::atomic<bool> choose_again_ = false;
+  std::jthread audit_thread_;  // last: it uses all of the above
+};
+
+}  // namespace sluice::fetcher
+
+#endif  // SLUICE_FETCHER_GENERATION_H_

@@ -1,0 +1,137 @@
+#include "fetcher/ingest/ingest_loop.h"
+
+#include <utility>
+
+#include "common/log.h"
+
+namespace sluice::fetcher {
+namespace {
+
+// Ids of events in the queue, and apart from them ids of events that the configuration left out:
+// these are remembered to be counted once, and must not keep a later backfill from having them.
+constexpr std::uint32_t kQueuedIds = 1;
+constexpr std::uint32_t kFilteredIds = 2;
+
+}  // namespace
+
+IngestLoop::IngestLoop(queue::Writer* writer, LaneBuffers* buffers, const EventFilter* filter,
+                       const Clock& clock, OnUpload on_upload)
+    : writer_(*writer),
+      buffers_(*buffers),
+      filter_(*filter),
+      clock_(clock),
+      on_upload_(std::move(on_upload)) {}
+
+Result<std::size_t> IngestLoop::step(std::chrono::milliseconds timeout, std::stop_token stop) {
+  batch_.clear();
+  append_.clear();
+  changes_.clear();
+  uploads_.clear();
+  forget_ids_before_.reset();
+  buffers_.take(TakeLimits{}, timeout, stop, &batch_);
+  now_ms_ = to_unix_ms(clock_.now());
+  for (const Item& item : batch_) SLUICE_TRY(add(item));
+  move_changes_to_append();
+  if (!append_.empty()) SLUICE_TRY(writer_.append(append_));
+  if (forget_ids_before_) SLUICE_TRY(writer_.forget_seen_before(*forget_ids_before_));
+  for (const auto& [sid, state] : uploads_) on_upload_(sid, state);
+  return batch_.size();
+}
+
+Result<void> IngestLoop::add(const Item& item) {
+  if (const auto* event = std::get_if<Event>(&item.content)) {
+    SLUICE_TRY(add_record(item, Head{.kind = queue::RecordKind::kEvent,
+                                     .id = event->id,
+                                     .type = event->type,
+                                     .time = event->time,
+                                     .note = {},
+                                     .body = event->json}));
+  } else if (const auto* reject = std::get_if<Reject>(&item.content)) {
+    SLUICE_TRY(add_record(item, Head{.kind = queue::RecordKind::kReject,
+                                     .id = reject->id,
+                                     .type = reject->type,
+                                     .time = reject->time,
+                                     .note = reject->reason,
+                                     .body = reject->bytes}));
+  }
+  if (item.cursor) note_change(*item.cursor);
+  for (const StateChange& change : item.also) note_change(change);
+  if (item.forget_ids_before) forget_ids_before_ = item.forget_ids_before;
+  return {};
+}
+
+Result<void> IngestLoop::add_record(const Item& item, const Head& head) {
+  const bool keep = filter_.keeps(item.lane, head.type, head.time);
+  const Day day = day_of(head.time);
+  if (item.lane == queue::Lane::kAudit) {
+    const std::uint32_t generation = keep ? kQueuedIds : kFilteredIds;
+    SLUICE_ASSIGN(const bool duplicate, is_duplicate(generation, day, head.id));
+    if (duplicate) {
+      if (keep) {
+        append_.count_duplicate(item.lane, day);
+        ++counts_.duplicates[item.lane];
+      }
+      return {};
+    }
+    append_.mark_seen(generation, day, head.id);
+  }
+  if (!keep) {
+    append_.count_filtered(item.lane, day);
+    ++counts_.filtered[item.lane];
+    return {};
+  }
+  append_.add(item.lane, queue::RecordView{.kind = head.kind,
+                                           .epoch = 0,
+                                           .fetched_at_ms = now_ms_,
+                                           .time = head.time,
+                                           .id = head.id,
+                                           .type = head.type,
+                                           .route = item.route,
+                                           .note = head.note,
+                                           .body = head.body});
+  ++counts_.queued[item.lane];
+  if (head.kind == queue::RecordKind::kReject) ++counts_.rejected[item.lane];
+  const auto* event = std::get_if<Event>(&item.content);
+  if (event != nullptr && !event->sid.empty()) SLUICE_TRY(announce_recording(*event));
+  return {};
+}
+
+Result<bool> IngestLoop::is_duplicate(std::uint32_t generation, Day day, std::string_view id) {
+  if (append_.marks(generation, day, id)) return true;
+  return writer_.has_seen(generation, day, id);
+}
+
+// A recording that is pending already goes on where it is.
+Result<void> IngestLoop::announce_recording(const Event& event) {
+  if (!is_usable_sid(event.sid)) {
+    log_warn("the recording of event {} is not fetched: \"{}\" is not a session id", event.id,
+             event.sid.substr(0, 128));
+    return {};
+  }
+  std::string key = recording_key(event.sid);
+  if (uploads_.contains(event.sid)) return {};
+  SLUICE_ASSIGN(const auto saved, writer_.state(key));
+  if (saved) return {};
+  RecordingState state;
+  state.announced_at_ms = now_ms_;
+  changes_.insert_or_assign(std::move(key), encode_recording_state(state));
+  uploads_.insert_or_assign(event.sid, state);
+  return {};
+}
+
+void IngestLoop::note_change(const StateChange& change) {
+  changes_.insert_or_assign(change.key, change.value);
+}
+
+// Only the last change of each key: that of the source's last item in the batch.
+void IngestLoop::move_changes_to_append() {
+  for (auto& [key, value] : changes_) {
+    if (value) {
+      append_.put_state(key, std::move(*value));
+    } else {
+      append_.erase_state(key);
+    }
+  }
+}
+
+}  // namespace sluice::fetcher

@@ -1,0 +1,61 @@
+#include "fetcher/ingest/lane_buffers.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace sluice::fetcher {
+
+bool LaneBuffers::push(Item item, std::stop_token stop) {
+  const std::size_t bytes = item.bytes();
+  std::unique_lock lock(mutex_);
+  LaneBuffer& lane = lanes_[item.lane];
+  const auto fits = [&] { return lane.entries.empty() || lane.bytes + bytes <= lane_bytes_max_; };
+  if (!lane.has_room.wait(lock, stop, fits)) return false;
+  if (stop.stop_requested()) return false;
+  lane.bytes += bytes;
+  lane.entries.push_back(Entry{std::move(item), bytes});
+  lock.unlock();
+  has_items_.notify_one();
+  return true;
+}
+
+void LaneBuffers::take(const TakeLimits& limits, std::chrono::milliseconds timeout,
+                       std::stop_token stop, std::vector<Item>* batch) {
+  std::unique_lock lock(mutex_);
+  has_items_.wait_for(lock, stop, timeout, [this] { return !empty_unlocked(); });
+  const queue::Lane first = session_first_ ? queue::Lane::kSession : queue::Lane::kAudit;
+  const queue::Lane second = session_first_ ? queue::Lane::kAudit : queue::Lane::kSession;
+  session_first_ = !session_first_;
+  const TakeLimits half{std::max<std::size_t>(limits.items_max / 2, 1), limits.bytes_max / 2};
+  std::size_t bytes_taken = 0;
+  take_lane_unlocked(&lanes_[first], half, &bytes_taken, batch);
+  take_lane_unlocked(&lanes_[second], limits, &bytes_taken, batch);
+  take_lane_unlocked(&lanes_[first], limits, &bytes_taken, batch);
+}
+
+void LaneBuffers::take_lane_unlocked(LaneBuffer* lane, const TakeLimits& limits,
+                                     std::size_t* bytes_taken, std::vector<Item>* batch) {
+  bool any = false;
+  while (!lane->entries.empty() && batch->size() < limits.items_max) {
+    Entry& entry = lane->entries.front();
+    if (!batch->empty() && *bytes_taken + entry.bytes > limits.bytes_max) break;
+    *bytes_taken += entry.bytes;
+    lane->bytes -= entry.bytes;
+    batch->push_back(std::move(entry.item));
+    lane->entries.pop_front();
+    any = true;
+  }
+  if (any) lane->has_room.notify_all();
+}
+
+bool LaneBuffers::empty_unlocked() const {
+  return std::all_of(queue::kLanes.begin(), queue::kLanes.end(),
+                     [this](queue::Lane lane) { return lanes_[lane].entries.empty(); });
+}
+
+bool LaneBuffers::empty() const {
+  const std::lock_guard lock(mutex_);
+  return empty_unlocked();
+}
+
+}  // namespace sluice::fetcher

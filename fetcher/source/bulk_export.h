@@ -1,0 +1,119 @@
+// Reads audit events chunk by chunk from Teleport's bulk export.
+//
+// Each UTC day has chunks: immutable once listed, listed in no order, some of them late. All days
+// from the first one on are listed once, the last `late_days` and today again at every poll, and
+// several chunks are read at once. A chunk's cursor travels with its events; a chunk that was read
+// to its end is marked as done. A past day whose chunks are all done, and which is not listed
+// again, is closed: its state goes, and the ids of days before it are forgotten.
+//
+// A chunk that fails is tried again later, with growing waits, while others are read; one that
+// Teleport no longer has (NotFound) is given up after kNotFoundMax tries, with an error in the log.
+// An event that cannot be decoded becomes a reject, so no event can hold up its chunk.
+#ifndef SLUICE_FETCHER_SOURCE_BULK_EXPORT_H_
+#define SLUICE_FETCHER_SOURCE_BULK_EXPORT_H_
+
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <cstdint>
+#include <map>
+#include <mutex>
+#include <optional>
+#include <set>
+#include <stop_token>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "common/backoff.h"
+#include "common/error.h"
+#include "common/repeated_message.h"
+#include "common/time.h"
+#include "fetcher/ingest/item.h"
+#include "fetcher/ingest/lane_buffers.h"
+#include "fetcher/source/audit_source.h"
+#include "fetcher/source/bulk_state.h"
+#include "fetcher/source/event_api.h"
+#include "fetcher/transcode/event.h"
+
+namespace sluice::fetcher {
+
+struct BulkExportOptions {
+  Timestamp start_time;
+  std::uint32_t concurrency = 5;  // chunks read at once
+  std::uint32_t late_days = 2;
+  std::chrono::milliseconds poll_interval{5'000};
+  std::chrono::milliseconds backoff_min{1'000};
+  std::chrono::milliseconds backoff_max{60'000};
+  // A first mark: what to erase of the window search's state when the bulk export takes over.
+  std::vector<StateChange> takeover;
+};
+
+class BulkExport final : public AuditSource {
+ public:
+  static constexpr std::uint32_t kNotFoundMax = 8;
+
+  // `api`, `buffers` and `clock` must outlive it.
+  BulkExport(BulkExportOptions options, BulkState saved, EventApi* api, LaneBuffers* buffers,
+             const Clock& clock);
+
+  SourceEnd run(std::stop_token stop) override;
+  bool idle() const override { return idle_; }
+
+ private:
+  using ChunkName = std::pair<Day, std::string>;
+
+  struct Chunk {
+    bool finished = false;
+    std::string cursor;
+    std::uint32_t not_found = 0;      // answers of this kind since the last event came
+    std::chrono::milliseconds due{};  // by the monotonic clock; of waiting chunks
+    Backoff backoff;
+  };
+  struct DayState {
+    std::map<std::string, Chunk> chunks;
+    std::size_t unfinished = 0;
+    bool listed = false;
+  };
+
+  // The listing side, on run()'s thread.
+  bool begin(const std::stop_token& stop);
+  void list_all_days(const std::stop_token& stop);
+  bool list_day(Day day, const std::stop_token& stop, bool* found_new);
+  bool add_chunks(Day day, const std::vector<std::string>& names);
+  void close_days(const std::stop_token& stop);
+  bool close_first_day(const std::stop_token& stop);
+  void update_idle(bool found_new);
+  Day today() const { return day_of(clock_.now()); }
+
+  // The reading side, on the workers' threads.
+  void work(const std::stop_token& stop);
+  std::optional<ChunkName> next_chunk(const std::stop_token& stop);
+  std::optional<ChunkName> due_chunk_unlocked();
+  Result<void> read_chunk(const ChunkName& name, EventDecoder* decoder,
+                          const std::stop_token& stop);
+  void failed(const ChunkName& name, const Error& error, const std::stop_token& stop);
+  void give_up(const ChunkName& name, const Error& error, const std::stop_token& stop);
+  void finish(const ChunkName& name);
+  Chunk& chunk_unlocked(const ChunkName& name);
+
+  const BulkExportOptions options_;
+  EventApi& api_;
+  LaneBuffers& buffers_;
+  const Clock& clock_;
+  std::atomic<bool> idle_ = false;
+  std::atomic<bool> not_supported_ = false;
+  RepeatedMessage listing_trouble_;
+  RepeatedMessage reading_trouble_;
+
+  std::mutex mutex_;
+  std::condition_variable_any changed_;  // chunks to read, or one finished
+  Day first_day_;                        // changed by run()'s thread only
+  std::map<Day, DayState> days_;
+  std::set<ChunkName> ready_;    // oldest day first
+  std::set<ChunkName> waiting_;  // failed ones, until they are due
+};
+
+}  // namespace sluice::fetcher
+
+#endif  // SLUICE_FETCHER_SOURCE_BULK_EXPORT_H_

@@ -1,0 +1,35 @@
+// Where the window search stands, as it is saved in the queue's state under "search".
+//
+// A page key belongs to the window and the types that it was given for, so it is saved with them
+// and dropped when they differ. Value type.
+#ifndef SLUICE_FETCHER_SOURCE_SEARCH_STATE_H_
+#define SLUICE_FETCHER_SOURCE_SEARCH_STATE_H_
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "common/error.h"
+#include "common/time.h"
+
+namespace sluice::fetcher {
+
+inline constexpr std::string_view kSearchKey = "search";
+
+struct SearchState {
+  Timestamp from;                   // everything before is in the queue
+  std::optional<Timestamp> newest;  // the newest time of all events received
+  // The page to ask for next; empty: the window's first, and then the next two mean nothing.
+  std::string page_key;
+  Timestamp to;
+  std::string types;  // joined with commas
+
+  bool operator==(const SearchState&) const = default;
+};
+
+std::string encode_search_state(const SearchState& state);
+Result<SearchState> decode_search_state(std::string_view text);
+
+}  // namespace sluice::fetcher
+
+#endif  // SLUICE_FETCHER_SOURCE_SEARCH_STATE_H_

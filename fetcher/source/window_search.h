@@ -1,0 +1,91 @@
+// Reads audit events from clusters without bulk export, by searching one window of time after the
+// other, page by page, oldest first.
+//
+// How windows follow each other:
+// - The next window starts at the newest received event's time minus the overlap, since events may
+//   be stored a little later than their time says. Our own clock is used only to pull that start
+//   back (an event with a time in the future must not make the search skip what lies before it),
+//   never to push it forward.
+// - A window that brought nothing newer is not closed: its start stays, and its end moves away,
+//   doubling the window each time, until it reaches the present. So silence costs few calls, and
+//   nothing that is stored late in it is missed.
+// - The last window ends a day after the present, and is searched again at every poll.
+//
+// A page key is used for no other window than the one that gave it; one that Teleport does not take
+// (any more) restarts its window. What comes again is recognised by its id, here or in the queue.
+#ifndef SLUICE_FETCHER_SOURCE_WINDOW_SEARCH_H_
+#define SLUICE_FETCHER_SOURCE_WINDOW_SEARCH_H_
+
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <stop_token>
+#include <string>
+#include <vector>
+
+#include "common/backoff.h"
+#include "common/error.h"
+#include "common/repeated_message.h"
+#include "common/time.h"
+#include "fetcher/ingest/item.h"
+#include "fetcher/ingest/lane_buffers.h"
+#include "fetcher/source/audit_source.h"
+#include "fetcher/source/event_api.h"
+#include "fetcher/source/recent_ids.h"
+#include "fetcher/source/search_state.h"
+#include "fetcher/transcode/event.h"
+
+namespace sluice::fetcher {
+
+struct WindowSearchOptions {
+  std::vector<std::string> types;
+  std::uint32_t page_size = 1000;
+  std::chrono::milliseconds window_size{24 * 3'600'000};
+  std::chrono::milliseconds overlap{120'000};
+  std::chrono::milliseconds poll_interval{5'000};
+  std::chrono::milliseconds backoff_min{1'000};
+  std::chrono::milliseconds backoff_max{60'000};
+  // What to change besides with the first mark: the bulk export's state to erase.
+  std::vector<StateChange> takeover;
+};
+
+class WindowSearch final : public AuditSource {
+ public:
+  // `saved`: where to go on; its `from` is the start time at first. `api`, `buffers` and `clock`
+  // must outlive it.
+  WindowSearch(WindowSearchOptions options, SearchState saved, EventApi* api, LaneBuffers* buffers,
+               const Clock& clock);
+
+  SourceEnd run(std::stop_token stop) override;
+  bool idle() const override { return idle_; }
+
+ private:
+  Result<void> search_window(const std::stop_token& stop);
+  Result<SearchPage> fetch_page(const std::stop_token& stop);
+  Result<void> push_events(const SearchPage& page, const std::stop_token& stop);
+  Result<void> save(const std::stop_token& stop);
+  void open_window();
+  void close_window();
+
+  WindowSearchOptions options_;
+  SearchState state_;
+  EventApi& api_;
+  LaneBuffers& buffers_;
+  const Clock& clock_;
+  EventDecoder decoder_;
+  RecentIds recent_;
+  RepeatedMessage trouble_;
+  std::atomic<bool> idle_ = false;
+
+  std::string types_;                       // options_.types as the state has them
+  std::string saved_;                       // the state as last pushed
+  std::optional<Day> ids_needed_from_;      // as last pushed
+  bool tail_ = false;                       // the window reaches the present
+  std::uint32_t doublings_ = 0;             // of the window's size, since something newer came
+  std::optional<Timestamp> newest_before_;  // as the window was opened
+};
+
+}  // namespace sluice::fetcher
+
+#endif  // SLUICE_FETCHER_SOURCE_WINDOW_SEARCH_H_

@@ -1,0 +1,211 @@
+#include "fetcher/teleport/client.h"
+
+#include <fmt/format.h>
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string_view>
+#include <utility>
+
+#include "fetcher/teleport/connection.h"
+#include "fetcher/teleport/raw_call.h"
+#include "fetcher/transcode/wire_reader.h"
+#include "teleport/auditlog/v1/auditlog.pb.h"
+#include "teleport/legacy/client/proto/authservice.pb.h"
+
+namespace sluice::fetcher {
+namespace {
+
+namespace auditlog = teleport::auditlog::v1;
+
+// Storage that Teleport has to ask first (Athena) takes its time, so these are long.
+constexpr std::chrono::milliseconds kPingMax{10'000};
+constexpr std::chrono::milliseconds kListSilenceMax{120'000};
+constexpr std::chrono::milliseconds kSearchMax{180'000};
+constexpr std::chrono::milliseconds kStreamSilenceMax{300'000};
+
+constexpr const char* kPing = "/proto.AuthService/Ping";
+constexpr const char* kListChunks = "/teleport.auditlog.v1.AuditLogService/GetEventExportChunks";
+constexpr const char* kExport = "/teleport.auditlog.v1.AuditLogService/ExportUnstructuredEvents";
+constexpr const char* kSearch = "/teleport.auditlog.v1.AuditLogService/GetUnstructuredEvents";
+constexpr const char* kStreamSession =
+    "/teleport.auditlog.v1.AuditLogService/StreamUnstructuredSessionEvents";
+
+// Fields of ExportEventUnstructured, and of EventsUnstructured: the two have the same shape.
+constexpr std::uint32_t kEvent = 1;
+constexpr std::uint32_t kCursor = 2;
+
+void set(google::protobuf::Timestamp* message, Timestamp time) {
+  message->set_seconds(time.seconds);
+  message->set_nanos(static_cast<std::int32_t>(time.nanos));
+}
+
+Error malformed(std::string_view what) {
+  return Error{ErrorKind::kUnavailable,
+               fmt::format("cannot {}: Teleport's answer is not well-formed protobuf", what)};
+}
+
+// A call, and the words for its failures.
+class Stream {
+ public:
+  Stream(Connection* connection, std::string what, const char* method, std::string request,
+         std::chrono::milliseconds silence_max, const std::stop_token& stop)
+      : connection_(*connection),
+        what_(std::move(what)),
+        stop_(stop),
+        call_(connection->channel(), method, std::move(request), silence_max, stop) {}
+
+  Result<std::optional<std::string_view>> next() {
+    if (stop_.stop_requested()) {
+      return fail(ErrorKind::kStopped, fmt::format("asked to stop, so did not {}", what_));
+    }
+    auto message = call_.next();
+    if (!message) return fail(connection_.explain(message.error(), what_, stop_));
+    return *message;
+  }
+
+  // The one answer of a unary call.
+  Result<std::string_view> only() {
+    SLUICE_ASSIGN(const auto message, next());
+    if (!message) {
+      return fail(ErrorKind::kUnavailable, fmt::format("cannot {}: no answer came", what_));
+    }
+    return *message;
+  }
+
+  const std::string& what() const { return what_; }
+
+ private:
+  Connection& connection_;
+  std::string what_;
+  std::stop_token stop_;
+  RawCall call_;
+};
+
+class ChunkStream final : public ExportStream {
+ public:
+  explicit ChunkStream(std::unique_ptr<Stream> stream) : stream_(std::move(stream)) {}
+
+  Result<std::optional<ExportItem>> next() override {
+    SLUICE_ASSIGN(const auto message, stream_->next());
+    if (!message) return std::nullopt;
+    WireReader reader(*message);
+    WireField field;
+    ExportItem item;
+    while (reader.next(&field)) {
+      if (field.is(kEvent, WireType::kBytes)) item.event = field.bytes;
+      if (field.is(kCursor, WireType::kBytes)) item.cursor = field.bytes;
+    }
+    if (!reader.ok()) return fail(malformed(stream_->what()));
+    return item;
+  }
+
+ private:
+  std::unique_ptr<Stream> stream_;
+};
+
+class RecordingStream final : public SessionStream {
+ public:
+  explicit RecordingStream(std::unique_ptr<Stream> stream) : stream_(std::move(stream)) {}
+  Result<std::optional<std::string_view>> next() override { return stream_->next(); }
+
+ private:
+  std::unique_ptr<Stream> stream_;
+};
+
+}  // namespace
+
+struct TeleportClient::Impl {
+  std::unique_ptr<Connection> connection;
+};
+
+TeleportClient::TeleportClient(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+TeleportClient::~TeleportClient() = default;
+
+Result<std::unique_ptr<TeleportClient>> TeleportClient::create(const TeleportConfig& config,
+                                                               const Clock& clock) {
+  SLUICE_ASSIGN(auto connection, Connection::create(config, clock));
+  return std::unique_ptr<TeleportClient>(
+      new TeleportClient(std::make_unique<Impl>(Impl{std::move(connection)})));
+}
+
+Result<std::string> TeleportClient::ping(std::stop_token stop) {
+  Stream stream(impl_->connection.get(), "ask for the cluster's name", kPing,
+                ::proto::PingRequest().SerializeAsString(), kPingMax, stop);
+  SLUICE_ASSIGN(const std::string_view answer, stream.only());
+  ::proto::PingResponse response;
+  if (!response.ParseFromArray(answer.data(), static_cast<int>(answer.size()))) {
+    return fail(malformed(stream.what()));
+  }
+  return response.cluster_name();
+}
+
+Result<std::vector<std::string>> TeleportClient::list_chunks(Day day, std::stop_token stop) {
+  auditlog::GetEventExportChunksRequest request;
+  set(request.mutable_date(), start_of_day(day));
+  Stream stream(impl_->connection.get(), fmt::format("list the chunks of {}", format_day(day)),
+                kListChunks, request.SerializeAsString(), kListSilenceMax, stop);
+  std::vector<std::string> chunks;
+  while (true) {
+    SLUICE_ASSIGN(const auto message, stream.next());
+    if (!message) return chunks;
+    auditlog::EventExportChunk chunk;
+    if (!chunk.ParseFromArray(message->data(), static_cast<int>(message->size()))) {
+      return fail(malformed(stream.what()));
+    }
+    chunks.push_back(chunk.chunk());
+  }
+}
+
+std::unique_ptr<ExportStream> TeleportClient::export_chunk(Day day, const std::string& chunk,
+                                                           const std::string& cursor,
+                                                           std::stop_token stop) {
+  auditlog::ExportUnstructuredEventsRequest request;
+  set(request.mutable_date(), start_of_day(day));
+  request.set_chunk(chunk);
+  request.set_cursor(cursor);
+  return std::make_unique<ChunkStream>(std::make_unique<Stream>(
+      impl_->connection.get(), fmt::format("export chunk {} of {}", chunk, format_day(day)),
+      kExport, request.SerializeAsString(), kStreamSilenceMax, stop));
+}
+
+Result<SearchPage> TeleportClient::search(const SearchRequest& request, std::stop_token stop) {
+  auditlog::GetUnstructuredEventsRequest message;
+  message.set_namespace_("default");
+  set(message.mutable_start_date(), request.from);
+  set(message.mutable_end_date(), request.to);
+  for (const std::string& type : request.types) message.add_event_types(type);
+  message.set_limit(static_cast<std::int32_t>(request.limit));
+  message.set_start_key(request.start_key);
+  message.set_order(auditlog::ORDER_ASCENDING);
+  auto stream = std::make_shared<Stream>(
+      impl_->connection.get(),
+      fmt::format("search events from {} to {}", format_rfc3339(request.from),
+                  format_rfc3339(request.to)),
+      kSearch, message.SerializeAsString(), kSearchMax, stop);
+  SLUICE_ASSIGN(const std::string_view answer, stream->only());
+  SearchPage page;
+  WireReader reader(answer);
+  WireField field;
+  while (reader.next(&field)) {
+    if (field.is(kEvent, WireType::kBytes)) page.events.push_back(field.bytes);
+    if (field.is(kCursor, WireType::kBytes)) page.last_key = field.bytes;
+  }
+  if (!reader.ok()) return fail(malformed(stream->what()));
+  page.owner = std::move(stream);
+  return page;
+}
+
+std::unique_ptr<SessionStream> TeleportClient::stream_session(const std::string& sid,
+                                                              std::int32_t start_index,
+                                                              std::stop_token stop) {
+  auditlog::StreamUnstructuredSessionEventsRequest request;
+  request.set_session_id(sid);
+  request.set_start_index(start_index);
+  return std::make_unique<RecordingStream>(std::make_unique<Stream>(
+      impl_->connection.get(), fmt::format("stream the recording of session {}", sid),
+      kStreamSession, request.SerializeAsString(), kStreamSilenceMax, stop));
+}
+
+}  // namespace sluice::fetcher

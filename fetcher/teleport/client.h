@@ -1,0 +1,49 @@
+// The connection to Teleport's Auth service: owns it, authenticates by the identity's certificate,
+// and makes the calls that the sources need.
+//
+// The identity's files are looked at again every refresh interval; when they have changed, new
+// calls use a new connection, and calls under way finish on the old one. Nothing is retried here: a
+// failed call returns an error whose sentence names the address and the cause, which is looked for
+// at once (expired identity, name that does not resolve, refused connection, wrong CA, refused
+// identity). Thread-safe; it must outlive its streams. No waiting on a call or stream goes on past
+// a stop request.
+#ifndef SLUICE_FETCHER_TELEPORT_CLIENT_H_
+#define SLUICE_FETCHER_TELEPORT_CLIENT_H_
+
+#include <memory>
+#include <stop_token>
+#include <string>
+#include <vector>
+
+#include "common/config.h"
+#include "common/error.h"
+#include "common/time.h"
+#include "fetcher/source/event_api.h"
+
+namespace sluice::fetcher {
+
+class TeleportClient final : public EventApi {
+ public:
+  // Loads the identity (kConfig); connects at the first call. `clock` must outlive the client.
+  static Result<std::unique_ptr<TeleportClient>> create(const TeleportConfig& config,
+                                                        const Clock& clock);
+  ~TeleportClient() override;
+
+  Result<std::string> ping(std::stop_token stop) override;
+  Result<std::vector<std::string>> list_chunks(Day day, std::stop_token stop) override;
+  std::unique_ptr<ExportStream> export_chunk(Day day, const std::string& chunk,
+                                             const std::string& cursor,
+                                             std::stop_token stop) override;
+  Result<SearchPage> search(const SearchRequest& request, std::stop_token stop) override;
+  std::unique_ptr<SessionStream> stream_session(const std::string& sid, std::int32_t start_index,
+                                                std::stop_token stop) override;
+
+ private:
+  struct Impl;
+  explicit TeleportClient(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace sluice::fetcher
+
+#endif  // SLUICE_FETCHER_TELEPORT_CLIENT_H_

@@ -1,0 +1,192 @@
+#include "fetcher/teleport/identity.h"
+
+#include <fmt/format.h>
+#include <openssl/bio.h>
+#include <openssl/err.h>
+#include <openssl/evp.h>
+#include <openssl/pem.h>
+#include <openssl/x509.h>
+
+#include <ctime>
+#include <filesystem>
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "common/files.h"
+
+namespace sluice::fetcher {
+namespace {
+
+// Identity files have a few kilobytes; those of clusters in the middle of a CA rotation some more.
+constexpr std::size_t kFileBytesMax = 4U << 20;
+
+struct Free {
+  void operator()(BIO* bio) const { BIO_free(bio); }
+  void operator()(X509* certificate) const { X509_free(certificate); }
+  void operator()(EVP_PKEY* key) const { EVP_PKEY_free(key); }
+};
+using BioPtr = std::unique_ptr<BIO, Free>;
+using X509Ptr = std::unique_ptr<X509, Free>;
+using KeyPtr = std::unique_ptr<EVP_PKEY, Free>;
+
+BioPtr reading(const std::string& text) {
+  return BioPtr(BIO_new_mem_buf(text.data(), static_cast<int>(text.size())));
+}
+
+// The PEM blocks of a file by what they hold, each as PEM text.
+struct PemBlocks {
+  std::vector<std::string> keys;
+  std::vector<std::string> certificates;
+};
+
+// Cuts the blocks out of `text` by their marker lines; whatever stands between them is left aside.
+PemBlocks find_blocks(std::string_view text) {
+  constexpr std::string_view kBegin = "-----BEGIN ";
+  constexpr std::string_view kEnd = "-----END ";
+  constexpr std::string_view kDashes = "-----";
+  PemBlocks blocks;
+  std::size_t begin = text.find(kBegin);
+  while (begin != std::string_view::npos) {
+    const std::size_t label_at = begin + kBegin.size();
+    const std::size_t label_end = text.find(kDashes, label_at);
+    if (label_end == std::string_view::npos) break;
+    const std::string_view label = text.substr(label_at, label_end - label_at);
+    const std::string end_line = fmt::format("{}{}{}", kEnd, label, kDashes);
+    const std::size_t end = text.find(end_line, label_end);
+    if (end == std::string_view::npos) break;
+    const std::size_t behind = end + end_line.size();
+    std::string block = fmt::format("{}\n", text.substr(begin, behind - begin));
+    if (label.ends_with("PRIVATE KEY")) blocks.keys.push_back(std::move(block));
+    if (label == "CERTIFICATE") blocks.certificates.push_back(std::move(block));
+    begin = text.find(kBegin, behind);
+  }
+  return blocks;
+}
+
+X509Ptr parse_certificate(const std::string& pem) {
+  const BioPtr bio = reading(pem);
+  X509Ptr certificate(PEM_read_bio_X509(bio.get(), nullptr, nullptr, nullptr));
+  ERR_clear_error();
+  return certificate;
+}
+
+KeyPtr parse_key(const std::string& pem) {
+  // An encrypted key would make OpenSSL ask on the terminal: an empty passphrase stops that.
+  char no_passphrase[] = "";
+  const BioPtr bio = reading(pem);
+  KeyPtr key(PEM_read_bio_PrivateKey(bio.get(), nullptr, nullptr, no_passphrase));
+  ERR_clear_error();
+  return key;
+}
+
+Timestamp not_after_of(const X509* certificate) {
+  std::tm time{};
+  if (ASN1_TIME_to_tm(X509_get0_notAfter(certificate), &time) != 1) return {};
+  return Timestamp{.seconds = timegm(&time), .nanos = 0};
+}
+
+// Holds the parts against each other, and notes when the certificate ends.
+Result<Identity> check(Identity identity, const std::string& key_file,
+                       const std::string& certificate_file, const std::string& ca_file) {
+  const X509Ptr certificate = parse_certificate(identity.certificate_pem);
+  if (!certificate) {
+    return fail(
+        ErrorKind::kConfig,
+        fmt::format("the certificate in {} cannot be read: it is damaged", certificate_file));
+  }
+  const KeyPtr key = parse_key(identity.key_pem);
+  if (!key) {
+    return fail(
+        ErrorKind::kConfig,
+        fmt::format("the private key in {} cannot be read: it is damaged or encrypted", key_file));
+  }
+  const bool matches = X509_check_private_key(certificate.get(), key.get()) == 1;
+  ERR_clear_error();
+  if (!matches) {
+    return fail(ErrorKind::kConfig,
+                fmt::format("the private key in {} does not belong to the certificate in {}: "
+                            "export both anew, in one go",
+                            key_file, certificate_file));
+  }
+  for (const std::string& pem : find_blocks(identity.ca_pem).certificates) {
+    if (parse_certificate(pem)) continue;
+    return fail(ErrorKind::kConfig,
+                fmt::format("a CA certificate in {} cannot be read: it is damaged", ca_file));
+  }
+  identity.not_after = not_after_of(certificate.get());
+  return identity;
+}
+
+Result<PemBlocks> read_blocks(const std::filesystem::path& path, const char* what) {
+  const auto text = read_file(path, kFileBytesMax);
+  if (!text) {
+    return fail(ErrorKind::kConfig, fmt::format("{} for Teleport: {}", what, text.error().message));
+  }
+  PemBlocks blocks = find_blocks(*text);
+  if (blocks.keys.empty() && blocks.certificates.empty()) {
+    return fail(ErrorKind::kConfig,
+                fmt::format("{} {} for Teleport has neither a key nor a certificate in PEM form",
+                            what, path.string()));
+  }
+  return blocks;
+}
+
+Result<Identity> load_identity_file(const std::filesystem::path& path) {
+  SLUICE_ASSIGN(const PemBlocks blocks, read_blocks(path, "the identity file"));
+  const std::string file = path.string();
+  const auto missing = [&](const char* part) {
+    return fail(ErrorKind::kConfig,
+                fmt::format("{} is not a whole Teleport identity file: it has no {}; write it with "
+                            "tctl auth sign --format=file, or let tbot write it",
+                            file, part));
+  };
+  if (blocks.keys.empty()) return missing("private key");
+  if (blocks.certificates.empty()) return missing("TLS certificate");
+  if (blocks.certificates.size() == 1) return missing("CA certificate of the cluster");
+  Identity identity{.name = file,
+                    .key_pem = blocks.keys.front(),
+                    .certificate_pem = blocks.certificates.front(),
+                    .ca_pem = {},
+                    .not_after = {}};
+  for (std::size_t i = 1; i < blocks.certificates.size(); ++i) {
+    identity.ca_pem += blocks.certificates[i];
+  }
+  return check(std::move(identity), file, file, file);
+}
+
+Result<Identity> load_three_files(const TeleportConfig& config) {
+  SLUICE_ASSIGN(const PemBlocks key, read_blocks(config.key, "the key file"));
+  SLUICE_ASSIGN(const PemBlocks certificate, read_blocks(config.cert, "the certificate file"));
+  SLUICE_ASSIGN(const PemBlocks cas, read_blocks(config.ca, "the CA file"));
+  const auto missing = [](const std::filesystem::path& path, const char* part) {
+    return fail(ErrorKind::kConfig, fmt::format("{} has no {}", path.string(), part));
+  };
+  if (key.keys.empty()) return missing(config.key, "private key");
+  if (certificate.certificates.empty()) return missing(config.cert, "certificate");
+  if (cas.certificates.empty()) return missing(config.ca, "certificate");
+  Identity identity{.name = config.cert.string(),
+                    .key_pem = key.keys.front(),
+                    .certificate_pem = certificate.certificates.front(),
+                    .ca_pem = {},
+                    .not_after = {}};
+  for (const std::string& pem : cas.certificates) identity.ca_pem += pem;
+  return check(std::move(identity), config.key.string(), config.cert.string(), config.ca.string());
+}
+
+}  // namespace
+
+Result<Identity> load_identity(const TeleportConfig& config) {
+  if (!config.identity.empty()) return load_identity_file(config.identity);
+  return load_three_files(config);
+}
+
+std::optional<Error> expiry_error(const Identity& identity, Timestamp now) {
+  if (now <= identity.not_after) return std::nullopt;
+  return Error{ErrorKind::kUnauthorized,
+               fmt::format("the Teleport identity {} expired at {}; renew it with tctl auth sign "
+                           "or check tbot",
+                           identity.name, format_rfc3339(identity.not_after))};
+}
+
+}  // namespace sluice::fetcher

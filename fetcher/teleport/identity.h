@@ -1,0 +1,36 @@
+// Who we are to Teleport: a private key, its X.509 certificate, and the cluster's CAs.
+//
+// Read either from an identity file, as `tctl auth sign` and tbot write it (the first certificate
+// in it is ours, further ones are CAs; lines for SSH are left aside), or from three PEM files.
+// Value type. Loading reads files and nothing else; it says what is wrong with them in one sentence
+// (kConfig). Being expired is no loading error, since a renewed file heals it: ask expiry_error().
+#ifndef SLUICE_FETCHER_TELEPORT_IDENTITY_H_
+#define SLUICE_FETCHER_TELEPORT_IDENTITY_H_
+
+#include <optional>
+#include <string>
+
+#include "common/config.h"
+#include "common/error.h"
+#include "common/time.h"
+
+namespace sluice::fetcher {
+
+struct Identity {
+  std::string name;             // the file it came from, for sentences
+  std::string key_pem;          // never to be logged
+  std::string certificate_pem;  // ours alone: Teleport refuses longer chains
+  std::string ca_pem;           // one or more
+  Timestamp not_after;          // of our certificate
+
+  bool operator==(const Identity&) const = default;
+};
+
+Result<Identity> load_identity(const TeleportConfig& config);
+
+// kUnauthorized, with the date and what to do, if the identity has expired at `now`.
+std::optional<Error> expiry_error(const Identity& identity, Timestamp now);
+
+}  // namespace sluice::fetcher
+
+#endif  // SLUICE_FETCHER_TELEPORT_IDENTITY_H_
