@@ -258,7 +258,11 @@ Result<void> check_shipper(const GivenSettings& given, Config* config) {
 }  // namespace
 
 Result<void> check_config(Program program, const GivenSettings& given, Config* config) {
-  if (program == Program::kQueuectl) return {};
+  if (program == Program::kQueuectl) {
+    // It shows how many events can be sent twice, which follows from the connections.
+    limit_connections(given, config);
+    return {};
+  }
   SLUICE_TRY(check_dry_run(given));
   return program == Program::kFetcher ? check_fetcher(given, config) : check_shipper(given, config);
 }
