@@ -1,0 +1,372 @@
+"""The whole path on one machine: stand-ins for Teleport and Fluentd, both daemons, queuectl.
+
+    with Rig(bin_folder, work_folder, events=1000) as rig:
+        rig.start_stand_ins()
+        rig.start_daemons()
+        rig.wait_until_delivered()
+        report = rig.judge()
+
+Everything is on the loopback interface and below the work folder, and ends with the context.
+"""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import certificates
+import oracle
+from processes import Processes, TestFailure, control, stats, wait_for_port, wait_until
+
+SUPPORT = Path(__file__).resolve().parent
+BATCH_EVENTS = 500
+CONNECTIONS = 4
+LANES = 2
+
+
+class FluentdSim:
+    """The stand-in, which can fail on command."""
+
+    def __init__(self, rig):
+        self._rig = rig
+        self.record = rig.folder / "accepted.ndjson"
+        self._port_file = rig.folder / "fluentd.port"
+        self.control_path = rig.folder / "fluentd.control"
+        self.port = None
+        self.process = None
+        self._outages = 0
+
+    def start(self):
+        files = self._rig.fluentd_files
+        self.process = self._rig.processes.start("fluentd-sim", [
+            sys.executable, SUPPORT / "fluentd_sim.py", "--listen", "127.0.0.1:0", "--ca", files.ca,
+            "--cert", files.server_cert, "--key", files.server_key, "--record", self.record,
+            "--port-file", self._port_file, "--control", self.control_path])
+        self.port = wait_for_port(self._port_file, self.process)
+
+    def command(self, line):
+        return control(self.control_path, line)
+
+    def outage_begins(self):
+        self._outages += 1
+        self.command("refuse on")
+
+    def outage_ends(self):
+        self.command("refuse off")
+
+    def sink_files(self):
+        return [self.record]
+
+    def count_lines(self):
+        return stats(self.control_path)["events"]
+
+    def unanswered_bound(self, events_in_flight):
+        """How many events it may hold without having said so. The requests that an outage cut off while they
+        were being answered are beyond what it can count, so each outage adds what was in flight."""
+        return stats(self.control_path)["unanswered_events"] + self._outages * events_in_flight
+
+
+class RealFluentd:
+    """A Fluentd from the PATH, with the configuration that Teleport's own handler generates, but for its output:
+    files instead of the terminal, so that what arrived can be read back."""
+
+    def __init__(self, rig, keep_time=True):
+        self._rig = rig
+        self._folder = rig.folder / "fluentd"
+        self._keep_time = keep_time
+        self.port = None
+        self.process = None
+        self._outages = 0
+
+    def start(self):
+        from processes import free_port
+        self.port = free_port()
+        self._folder.mkdir()
+        (self._folder / "fluent.conf").write_text(self._configuration())
+        self.process = self._rig.processes.start(
+            "fluentd", ["fluentd", "--no-supervisor", "-c", self._folder / "fluent.conf"],
+            {"TZ": "UTC"})
+        self._wait_until_ready(1)
+
+    def _wait_until_ready(self, starts):
+        wait_until(lambda: self.process.log_text().count("fluentd worker is now running") >= starts,
+                   "Fluentd is running", process=self.process)
+
+    def _configuration(self):
+        files = self._rig.fluentd_files
+        match = "\n".join(self._match(pattern, name) for pattern, name in
+                          (("events.log", "events"), ("session.*.log", "session")))
+        keep_time = "keep_time_key true" if self._keep_time else ""
+        return f"""
+<source>
+  @type http
+  bind 127.0.0.1
+  port {self.port}
+  <transport tls>
+    client_cert_auth true
+    ca_path "{files.ca}"
+    cert_path "{files.server_cert}"
+    private_key_path "{files.server_key}"
+  </transport>
+  <parse>
+    @type json
+    json_parser oj
+    time_type string
+    time_format %Y-%m-%dT%H:%M:%S
+    {keep_time}
+  </parse>
+</source>
+{match}
+"""
+
+    def _match(self, pattern, name):
+        return f"""
+<match {pattern}>
+  @type file
+  path "{self._folder}/out/{name}"
+  append true
+  <format>
+    @type out_file
+    delimiter "\\t"
+  </format>
+  <buffer []>
+    @type file
+    path "{self._folder}/buffer/{name}"
+    flush_at_shutdown true
+    flush_mode interval
+    flush_interval 1s
+  </buffer>
+</match>"""
+
+    def outage_begins(self):
+        self._outages += 1
+        self.process.stop()
+
+    def outage_ends(self):
+        self.process.start()
+        self._wait_until_ready(self._outages + 1)
+
+    def sink_files(self):
+        return oracle.sink_files([self._folder / "out" / "*.log"])
+
+    def count_lines(self):
+        total = 0
+        for path in self.sink_files():
+            with open(path, "rb") as file:
+                total += sum(block.count(b"\n") for block in iter(lambda f=file: f.read(1 << 20), b""))
+        return total
+
+    def unanswered_bound(self, events_in_flight):
+        return self._outages * events_in_flight
+
+
+class Rig:
+    """See the head of this file. `settings` is TOML that is put before the tables of the configuration file."""
+
+    def __init__(self, bin_folder, folder, *, events=1000, sessions=0, events_per_session=0,
+                 mode="bulk", seed=1, chunk_events=1000, days=3, settings="", shipper_settings="",
+                 events_file=None, session_events_file=None, real_fluentd=False):
+        self.bin = Path(bin_folder)
+        self.folder = Path(folder)
+        self.state = self.folder / "state"
+        self.config_path = self.folder / "sluice.toml"
+        self.served = self.folder / "served.ndjson"
+        self.teleport_control = self.folder / "teleport.control"
+        self.processes = Processes(self.folder)
+        self.teleport_files = None
+        self.fluentd_files = None
+        self.teleport = None
+        self.teleport_port = None
+        self.sink = RealFluentd(self) if real_fluentd else FluentdSim(self)
+        self.fetcher = None
+        self.shipper = None
+        self.shipper_kills = 0
+        self._settings = settings
+        self._shipper_settings = shipper_settings
+        self._sim_options = ["--events", events, "--sessions", sessions, "--events-per-session",
+                             events_per_session, "--mode", mode, "--seed", seed, "--days", days,
+                             "--chunk-events", chunk_events]
+        for option, path in (("--events-file", events_file),
+                             ("--session-events-file", session_events_file)):
+            if path:
+                self._sim_options += [option, path]
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *arguments):
+        self.processes.__exit__(*arguments)
+
+    def make_certificates(self):
+        self.teleport_files = certificates.make_teleport(self.folder / "certificates/teleport")
+        self.fluentd_files = certificates.make_fluentd(self.folder / "certificates/fluentd")
+
+    def start_teleport(self):
+        files = self.teleport_files
+        port_file = self.folder / "teleport.port"
+        port_file.unlink(missing_ok=True)
+        listen = f"127.0.0.1:{self.teleport_port or 0}"
+        self.teleport = self.processes.start("teleport-sim", [
+            self.bin / "teleport-sim", "--listen", listen, "--ca", files.client_cas,
+            "--cert", files.server_cert, "--key", files.server_key, "--cluster", files.cluster,
+            "--record", self.served, "--port-file", port_file,
+            "--control", self.teleport_control, *self._sim_options])
+        self.teleport_port = wait_for_port(port_file, self.teleport)
+
+    def start_stand_ins(self):
+        self.make_certificates()
+        self.start_teleport()
+        self.sink.start()
+        self.write_config()
+
+    def write_config(self, **changes):
+        """The file that an operator of Teleport's handler has, and where the queue is. `changes` replaces values: ca,
+        cert, key, url, session_url, addr, identity, queue."""
+        teleport, fluentd = self.teleport_files, self.fluentd_files
+        values = {"ca": fluentd.ca, "cert": fluentd.cert, "key": fluentd.key,
+                  "url": f"https://localhost:{self.sink.port}/events.log",
+                  "session_url": f"https://localhost:{self.sink.port}/session",
+                  "addr": f"localhost:{self.teleport_port}", "identity": teleport.identity,
+                  "queue": self.state, **changes}
+        self.config_path.write_text(f"""storage = "{self.folder}/storage"
+timeout = "1s"
+batch = 20
+{self._settings}
+[forward.fluentd]
+ca = "{values['ca']}"
+cert = "{values['cert']}"
+key = "{values['key']}"
+url = "{values['url']}"
+session-url = "{values['session_url']}"
+
+[teleport]
+addr = "{values['addr']}"
+identity = "{values['identity']}"
+
+[queue]
+path = "{values['queue']}"
+
+[shipper]
+batch-events = {BATCH_EVENTS}
+connections = {CONNECTIONS}
+{self._shipper_settings}
+""")
+        self.state.mkdir(exist_ok=True)
+
+    def command(self, program, *arguments):
+        return [self.bin / program, "start", "--config", self.config_path, *arguments]
+
+    def start_fetcher(self, *arguments):
+        if self.fetcher is not None and not arguments:
+            self.fetcher.start()
+            return
+        self.fetcher = self.processes.start("sluice-fetcher",
+                                            self.command("sluice-fetcher", *arguments))
+
+    def start_shipper(self, *arguments):
+        if self.shipper is not None and not arguments:
+            self.shipper.start()
+            return
+        self.shipper = self.processes.start("sluice-shipper",
+                                            self.command("sluice-shipper", *arguments))
+
+    def start_daemons(self):
+        self.start_fetcher()
+        self.start_shipper()
+
+    def kill_fetcher(self):
+        self.fetcher.kill()
+
+    def kill_shipper(self):
+        self.shipper_kills += 1
+        self.shipper.kill()
+
+    def run(self, program, *arguments, patience_seconds=60):
+        """Runs a daemon in the foreground: its exit status and what it said."""
+        done = subprocess.run([str(word) for word in self.command(program, *arguments)],
+                              capture_output=True, text=True, timeout=patience_seconds, check=False)
+        return done.returncode, done.stdout + done.stderr
+
+    def queuectl(self, *arguments):
+        command = [self.bin / "queuectl", *arguments, "--config", self.config_path]
+        done = subprocess.run([str(word) for word in command], capture_output=True, text=True,
+                              timeout=60, check=False)
+        if done.returncode != 0:
+            raise TestFailure(f"queuectl {' '.join(arguments)} ended with {done.returncode}: "
+                              f"{done.stderr.strip()}")
+        return done.stdout
+
+    def status(self):
+        return json.loads(self.queuectl("status", "--output", "json"))
+
+    def events_in_flight(self):
+        """What queuectl says a crash of the shipper can send again."""
+        return self.status()["duplicates_bound"]
+
+    def duplicates_bound(self):
+        """The stated bound for what has been done to this rig so far."""
+        in_flight = self.events_in_flight()
+        return self.shipper_kills * in_flight + self.sink.unanswered_bound(in_flight)
+
+    def teleport_stats(self):
+        return stats(self.teleport_control)
+
+    def everything_is_fetched(self):
+        """Whether Teleport's stand-in has put every event on the wire that there is."""
+        now = self.teleport_stats()
+        return now["recorded"] >= now["events"]
+
+    def wait_until_drained(self, patience_seconds=240):
+        """Everything was served, and the queue says that nothing is left. Raises what stands in the way."""
+        def drained():
+            if not self.everything_is_fetched():
+                return False
+            now = self.status()
+            return all(lane["backlog"] == 0 for lane in now["lanes"].values()) and \
+                now["lanes"]["audit"]["fetched"] > 0
+        try:
+            wait_until(drained, "the queue is drained", patience_seconds)
+        except TestFailure as failure:
+            raise TestFailure(f"{failure}\n{self.queuectl('status')}\nsluice-fetcher's log ends:\n"
+                              f"{self.fetcher.log_tail(8)}\nsluice-shipper's log ends:\n"
+                              f"{self.shipper.log_tail(8)}") from None
+
+    def judge(self, **options):
+        return oracle.judge(self.served, self.sink.sink_files(), **options)
+
+    def ledger_failures(self):
+        """What does not add up in queuectl's own numbers; an empty list is good. Only for a drained queue."""
+        failures = []
+        now = self.status()
+        if now["unaccounted"] != 0:
+            failures.append(f"unaccounted is {now['unaccounted']}")
+        report = [json.loads(line) for line in
+                  self.queuectl("report", "--output", "json").splitlines()]
+        for lane, numbers in now["lanes"].items():
+            days = [line for line in report if line["lane"] == lane]
+            for ours, theirs in (("fetched", "queued"), ("acknowledged", "acknowledged"),
+                                 ("dead", "dead")):
+                total = sum(day[theirs] for day in days)
+                if numbers[ours] != total:
+                    failures.append(f"{lane}: {ours} is {numbers[ours]}, the days add up to {total}")
+        for day in report:
+            if day["open"] != 0:
+                failures.append(f"{day['day']} {day['lane']}: {day['open']} are open")
+            if day["dead"] == 0 and day["queued_ids"] != day["acknowledged_ids"]:
+                failures.append(f"{day['day']} {day['lane']}: the digests of ids differ")
+        return failures
+
+    def remove(self):
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def temporary_folder(name):
+    """A new folder for a test, whose path is short enough for Unix sockets."""
+    import tempfile
+    return Path(tempfile.mkdtemp(prefix=f"sluice-{name}-"))
+
+
+def has_real_fluentd():
+    return shutil.which("fluentd") is not None and os.environ.get("SLUICE_FLUENTD") != "sim"
