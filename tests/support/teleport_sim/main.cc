@@ -108,7 +108,7 @@ Result<void> serve(const Options& options, const sigset_t& stop_signals) {
 int run(int argc, char** argv) {
   const auto options = parse_options(argc, argv);
   if (!options) {
-    std::cerr << "teleport-sim: " << options.error().message << "\n\n" << kUsage;
+    std::cerr << "teleport-sim: " << options.error().message << "\n\n" << usage();
     return exit_status(options.error().kind);
   }
   // Before any thread is started, so that all of them leave these signals to sigwait().

@@ -11,7 +11,9 @@
 
 namespace sluice::teleport_sim {
 
-const char* const kUsage =
+namespace {
+
+constexpr const char* kUsage =
     R"(teleport-sim --ca CA.pem --cert CERT.pem --key KEY.pem [options]
 
 Stands in for a Teleport Auth server: audit log, recordings, ping and locks over gRPC with mTLS.
@@ -34,8 +36,6 @@ Stands in for a Teleport Auth server: audit log, recordings, ping and locks over
   --events-file FILE          audit events from a file, one JSON object a line
   --session-events-file FILE  the events of every recording, likewise
 )";
-
-namespace {
 
 using Setter = std::function<bool(const std::string&)>;
 
@@ -107,6 +107,8 @@ Result<void> check(const Options& options) {
 }
 
 }  // namespace
+
+const char* usage() { return kUsage; }
 
 Result<Options> parse_options(int argc, char** argv) {
   Options options;

@@ -28,7 +28,8 @@ struct Options {
 
 Result<Options> parse_options(int argc, char** argv);
 
-extern const char* const kUsage;
+// The help text.
+const char* usage();
 
 }  // namespace sluice::teleport_sim
 

@@ -38,7 +38,7 @@ class RecordFile {
 
  private:
   bool is_new(const std::string& key);
-  void write_line(const nlohmann::json& line);
+  void write_line(const std::string& text);
   Result<void> load(const std::string& path);
   Result<void> remove_cut_line(const std::string& path);
 

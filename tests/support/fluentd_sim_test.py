@@ -1,0 +1,185 @@
+#!/usr/bin/env python3
+"""fluentd_sim.py answers as Fluentd does, and does what a test asks it for."""
+
+import http.client
+import json
+import ssl
+import sys
+import tempfile
+import unittest
+import zlib
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))
+import certificates  # noqa: E402
+import processes  # noqa: E402
+
+PROGRAM = Path(__file__).with_name("fluentd_sim.py")
+
+
+class FluentdSimTest(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        folder = tempfile.TemporaryDirectory()
+        cls.addClassCleanup(folder.cleanup)
+        cls.files = certificates.make_fluentd(Path(folder.name) / "certificates", key_type="ec")
+
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = Path(folder.name)
+        self.started = processes.Processes(self.folder)
+        self.addCleanup(self.started.__exit__)
+        self.sim = self.started.start("fluentd-sim", [
+            sys.executable, PROGRAM, "--ca", self.files.ca, "--cert", self.files.server_cert,
+            "--key", self.files.server_key, "--record", self.folder / "record",
+            "--port-file", self.folder / "port", "--control", self.folder / "control"])
+        self.port = processes.wait_for_port(self.folder / "port", self.sim)
+        self.connection = self.connect()
+
+    def connect(self, cert=None, key=None):
+        context = ssl.create_default_context(cafile=str(self.files.ca))
+        if cert != "none":
+            context.load_cert_chain(cert or self.files.cert, key or self.files.key)
+        connection = http.client.HTTPSConnection("localhost", self.port, context=context,
+                                                 timeout=processes.PATIENCE_SECONDS)
+        self.addCleanup(connection.close)
+        return connection
+
+    def post(self, body, path="/test.log", connection=None, **headers):
+        """(status, answer)"""
+        connection = connection or self.connection
+        data = body if isinstance(body, bytes) else body.encode()
+        connection.request("POST", path, data, {"Content-Type": "application/json", **headers})
+        response = connection.getresponse()
+        return response.status, response.read().decode()
+
+    def command(self, line):
+        return processes.control(self.folder / "control", line)
+
+    def stats(self):
+        return processes.stats(self.folder / "control")
+
+    def record(self):
+        lines = (self.folder / "record").read_text(encoding="utf-8").splitlines()
+        return [json.loads(line) for line in lines]
+
+    def stored(self):
+        return [(line["tag"], line["event"]) for line in self.record()]
+
+    def test_stores_arrays_and_objects_under_the_tag_of_the_path(self):
+        self.assertEqual((200, ""), self.post('[{"a":1,"time":"2026-03-09T10:00:00.5Z"},{"a":2}]'))
+        self.assertEqual((200, ""), self.post(' {"b": "ü",\n"c":[]} ', "/session.12-34.log?x=1"))
+        self.assertEqual([("test.log", {"a": 1, "time": "2026-03-09T10:00:00.5Z"}),
+                          ("test.log", {"a": 2}),
+                          ("session.12-34.log", {"b": "ü", "c": []})], self.stored())
+        self.assertEqual([(0, 0), (1, 0), (2, 1)],
+                         [(line["n"], line["batch"]) for line in self.record()])
+        self.assertEqual(1, self.stats()["connections"])
+
+    def test_refuses_clients_without_a_good_certificate(self):
+        for cert, key in (("none", None), (self.files.expired_cert, self.files.key),
+                          (self.files.other_cert, self.files.other_key)):
+            with self.subTest(cert=cert), self.assertRaises(OSError):
+                self.post("{}", connection=self.connect(cert, key))
+        self.assertEqual(0, self.stats()["connections"])
+
+    def test_refuses_a_whole_array_for_one_bad_time(self):
+        for time in ("null", "5", "1.5", "true", '""', '"nonsense"', '"2026-13-01T00:00:00"',
+                     '"2026-01-01 00:00:00"', '"2026-01-01T24:00:00"'):
+            with self.subTest(time=time):
+                self.assertEqual(400, self.post('[{"a":1},{"time":%s}]' % time)[0])
+        self.assertEqual([], self.stored())
+
+    def test_drops_what_is_no_event_and_answers_200_all_the_same(self):
+        for body in ("", "[]", "nonsense", '[{"a":1}', '{"a":1}x', "3", '[{"a":1},]', "[1,null]"):
+            with self.subTest(body=body):
+                self.assertEqual((200, ""), self.post(body))
+        self.assertEqual((200, ""), self.post('{"a":1}', "/"))
+        self.assertEqual([], self.stored())
+        self.assertEqual(9, self.stats()["dropped"])
+
+    def test_decompresses_gzip_and_reads_chunked_bodies(self):
+        packer = zlib.compressobj(wbits=31)
+        packed = packer.compress(b'{"a":1}') + packer.flush()
+        self.assertEqual(200, self.post(packed, **{"Content-Encoding": "gzip"})[0])
+        self.connection.request("POST", "/test.log", iter([b'{"a"', b":2}"]), encode_chunked=True,
+                                headers={"Transfer-Encoding": "chunked"})
+        self.connection.getresponse().read()
+        self.assertEqual([{"a": 1}, {"a": 2}], [event for _, event in self.stored()])
+
+    def test_refuses_a_body_above_the_limit(self):
+        self.command("max-body 10")
+        self.assertEqual(200, self.post('{"a":1234}')[0])
+        self.assertEqual((413, "Too large"), self.post('{"a":12345}'))
+
+    def test_answers_the_status_asked_for_and_stores_nothing(self):
+        self.command("status 500 1 buffer space has too many data")
+        self.command("retry-after 7")
+        self.assertEqual((500, "buffer space has too many data"), self.post('{"a":1}'))
+        self.assertEqual(200, self.post('{"a":2}')[0])
+        self.command("status 503")
+        self.assertEqual([503, 503], [self.post("{}")[0] for _ in range(2)])
+        self.command("status off")
+        self.command("status 204 1")
+        self.assertEqual(204, self.post('{"a":3}')[0])
+        self.assertEqual([{"a": 2}, {"a": 3}], [event for _, event in self.stored()])
+
+    def test_resets_before_reading_or_after_storing(self):
+        self.command("reset-before 1")
+        with self.assertRaises(OSError):
+            self.post('{"a":1}')
+        self.connection = self.connect()
+        self.command("reset-after 1")
+        with self.assertRaises(OSError):
+            self.post('[{"a":2},{"a":3}]')
+        self.assertEqual([{"a": 2}, {"a": 3}], [event for _, event in self.stored()])
+        stats = self.stats()
+        self.assertEqual((1, 2), (stats["unanswered_requests"], stats["unanswered_events"]))
+
+    def test_refuses_poison_alone(self):
+        self.command("poison needle in")
+        self.assertEqual(400, self.post('[{"a":"a needle in hay"},{"a":1}]')[0])
+        self.assertEqual(200, self.post('{"a":"hay"}')[0])
+        self.command("poison")
+        self.assertEqual(200, self.post('{"a":"a needle in hay"}')[0])
+
+    def test_stores_what_came_before_a_stall_though_the_client_has_left(self):
+        self.command("stall 0.2 1")
+        self.connection.request("POST", "/test.log", b'{"a":1}')
+        self.connection.close()
+        processes.wait_until(lambda: self.stats()["unanswered_events"] == 1, "the event is stored")
+        self.assertEqual([("test.log", {"a": 1})], self.stored())
+
+    def test_closes_its_port_and_opens_it_again(self):
+        self.assertEqual(200, self.post("{}")[0])
+        self.command("refuse on")
+        with self.assertRaises(OSError):
+            self.post("{}")
+        with self.assertRaises(ConnectionRefusedError):
+            self.post("{}", connection=self.connect())
+        self.command("refuse off")
+        self.assertEqual(200, self.post("{}", connection=self.connect())[0])
+
+    def test_keeps_its_record_over_a_kill_and_goes_on_behind_it(self):
+        self.post('[{"a":1},{"a":2}]')
+        self.sim.kill()
+        with open(self.folder / "record", "a", encoding="utf-8") as record:
+            record.write('{"n":2,"tag":"te')
+        (self.folder / "port").unlink()
+        self.sim.start()
+        self.port = processes.wait_for_port(self.folder / "port", self.sim)
+        self.post('{"a":3}', connection=self.connect())
+        self.assertEqual([(0, 0), (1, 0), (2, 1)],
+                         [(line["n"], line["batch"]) for line in self.record()])
+        self.command("quit")
+        self.assertEqual(0, self.sim.wait())
+
+    def test_says_that_a_command_is_wrong(self):
+        for line in ("dance", "status", "stall x", "refuse maybe"):
+            with self.subTest(line=line), self.assertRaises(processes.TestFailure):
+                self.command(line)
+
+
+if __name__ == "__main__":
+    unittest.main()
