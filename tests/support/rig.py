@@ -14,6 +14,7 @@ import os
 import shutil
 import subprocess
 import sys
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import certificates
@@ -183,11 +184,15 @@ class Rig:
         self.fetcher = None
         self.shipper = None
         self.shipper_kills = 0
-        self._settings = settings
+        base = datetime.now(UTC)
+        start = base - timedelta(days=days + 1)
+        self._settings = f'start-time = "{start:%Y-%m-%dT00:00:00Z}"\n{settings}'
         self._shipper_settings = shipper_settings
         self._sim_options = ["--events", events, "--sessions", sessions, "--events-per-session",
                              events_per_session, "--mode", mode, "--seed", seed, "--days", days,
-                             "--chunk-events", chunk_events]
+                             "--chunk-events", chunk_events,
+                             # The same events again when it is started again.
+                             "--now", f"{base:%Y-%m-%dT%H:%M:%SZ}"]
         for option, path in (("--events-file", events_file),
                              ("--session-events-file", session_events_file)):
             if path:
