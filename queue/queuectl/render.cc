@@ -61,7 +61,6 @@ Json lane_json(const LaneStatus& lane, bool delivery_known) {
               {"gap", known(lane.gap)},
               {"unaccounted", delivery_known ? Json(lane.unaccounted) : Json(nullptr)},
               {"position", known(lane.position)},
-              {"durable", lane.durable},
               {"filtered", lane.filtered},
               {"duplicates_avoided", lane.duplicates},
               {"voided", known(lane.voided)},

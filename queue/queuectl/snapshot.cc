@@ -10,37 +10,24 @@ namespace sluice::queue {
 namespace {
 
 constexpr int kTriesMax = 10;
-constexpr auto kPublishPatience = std::chrono::milliseconds(2000);
-constexpr auto kPause = std::chrono::milliseconds(2);
 
 DaemonStatus daemon_status(const std::filesystem::path& lock) {
   const auto holder = FileLock::holder(lock);
   return {holder.has_value(), holder.value_or(0)};
 }
 
-// The published durable number, given time to reach `expected`: what is written is published a
-// moment later.
-Result<Seq> durable_reaching(const Reader& reader, Lane lane, Seq expected) {
-  const auto give_up_at = std::chrono::steady_clock::now() + kPublishPatience;
-  for (;;) {
-    SLUICE_ASSIGN(const Seq durable, reader.durable(lane));
-    if (durable >= expected || std::chrono::steady_clock::now() >= give_up_at) return durable;
-    std::this_thread::sleep_for(kPause);
-  }
-}
-
 std::int64_t difference(std::uint64_t larger, std::uint64_t smaller) {
   return static_cast<std::int64_t>(larger - smaller);
 }
 
-Result<LaneStatus> lane_status(Reader* reader, Lane lane, const Ledger& queue_ledger,
+// `durable` was read before the ledger, so the ledger must have counted at least as much.
+Result<LaneStatus> lane_status(Reader* reader, Lane lane, Seq durable, const Ledger& queue_ledger,
                                const DeliveryView& delivery) {
   const LedgerRow queued = total_of(queue_ledger, lane);
   const LedgerRow delivered = total_of(delivery.ledger, lane);
   const LaneProgress& progress = delivery.progress[lane];
   LaneStatus status;
-  SLUICE_ASSIGN(status.durable, durable_reaching(*reader, lane, queued.queued));
-  status.fetched = queued.queued;
+  status.fetched = durable;
   status.filtered = queued.filtered;
   status.duplicates = queued.duplicates;
   status.position = progress.position;
@@ -50,14 +37,11 @@ Result<LaneStatus> lane_status(Reader* reader, Lane lane, const Ledger& queue_le
   status.skipped = delivered.skipped;
   status.gap = delivered.gap;
   const std::uint64_t done = progress.position + progress.completed_count();
-  status.backlog = status.fetched > done ? status.fetched - done : 0;
+  status.backlog = durable > done ? durable - done : 0;
   const std::uint64_t sum =
       status.acknowledged + status.backlog + status.dead + status.skipped + status.gap;
-  status.unaccounted = difference(status.fetched, sum);
-  // Written but never published, for as long as we waited: its fetcher died between the two.
-  if (status.fetched > status.durable) {
-    status.unaccounted += difference(status.fetched, status.durable);
-  }
+  status.unaccounted = difference(durable, sum);
+  if (queued.queued < durable) status.unaccounted += difference(durable, queued.queued);
   if (progress.updated_at_ms != 0) status.acknowledged_ms = progress.updated_at_ms;
   if (status.backlog > 0) {
     SLUICE_ASSIGN(const RecordBatch oldest, reader->read(lane, progress.position + 1, {1, 1}));
@@ -85,7 +69,8 @@ Result<Snapshot> try_snapshot(Access* access) {
   snapshot.fetcher = daemon_status(access->paths().queue_lock());
   snapshot.shipper = daemon_status(access->paths().delivery_lock());
   for (const Lane lane : kLanes) {
-    SLUICE_ASSIGN(snapshot.lanes[lane], lane_status(reader, lane, snapshot.ledger, delivery));
+    SLUICE_ASSIGN(snapshot.lanes[lane],
+                  lane_status(reader, lane, view.durable[lane], snapshot.ledger, delivery));
   }
   add_to(&snapshot.ledger, delivery.ledger);
   return snapshot;

@@ -32,7 +32,6 @@ struct LaneStatus {
   std::uint64_t duplicates = 0;
   std::uint64_t voided = 0;
   Seq position = 0;
-  Seq durable = 0;
   std::optional<std::int64_t>
       oldest_ms;  // when the first event of the backlog was fetched (unix time)
   std::optional<std::int64_t> acknowledged_ms;  // when the position last moved (unix time)

@@ -79,7 +79,7 @@ class Report:
     def __init__(self, lanes, broken_lines, strict, duplicates_max):
         self.lanes = lanes
         self.broken_lines = broken_lines
-        self._strict = strict
+        self._strict_lanes = frozenset(LANES if strict is True else strict or ())
         self._duplicates_max = duplicates_max
 
     @property
@@ -92,9 +92,11 @@ class Report:
 
     def failures(self):
         """One sentence for each kind of failure, with the first few events."""
-        kinds = ["lost", "invented", "altered"] + (["disordered"] if self._strict else [])
         found = []
         for name, lane in self.lanes.items():
+            kinds = ["lost", "invented", "altered"]
+            if name in self._strict_lanes:
+                kinds.append("disordered")
             for kind in kinds:
                 events = getattr(lane, kind)
                 if events:
@@ -282,7 +284,7 @@ def judge(served_path, sink_paths, strict=False, skip_audit_types=(), skip_sessi
           ignore=(), duplicates_max=None):
     """Compares and returns a Report.
 
-    strict: order counts. skip_*_types: what the configuration filters out. ignore: top-level keys
+    strict: order counts, in both lanes or in those named. skip_*_types: what the configuration filters out. ignore: top-level keys
     that are not compared, such as "time" when Fluentd takes it out of the event. duplicates_max:
     how many are allowed; None: any number.
     """

@@ -168,7 +168,8 @@ class Rig:
 
     def __init__(self, bin_folder, folder, *, events=1000, sessions=0, events_per_session=0,
                  mode="bulk", seed=1, chunk_events=1000, days=3, settings="", shipper_settings="",
-                 events_file=None, session_events_file=None, real_fluentd=False):
+                 connections=CONNECTIONS, events_file=None, session_events_file=None,
+                 real_fluentd=False):
         self.bin = Path(bin_folder)
         self.folder = Path(folder)
         self.state = self.folder / "state"
@@ -187,6 +188,7 @@ class Rig:
         base = datetime.now(UTC)
         start = base - timedelta(days=days + 1)
         self._settings = f'start-time = "{start:%Y-%m-%dT00:00:00Z}"\n{settings}'
+        self._connections = connections
         self._shipper_settings = shipper_settings
         self._sim_options = ["--events", events, "--sessions", sessions, "--events-per-session",
                              events_per_session, "--mode", mode, "--seed", seed, "--days", days,
@@ -255,7 +257,7 @@ path = "{values['queue']}"
 
 [shipper]
 batch-events = {BATCH_EVENTS}
-connections = {CONNECTIONS}
+connections = {self._connections}
 {self._shipper_settings}
 """)
         self.state.mkdir(exist_ok=True)
