@@ -44,6 +44,12 @@ class Demo:
             sum(lane["acknowledged"] or 0 for lane in lanes),
             sum(lane["backlog"] or 0 for lane in lanes)))
 
+    def until_fetched(self, share):
+        def fetched():
+            self.progress()
+            return self.rig.teleport_stats()["recorded"] >= self.events * share
+        wait_until(fetched, f"Teleport has served {share:.0%} of the events", 240)
+
     def until_arrived(self, share):
         def arrived():
             self.progress()
@@ -52,6 +58,10 @@ class Demo:
 
     def run(self):
         self.rig.start_daemons()
+        self.until_fetched(0.15)
+        say("kill -9 of sluice-fetcher while it fetches, and a new start")
+        self.rig.kill_fetcher()
+        self.rig.start_fetcher()
         self.until_arrived(0.2)
 
         say(f"stopping Fluentd for {OUTAGE_SECONDS} s: the backlog grows")
@@ -63,14 +73,9 @@ class Demo:
         print(self.rig.queuectl("status"), end="", flush=True)
         self.rig.sink.outage_ends()
         say("Fluentd is back: the backlog drains")
-        self.until_arrived(0.4)
+        self.until_arrived(0.5)
 
-        say("kill -9 of sluice-fetcher, and a new start")
-        self.rig.kill_fetcher()
-        self.rig.start_fetcher()
-        self.until_arrived(0.6)
-
-        say("kill -9 of sluice-shipper, and a new start")
+        say("kill -9 of sluice-shipper while it ships, and a new start")
         self.rig.kill_shipper()
         self.rig.start_shipper()
         self.until_arrived(1.0)

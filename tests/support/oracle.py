@@ -11,7 +11,8 @@ Fluentd's out_file (TIME<tab>TAG<tab>JSON). Per lane it finds
   disordered  first deliveries of one chunk, search or recording that are not in served order
 
 An event is known by its "uid", and by its whole value when it has none: so an alteration of an
-event without uid counts as one lost and one invented. Exit status 0: all is well, 1: it is not.
+event without uid counts as one lost and one invented, and of several events without uid that have
+the same value as many must arrive as were served. Exit status 0: all is well, 1: it is not.
 """
 
 import argparse
@@ -36,13 +37,14 @@ class Place:
     offset: int
 
 
-@dataclass(frozen=True)
+@dataclass
 class Served:
     event_id: str
     digest: bytes
     source: str
     ordinal: int
     place: Place
+    count: int = 1  # more than one only for events without uid that have the same value
 
 
 @dataclass
@@ -173,8 +175,12 @@ def read_served(path, skip_types, ignore, lanes):
             body = comparable(body, ignore)
             digest = digest_of(body)
             key = identify(lane, record.get("sid"), body, digest)
-            served[lane].setdefault(key, Served(record["id"], digest, record["source"],
-                                                int(record["ordinal"]), place))
+            known = served[lane].get(key)
+            if known is None:
+                served[lane][key] = Served(record["id"], digest, record["source"],
+                                           int(record["ordinal"]), place)
+            elif not body.get("uid"):
+                known.count += 1
     return served
 
 
@@ -245,11 +251,14 @@ def describe_difference(served, delivered_place, ignore):
 
 def judge_lane(lane, served, delivered, ignore):
     """Fills in the lists of `lane`, a LaneResult."""
-    lane.served = len(served)
-    lane.delivered = len(delivered)
-    lane.duplicates = sum(one.count - 1 for one in delivered.values())
+    expected = {key: one.count for key, one in served.items()}
+    lane.served = sum(expected.values())
+    lane.delivered = sum(min(one.count, expected.get(key, 1)) for key, one in delivered.items())
+    lane.duplicates = sum(max(0, one.count - expected.get(key, 1))
+                          for key, one in delivered.items())
     lane.lost = [f"{one.event_id} of {one.source} number {one.ordinal}"
-                 for key, one in served.items() if key not in delivered]
+                 for key, one in served.items()
+                 if key not in delivered or delivered[key].count < one.count]
     lane.invented = [f"{key if isinstance(key, str) else load_line(one.place)[:200]} at "
                      f"{os.path.basename(one.place.path)} byte {one.place.offset}"
                      for key, one in delivered.items() if key not in served]

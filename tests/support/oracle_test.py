@@ -117,6 +117,13 @@ class OracleTest(unittest.TestCase):
         self.assertEqual(1, len(report.lanes["audit"].lost))
         self.assertEqual(1, len(report.lanes["audit"].invented))
 
+    def test_equal_events_without_uid_must_arrive_as_often_as_they_were_served(self):
+        self.recording = [{"event": "resize", "sid": SID}] * 3
+        for count, lost, duplicates in ((3, 0, 0), (2, 1, 0), (5, 0, 2)):
+            lane = self.judge(self.events, self.recording[:1] * count).lanes["session"]
+            self.assertEqual((3, lost, duplicates),
+                             (lane.served, len(lane.lost), lane.duplicates))
+
     def test_counts_duplicates_and_fails_only_above_the_limit(self):
         delivered = self.events + self.events[:2] + self.events[:1]
         self.assertTrue(self.judge(delivered).ok)

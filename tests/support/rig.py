@@ -168,7 +168,7 @@ class Rig:
 
     def __init__(self, bin_folder, folder, *, events=1000, sessions=0, events_per_session=0,
                  mode="bulk", seed=1, chunk_events=1000, days=3, settings="", shipper_settings="",
-                 connections=CONNECTIONS, events_file=None, session_events_file=None,
+                 connections=CONNECTIONS, start_time=None, events_file=None, session_events_file=None,
                  real_fluentd=False):
         self.bin = Path(bin_folder)
         self.folder = Path(folder)
@@ -186,8 +186,8 @@ class Rig:
         self.shipper = None
         self.shipper_kills = 0
         base = datetime.now(UTC)
-        start = base - timedelta(days=days + 1)
-        self._settings = f'start-time = "{start:%Y-%m-%dT00:00:00Z}"\n{settings}'
+        start_time = start_time or f"{base - timedelta(days=days + 1):%Y-%m-%dT00:00:00Z}"
+        self._settings = f'start-time = "{start_time}"\n{settings}'
         self._connections = connections
         self._shipper_settings = shipper_settings
         self._sim_options = ["--events", events, "--sessions", sessions, "--events-per-session",
