@@ -98,7 +98,7 @@ constexpr auto kSettings = std::to_array<Setting>({
     // Where events come from.
     {.name = "teleport-addr", .key = "teleport.addr", .environment = "FDFWD_TELEPORT_ADDR",
      .type = kAddress, .initial = "localhost:3025", .users = Users::kFetcher, .upstream = true,
-     .help = "Host and port of Teleport's Auth service or proxy",
+     .help = "Host and port of Teleport's Auth service",
      .assign = kTeleport<&TeleportConfig::addr>},
     {.name = "teleport-identity", .key = "teleport.identity",
      .environment = "FDFWD_TELEPORT_IDENTITY",

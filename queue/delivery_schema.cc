@@ -1,5 +1,7 @@
 #include "queue/delivery_schema.h"
 
+#include <fmt/format.h>
+
 #include "queue/bytes.h"
 #include "queue/epoch_rows.h"
 #include "queue/ledger_store.h"
@@ -9,8 +11,19 @@ namespace sluice::queue {
 namespace {
 constexpr std::uint8_t kVersion = 1;
 
-std::unexpected<Error> damaged(std::string_view what) {
-  return fail(ErrorKind::kCorrupt, std::string("the delivery store is damaged: ").append(what));
+// What a row that was not read to its end, or has another version than ours, means.
+Result<void> check_row(const ByteReader& reader, std::uint8_t version, std::string_view what) {
+  if (version != kVersion) {
+    return fail(
+        ErrorKind::kFormat,
+        fmt::format("the delivery store holds {} of version {}, which this program does not "
+                    "know: use the release that wrote it, or a newer one",
+                    what, version));
+  }
+  if (!reader.finished()) {
+    return fail(ErrorKind::kCorrupt, fmt::format("the delivery store is damaged: {}", what));
+  }
+  return {};
 }
 }  // namespace
 
@@ -37,7 +50,7 @@ Result<Binding> decode_binding(std::string_view bytes) {
   binding.queue_id = id_from_bytes(reader.bytes(binding.queue_id.bytes.size()));
   binding.cluster = reader.sized();
   binding.machine_id = reader.sized();
-  if (!reader.finished() || version != kVersion) return damaged("its binding to a queue");
+  SLUICE_TRY(check_row(reader, version, "a binding to a queue"));
   return binding;
 }
 
@@ -73,7 +86,7 @@ Result<LaneRow> decode_lane_row(std::string_view bytes) {
     *value = reader.little<std::uint64_t>();
   }
   progress.updated_at_ms = static_cast<std::int64_t>(reader.little<std::uint64_t>());
-  if (!reader.finished() || version != kVersion) return damaged("a lane's position");
+  SLUICE_TRY(check_row(reader, version, "a lane's position"));
   return row;
 }
 
@@ -109,9 +122,9 @@ Result<AnswerRow> decode_answer(Lane lane, std::string_view key, std::string_vie
     SLUICE_ASSIGN(const LedgerRow ledger_row, decode_ledger_row(reader.sized()));
     row.delta.emplace(LedgerKey{day, lane}, ledger_row);
   }
-  if (!key_reader.finished() || !reader.finished() || version != kVersion ||
-      row.numbers.last < row.numbers.first) {
-    return damaged("a range of answers");
+  SLUICE_TRY(check_row(reader, version, "a range of answers"));
+  if (!key_reader.finished() || row.numbers.last < row.numbers.first) {
+    return fail(ErrorKind::kCorrupt, "the delivery store is damaged: a range of answers");
   }
   return row;
 }

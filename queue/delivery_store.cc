@@ -57,6 +57,12 @@ void advance(LaneProgress* progress) {
   progress->completed.erase(progress->completed.begin());
 }
 
+std::string binding_key(std::uint64_t version) {
+  std::string key(kBindingPrefix);
+  put_big(&key, version);
+  return key;
+}
+
 std::unexpected<Error> must_reopen() {
   return fail(ErrorKind::kIo, "the delivery store must be opened anew after a failed write");
 }
@@ -134,7 +140,8 @@ struct DeliveryStore::Impl {
   std::unique_ptr<Database> database;
   Id128 id;
   Binding binding;
-  std::vector<EpochRow> epochs;  // of the queue, as they were at the last reconcile
+  std::uint64_t binding_version = 0;  // of the newest row; 0: none
+  std::vector<EpochRow> epochs;       // of the queue, as they were at the last reconcile
   LedgerStore ledger;
   PerLane<LaneProgress> progress;
   PerLane<std::uint64_t> lane_version;  // of the newest row; 0: none
@@ -192,6 +199,7 @@ Result<void> DeliveryStore::Impl::load() {
   SLUICE_ASSIGN(const auto bound, database->newest(kDefaultFamily, kBindingPrefix));
   if (bound) {
     SLUICE_ASSIGN(binding, decode_binding(bound->value));
+    binding_version = bound->version;
     version = std::max(version, bound->version);
   }
   SLUICE_ASSIGN(epochs, read_epochs(*database));
@@ -388,7 +396,8 @@ void DeliveryStore::Impl::take_back(Lane lane, const AnswerRow& answer,
 }
 
 // A range of answers that reaches across `from` is taken back whole, so its first part is sent
-// again: exact counts are worth at most one batch of duplicates.
+// again: exact counts are worth the duplicates, which are at most what one commit held. Dead
+// letters stay, as evidence.
 Result<std::optional<Rewind>> DeliveryStore::Impl::rewind(Lane lane, Seq from,
                                                           rocksdb::WriteBatch* batch) {
   LaneProgress& at = progress[lane];
@@ -414,7 +423,6 @@ Result<std::optional<Rewind>> DeliveryStore::Impl::rewind(Lane lane, Seq from,
   Rewind change{lane, first, at.position, voided};
   for (const AnswerRow& answer : answers) take_back(lane, answer, batch);
   at.position = std::min(at.position, first - 1);
-  for (SeqRange& range : at.completed) range.last = std::min(range.last, first - 1);
   for (SeqRange& range : at.completed) range.last = std::min(range.last, first - 1);
   std::erase_if(at.completed, [](const SeqRange& range) { return range.last < range.first; });
   pruned_to[lane] = std::min(pruned_to[lane], at.position);
@@ -459,9 +467,9 @@ Result<std::vector<Rewind>> DeliveryStore::Impl::reconcile(const QueueView& queu
   for (const EpochRow& row : epochs) delete_epoch_row(*database, row, &batch);
   for (const EpochRow& row : queue.epochs) put_epoch_row(*database, row, &batch);
   epochs = queue.epochs;
-  std::string key(kBindingPrefix);
-  put_big(&key, version);
-  batch.Put(key, encode_binding(binding));
+  if (binding_version != 0) batch.Delete(binding_key(binding_version));
+  batch.Put(binding_key(version), encode_binding(binding));
+  binding_version = version;
   for (const Lane lane : kLanes) put_lane(lane, &batch);
   SLUICE_TRY(write(&batch));
   publish();

@@ -100,7 +100,8 @@ class DeliveryStore {
   // Holds the store against the queue: call after open() and after each epoch change, before
   // anything is sent. Binds a new store to the queue. Sets positions back where the queue has lost
   // numbers after they were delivered (durable before it returns). kIdentity: they do not belong
-  // together; the sentence says what to do.
+  // together; the sentence says what to do. kBusy: the fetcher must open the queue first. Dead
+  // letters of numbers that are taken back stay, though they are counted no more.
   Result<std::vector<Rewind>> reconcile(const QueueView& queue);
 
   Result<void> commit(const Completion& completion);

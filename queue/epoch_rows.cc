@@ -1,5 +1,7 @@
 #include "queue/epoch_rows.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <memory>
 #include <string>
@@ -33,7 +35,14 @@ Result<std::vector<EpochRow>> read_epochs(Database& database) {
     const auto version = value.little<std::uint8_t>();
     for (const Lane lane : kLanes) row.first[lane] = value.little<Seq>();
     row.opened_at_ms = static_cast<std::int64_t>(value.little<std::uint64_t>());
-    if (!key.finished() || !value.finished() || version != kVersion) {
+    if (version != kVersion) {
+      return fail(
+          ErrorKind::kFormat,
+          fmt::format("{} holds an epoch row of version {}, which this program does not know: "
+                      "use the release that wrote it, or a newer one",
+                      database.path().string(), version));
+    }
+    if (!key.finished() || !value.finished()) {
       return fail(ErrorKind::kCorrupt,
                   "the epochs in " + database.path().string() + " are damaged");
     }

@@ -1,7 +1,8 @@
 // The epoch rows in a database: which sequence numbers each opening of the queue began with.
 // Internal to queue/.
 //
-// Keys are number and nonce, each written once.
+// Keys are number and nonce. In the queue each is written once, so that readers may have it; the
+// delivery store's copy is rewritten, and only its writer reads that.
 #ifndef SLUICE_QUEUE_EPOCH_ROWS_H_
 #define SLUICE_QUEUE_EPOCH_ROWS_H_
 

@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <sys/file.h>
 #include <unistd.h>
 
 #include <array>
@@ -13,6 +12,14 @@
 
 namespace sluice::queue {
 namespace {
+
+// A lock of the open file (not of the process, as POSIX's are), on all of it.
+struct flock whole_file() {
+  struct flock lock{};
+  lock.l_type = F_WRLCK;
+  lock.l_whence = SEEK_SET;
+  return lock;
+}
 
 int read_pid(int fd) {
   std::array<char, 16> text{};
@@ -28,8 +35,9 @@ Result<FileLock> FileLock::take(const std::filesystem::path& path, std::string_v
   const int fd = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0640);
   if (fd < 0) return fail(errno_error("open the lock file", path.string()));
   FileLock lock(fd);
-  if (::flock(fd, LOCK_EX | LOCK_NB) != 0) {
-    if (errno != EWOULDBLOCK) return fail(errno_error("lock", path.string()));
+  struct flock whole = whole_file();
+  if (::fcntl(fd, F_OFD_SETLK, &whole) != 0) {
+    if (errno != EAGAIN && errno != EACCES) return fail(errno_error("lock", path.string()));
     return fail(ErrorKind::kBusy,
                 fmt::format("{} at {} is in use by process {}: stop that one first", what,
                             path.parent_path().string(), read_pid(fd)));
@@ -51,11 +59,18 @@ FileLock::~FileLock() {
   if (fd_ >= 0) ::close(fd_);
 }
 
-std::optional<int> FileLock::holder(const std::filesystem::path& path) {
+Result<std::optional<int>> FileLock::holder(const std::filesystem::path& path) {
   const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (fd < 0) return std::nullopt;
-  const FileLock probe(fd);  // closes it, and with it the lock if it was free
-  if (::flock(fd, LOCK_SH | LOCK_NB) == 0) return std::nullopt;
+  if (fd < 0) {
+    if (errno == ENOENT) return std::nullopt;
+    return fail(errno_error("look at the lock file", path.string()));
+  }
+  const FileLock closes_it(fd);
+  struct flock whole = whole_file();
+  if (::fcntl(fd, F_OFD_GETLK, &whole) != 0) {
+    return fail(errno_error("look at the lock file", path.string()));
+  }
+  if (whole.l_type == F_UNLCK) return std::nullopt;
   return read_pid(fd);
 }
 

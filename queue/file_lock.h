@@ -1,4 +1,4 @@
-// An exclusive lock on a file (flock), by which a writer keeps a second one away before it touches
+// An exclusive lock on a file, by which a writer keeps a second one away before it touches
 // anything else.
 //
 // The kernel releases it when the process dies, however it dies. The file holds the owner's process
@@ -25,8 +25,9 @@ class FileLock {
   ~FileLock();
 
   // The process that holds the lock at `path` now; nothing when nobody does or the file is not
-  // there. 0 when its number cannot be read.
-  static std::optional<int> holder(const std::filesystem::path& path);
+  // there. 0 when its number cannot be read. An error: the file may not be looked at. Only asks, so
+  // it is never in anyone's way.
+  static Result<std::optional<int>> holder(const std::filesystem::path& path);
 
  private:
   explicit FileLock(int fd) : fd_(fd) {}

@@ -23,7 +23,8 @@ std::string age(std::optional<std::int64_t> at_ms, Timestamp now) {
 }
 
 std::string daemon_line(std::string_view name, const DaemonStatus& daemon) {
-  if (!daemon.running) return fmt::format("{:8} not running", name);
+  if (!daemon.running) return fmt::format("{:8} not known: its folder cannot be read", name);
+  if (!*daemon.running) return fmt::format("{:8} not running", name);
   if (daemon.pid == 0) return fmt::format("{:8} running", name);
   return fmt::format("{:8} running (process {})", name, daemon.pid);
 }
@@ -174,7 +175,7 @@ std::string status_table(const Snapshot& snapshot, const StatusContext& context)
 
 std::string status_json(const Snapshot& snapshot, const StatusContext& context) {
   const auto daemon = [](const DaemonStatus& status) {
-    return Json{{"running", status.running},
+    return Json{{"running", status.running ? Json(*status.running) : Json(nullptr)},
                 {"pid", status.pid == 0 ? Json(nullptr) : Json(status.pid)}};
   };
   const bool known = snapshot.delivery_problem.empty();

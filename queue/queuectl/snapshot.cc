@@ -13,7 +13,8 @@ constexpr int kTriesMax = 10;
 
 DaemonStatus daemon_status(const std::filesystem::path& lock) {
   const auto holder = FileLock::holder(lock);
-  return {holder.has_value(), holder.value_or(0)};
+  if (!holder) return {};
+  return {holder->has_value(), holder->value_or(0)};
 }
 
 std::int64_t difference(std::uint64_t larger, std::uint64_t smaller) {

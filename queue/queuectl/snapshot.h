@@ -1,8 +1,9 @@
 // Everything that `status` and `report` show, as numbers of one moment that add up.
 //
 // fetched = acknowledged + backlog + dead + skipped + gap, a lane. `unaccounted` is what is missing
-// from that sum when the queue's own counts are held against the delivery store's: 0 unless
-// something is wrong.
+// from that sum when the published numbers and the two ledgers are held against each other: 0 unless
+// something is wrong. What a killed fetcher had written and not published counts nowhere until its
+// next start publishes it.
 #ifndef SLUICE_QUEUE_QUEUECTL_SNAPSHOT_H_
 #define SLUICE_QUEUE_QUEUECTL_SNAPSHOT_H_
 
@@ -38,8 +39,8 @@ struct LaneStatus {
 };
 
 struct DaemonStatus {
-  bool running = false;
-  int pid = 0;  // 0: not known
+  std::optional<bool> running;  // nothing: its lock may not be looked at
+  int pid = 0;                  // 0: not known
 };
 
 struct Snapshot {

@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 #include <thread>
 
+#include "queue/file_lock.h"
 #include "queue/queuectl/access.h"
 #include "queue/queuectl/render.h"
 #include "queue/queuectl/snapshot.h"
@@ -52,7 +53,7 @@ TEST_F(QueuectlTest, StatusHasNumbersThatAddUp) {
   EXPECT_EQ(audit.unaccounted, 0);
   EXPECT_EQ(audit.position, 5u);
   EXPECT_TRUE(audit.oldest_ms);
-  EXPECT_TRUE(taken->fetcher.running);
+  EXPECT_EQ(taken->fetcher.running, true);
   EXPECT_EQ(taken->fetcher.pid, ::getpid());
 }
 
@@ -62,10 +63,33 @@ TEST_F(QueuectlTest, StatusIsTheSameWhenTheDaemonsHaveStopped) {
   store_.reset();
   const auto taken = snapshot();
   ASSERT_TRUE(taken);
-  EXPECT_FALSE(taken->fetcher.running);
-  EXPECT_FALSE(taken->shipper.running);
+  EXPECT_EQ(taken->fetcher.running, false);
+  EXPECT_EQ(taken->shipper.running, false);
   EXPECT_EQ(taken->lanes[Lane::kAudit].backlog, 4u);
   EXPECT_EQ(taken->lanes[Lane::kAudit].unaccounted, 0);
+}
+
+TEST_F(QueuectlTest, LookingNeverKeepsADaemonFromStarting) {
+  open_writer();
+  std::jthread looking([&](const std::stop_token& stop) {
+    while (!stop.stop_requested()) (void)FileLock::holder(paths_.queue_lock());
+  });
+  for (int i = 0; i < 2'000; ++i) {
+    const auto lock = FileLock::take(paths_.queue_lock(), "the queue");
+    ASSERT_TRUE(lock) << error_of(lock);
+  }
+}
+
+TEST_F(QueuectlTest, StatusSaysWhenItCannotTellWhetherADaemonRuns) {
+  fill();
+  auto taken = snapshot();
+  ASSERT_TRUE(taken);
+  taken->shipper = {};
+  EXPECT_NE(
+      status_table(*taken, {"default", 1}).find("shipper  not known: its folder cannot be read\n"),
+      std::string::npos);
+  const auto json = nlohmann::json::parse(status_json(*taken, {"default", 1}));
+  EXPECT_TRUE(json["shipper"]["running"].is_null());
 }
 
 TEST_F(QueuectlTest, StatusOfAQueueThatNobodyHasShippedYetIsAllBacklog) {
