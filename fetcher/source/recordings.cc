@@ -199,6 +199,11 @@ void Recordings::failed(const std::string& sid, RecordingState state, const Erro
   }
   Item mark = mark_of(queue::Lane::kSession, recording_key(sid), encode_recording_state(state));
   if (!buffers_.push(std::move(mark), stop)) return;
+  // A stream that broke is most often whole the next time; one that is not there takes longer.
+  if (error.kind != ErrorKind::kNotFound && state.tries <= kQuickTries) {
+    retry(sid, state, options_.quick_wait, false);
+    return;
+  }
   const milliseconds doubled = options_.retry_min * (std::int64_t{1} << (state.tries - 1));
   retry(sid, state, std::min(doubled, options_.retry_max), true);
 }

@@ -5,10 +5,10 @@
 // are streamed at once. Every event of a recording gets the id SID:N, N counting all its events
 // from 1 before any filter: so ids are unique in the lane, and the same after a restart.
 //
-// A recording that is not there (yet), or fails while Teleport answers otherwise, is put aside and
-// tried again with growing waits; after kTriesMax tries or kPatience it is given up with an error
-// in the log, and its state says so. Failures of the connection, and refusals of our identity, are
-// waited out however long they last. None of this holds up audit events.
+// A recording that is not there (yet), or goes on failing while Teleport answers otherwise, is put
+// aside and tried again with growing waits; after kTriesMax tries or kPatience it is given up with
+// an error in the log, and its state says so. Failures of the connection, and refusals of our
+// identity, are waited out however long they last. None of this holds up audit events.
 #ifndef SLUICE_FETCHER_SOURCE_RECORDINGS_H_
 #define SLUICE_FETCHER_SOURCE_RECORDINGS_H_
 
@@ -38,6 +38,7 @@ namespace sluice::fetcher {
 
 struct RecordingsOptions {
   std::uint32_t concurrency = 5;
+  std::chrono::milliseconds quick_wait{2'000};  // before each of the first tries of a broken stream
   std::chrono::milliseconds retry_min{60'000};  // doubles with each failed try
   std::chrono::milliseconds retry_max{6 * 3'600'000};
   std::chrono::milliseconds outage_wait{10'000};    // while Teleport does not answer
@@ -47,6 +48,7 @@ struct RecordingsOptions {
 class Recordings {
  public:
   static constexpr std::uint32_t kTriesMax = 16;
+  static constexpr std::uint32_t kQuickTries = 3;
   static constexpr std::chrono::milliseconds kPatience{48 * 3'600'000};
 
   // Starts its threads. `api`, `buffers` and `clock` must outlive it. The destructor stops and

@@ -15,8 +15,9 @@ namespace {
 constexpr std::size_t kRecentIdsMax = 200'000;
 // The last window's end lies this far in the future, for events of hosts whose clock is ahead.
 constexpr std::int64_t kTailSeconds = 24 * 3600;
-// A window of a second is 34 years after this many.
+// Bounds of a growing window. The first keeps the shift below within 64 bits.
 constexpr std::uint32_t kDoublingsMax = 30;
+constexpr std::int64_t kWindowSecondsMax = 20LL * 366 * 24 * 3600;
 
 std::unexpected<Error> stopped() { return fail(ErrorKind::kStopped, "asked to stop"); }
 
@@ -58,11 +59,14 @@ SourceEnd WindowSearch::run(std::stop_token stop) {
 
 // Chooses the window's end. Where it would lie past the present, the window becomes the last one.
 void WindowSearch::open_window() {
-  const Timestamp present = std::max(clock_.now(), state_.newest.value_or(Timestamp{}));
+  const Timestamp now = clock_.now();
+  const Timestamp present = std::max(now, state_.newest.value_or(now));
   const std::int64_t size = std::max<std::int64_t>(whole_seconds(options_.window_size), 1);
-  state_.to = add_seconds(state_.from, size << doublings_);
+  state_.to = add_seconds(state_.from, std::min(size << doublings_, kWindowSecondsMax));
   tail_ = state_.to >= present;
-  if (tail_) state_.to = add_seconds(std::max(present, state_.from), kTailSeconds);
+  // A clock that is behind the window's start knows nothing of the present: the window then goes on
+  // growing, and ends when something is found.
+  if (tail_ && now >= state_.from) state_.to = add_seconds(present, kTailSeconds);
   newest_before_ = state_.newest;
 }
 
@@ -142,7 +146,8 @@ Result<void> WindowSearch::save(const std::stop_token& stop) {
 void WindowSearch::close_window() {
   const Timestamp from_before = state_.from;
   if (state_.newest) {
-    const Timestamp reached = std::min(*state_.newest, clock_.now());
+    const Timestamp now = clock_.now();
+    const Timestamp reached = now >= state_.from ? std::min(*state_.newest, now) : *state_.newest;
     state_.from = std::max(state_.from, add_seconds(reached, -whole_seconds(options_.overlap)));
   }
   const bool advanced = state_.from > from_before || state_.newest > newest_before_;

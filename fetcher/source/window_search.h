@@ -5,7 +5,7 @@
 // - The next window starts at the newest received event's time minus the overlap, since events may
 //   be stored a little later than their time says. Our own clock is used only to pull that start
 //   back (an event with a time in the future must not make the search skip what lies before it),
-//   never to push it forward.
+//   never to push it forward, and not at all while it is behind what was read already.
 // - A window that brought nothing newer is not closed: its start stays, and its end moves away,
 //   doubling the window each time, until it reaches the present. So silence costs few calls, and
 //   nothing that is stored late in it is missed.

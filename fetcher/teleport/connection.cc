@@ -11,6 +11,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "common/log.h"
 #include "fetcher/teleport/diagnosis.h"
 
 namespace sluice::fetcher {
@@ -107,7 +108,9 @@ Connection::Connection(TeleportConfig config, const Clock& clock, Identity ident
       clock_(clock),
       identity_(std::move(identity)),
       channel_(make_channel(config_.addr, identity_)),
-      next_refresh_(clock_.monotonic() + config_.refresh_interval) {}
+      next_refresh_(clock_.monotonic() + config_.refresh_interval),
+      refresh_trouble_("cannot renew the Teleport identity, the old one stays in use",
+                       LogLevel::kWarn, clock) {}
 
 std::shared_ptr<grpc::Channel> Connection::channel() {
   const std::lock_guard lock(mutex_);
@@ -120,9 +123,16 @@ void Connection::refresh_unlocked() {
   auto loaded = load_identity(config_);
   // A file that is being written is whole the next time; until then the old identity serves.
   refresh_problem_ = loaded ? "" : loaded.error().message;
+  if (loaded) {
+    refresh_trouble_.succeeded();
+  } else {
+    refresh_trouble_.failed(refresh_problem_);
+  }
   if (!loaded || *loaded == identity_) return;
   identity_ = std::move(*loaded);
   channel_ = make_channel(config_.addr, identity_);
+  log_info("the Teleport identity {} was renewed and is valid until {}", identity_.name,
+           format_rfc3339(identity_.not_after));
 }
 
 Error Connection::explain(const CallFailure& failure, std::string_view what,

@@ -15,6 +15,7 @@
 
 #include "common/config.h"
 #include "common/error.h"
+#include "common/repeated_message.h"
 #include "common/time.h"
 #include "fetcher/teleport/identity.h"
 #include "fetcher/teleport/raw_call.h"
@@ -52,6 +53,7 @@ class Connection {
   Identity identity_;
   std::shared_ptr<grpc::Channel> channel_;
   std::chrono::milliseconds next_refresh_{};
+  RepeatedMessage refresh_trouble_;
   std::string refresh_problem_;  // why the identity's files cannot be taken; empty: nothing wrong
 
   std::mutex diagnosis_mutex_;  // one diagnosis at a time; others wait for it and share it

@@ -1,0 +1,183 @@
+#include "fetcher/source/bulk_export.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <thread>
+
+#include "tests/unit/fetcher/source_fixture.h"
+
+namespace sluice::fetcher {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
+using ::testing::UnorderedElementsAre;
+
+class BulkExportTest : public SourceFixture {
+ protected:
+  BulkExportTest() {
+    options_.start_time = kNow;
+    options_.poll_interval = std::chrono::milliseconds(2);
+    options_.backoff_min = std::chrono::milliseconds(1);
+    options_.backoff_max = std::chrono::milliseconds(1);
+  }
+
+  // Starts from the state that earlier runs have left.
+  BulkExport& start() {
+    const auto saved = decode_bulk_state(state("bulk-first-day"), states("bulk/"));
+    EXPECT_TRUE(saved) << saved.error().message;
+    source_ = std::make_unique<BulkExport>(options_, *saved, &teleport_, &buffers_, clock_);
+    thread_ = std::jthread([this](const std::stop_token& stop) { end_ = source_->run(stop); });
+    return *source_;
+  }
+  void stop() {
+    thread_.request_stop();
+    thread_.join();
+  }
+  void run_until_idle() {
+    start();
+    collect_until([this] { return source_->idle(); });
+    stop();
+  }
+  static std::string event(const std::string& id) { return event_bytes(id, kNow); }
+
+  const Day today_ = day_of(kNow);
+  BulkExportOptions options_;
+  std::unique_ptr<BulkExport> source_;
+  SourceEnd end_ = SourceEnd::kStopped;
+  std::jthread thread_;
+};
+
+TEST_F(BulkExportTest, ReadsEveryChunkFromTheDayOfTheStartTimeOn) {
+  options_.start_time = add_seconds(kNow, -86'400);
+  teleport_.add_chunk(today_ - 2, "before", {event("no")});
+  teleport_.add_chunk(today_ - 1, "a", {event("a1"), event("a2")});
+  teleport_.add_chunk(today_, "b", {event("b1")});
+  teleport_.add_chunk(today_, "c", {});
+  run_until_idle();
+  EXPECT_THAT(ids(), UnorderedElementsAre("a1", "a2", "b1"));
+  EXPECT_EQ(state(chunk_key(today_ - 1, "a")), "done");
+  EXPECT_EQ(state(chunk_key(today_, "b")), "done");
+  EXPECT_EQ(state(chunk_key(today_, "c")), "done");
+}
+
+TEST_F(BulkExportTest, SendsEachCursorWithItsEventAndTheEndBehindTheLast) {
+  teleport_.add_chunk(today_, "a", {event("a1"), event("a2")});
+  run_until_idle();
+  std::vector<std::string> values;
+  for (const Item& item : items_) {
+    if (item.cursor && item.cursor->key == chunk_key(today_, "a")) {
+      const auto* held = std::get_if<Event>(&item.content);
+      values.push_back((held != nullptr ? held->id : "mark") + "=" + item.cursor->value.value());
+    }
+  }
+  EXPECT_THAT(values, ElementsAre("a1=at a@1", "a2=at a@2", "mark=done"));
+}
+
+TEST_F(BulkExportTest, FindsLateChunksOfRecentDays) {
+  options_.start_time = add_seconds(kNow, -2 * 86'400);
+  start();
+  collect_until([this] { return source_->idle(); });
+  teleport_.add_chunk(today_ - 2, "late", {event("late")});
+  collect_until([this] { return ids().size() == 1 && source_->idle(); });
+  stop();
+  EXPECT_THAT(ids(), ElementsAre("late"));
+}
+
+TEST_F(BulkExportTest, DoesNotReadAgainWhatIsDoneAfterARestart) {
+  teleport_.add_chunk(today_, "a", {event("a1")});
+  run_until_idle();
+  // The start time lies in the middle of its day, whose saved state must count all the same.
+  teleport_.add_chunk(today_, "b", {event("b1")});
+  run_until_idle();
+  EXPECT_THAT(ids(), ElementsAre("a1", "b1"));
+  EXPECT_EQ(teleport_.exports_of("a"), 1U);
+}
+
+TEST_F(BulkExportTest, ResumesAChunkAtItsSavedCursor) {
+  teleport_.add_chunk(today_, "a", {event("a1"), event("a2"), event("a3")});
+  state_["bulk-first-day"] = format_day(today_);
+  state_[chunk_key(today_, "a")] = encode_chunk_cursor("a@2");
+  run_until_idle();
+  EXPECT_THAT(ids(), ElementsAre("a3"));
+}
+
+TEST_F(BulkExportTest, GoesOnBehindTheLastEventAfterABrokenStream) {
+  teleport_.add_chunk(today_, "a", {event("a1"), event("a2"), event("a3")});
+  teleport_.fail_chunk("a", 2, ErrorKind::kUnavailable);
+  start();
+  collect_until([this] {
+    clock_.advance(std::chrono::milliseconds(10));
+    return source_->idle();
+  });
+  stop();
+  EXPECT_THAT(ids(), ElementsAre("a1", "a2", "a3"));
+  EXPECT_THAT(teleport_.cursors_asked_for("a"), ElementsAre("", "a@2"));
+}
+
+TEST_F(BulkExportTest, ReadsAChunkFromItsStartWhenTeleportRefusesTheCursor) {
+  teleport_.add_chunk(today_, "a", {event("a1"), event("a2")});
+  state_["bulk-first-day"] = format_day(today_);
+  state_[chunk_key(today_, "a")] = encode_chunk_cursor("of another storage");
+  start();
+  collect_until([this] {
+    clock_.advance(std::chrono::milliseconds(10));
+    return source_->idle();
+  });
+  stop();
+  EXPECT_THAT(ids(), ElementsAre("a1", "a2"));
+}
+
+TEST_F(BulkExportTest, TurnsAnEventThatCannotBeDecodedIntoARejectAndGoesOn) {
+  teleport_.add_chunk(today_, "a", {event("a1"), "\x0A\x7F nonsense", event("a3")});
+  run_until_idle();
+  EXPECT_THAT(ids(), ElementsAre("a1", "a3"));
+  ASSERT_EQ(rejects().size(), 1U);
+  EXPECT_EQ(day_of(rejects()[0].time), today_) << "a reject without a time has its chunk's day";
+  EXPECT_EQ(state(chunk_key(today_, "a")), "done");
+}
+
+TEST_F(BulkExportTest, GivesUpAChunkThatTeleportNoLongerHasAfterSeveralTries) {
+  teleport_.add_chunk(today_, "gone", {event("x")});
+  teleport_.remove_chunk(today_, "gone");
+  teleport_.add_chunk(today_, "here", {event("y")});
+  start();
+  collect_until([this] {
+    clock_.advance(std::chrono::milliseconds(10));
+    return source_->idle();
+  });
+  stop();
+  EXPECT_THAT(ids(), ElementsAre("y"));
+  EXPECT_EQ(state(chunk_key(today_, "gone")), "lost");
+  EXPECT_EQ(teleport_.exports_of("gone"), BulkExport::kNotFoundMax);
+}
+
+TEST_F(BulkExportTest, ClosesDaysThatAreNotListedAgain) {
+  options_.start_time = add_seconds(kNow, -5 * 86'400);
+  for (Day day = today_ - 5; day <= today_; ++day) {
+    teleport_.add_chunk(day, format_day(day), {event(format_day(day))});
+  }
+  start();
+  collect_until(
+      [this] { return source_->idle() && state("bulk-first-day") == format_day(today_ - 2); });
+  stop();
+  EXPECT_EQ(ids().size(), 6U);
+  EXPECT_EQ(states("bulk/").size(), 3U) << "the state of closed days goes";
+  std::optional<Day> forget;
+  for (const Item& item : items_) {
+    if (item.forget_ids_before) forget = item.forget_ids_before;
+  }
+  EXPECT_EQ(forget, today_ - 4) << "ids stay for the days that are still read, and one before";
+}
+
+TEST_F(BulkExportTest, SaysWhenTeleportNoLongerHasTheExport) {
+  start();
+  collect_until([this] { return source_->idle(); });
+  teleport_.set_export(false);
+  thread_.join();
+  EXPECT_EQ(end_, SourceEnd::kNotSupported);
+}
+
+}  // namespace
+}  // namespace sluice::fetcher

@@ -1,0 +1,159 @@
+#include "fetcher/generation.h"
+
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <set>
+
+#include "queue/reader.h"
+#include "tests/unit/common/temp_folder.h"
+#include "tests/unit/fetcher/fake_teleport.h"
+#include "tests/unit/queue/faulty_env.h"
+
+namespace sluice::fetcher {
+namespace {
+
+using queue::Lane;
+using ::testing::UnorderedElementsAreArray;
+
+class GenerationTest : public ::testing::Test {
+ protected:
+  GenerationTest() : env_(queue::make_faulty_env(&faults_)), now_(system_clock().now()) {
+    config_.fetcher.exit_on_last_event = true;
+    config_.fetcher.poll_interval = std::chrono::milliseconds(5);
+    config_.fetcher.skip_session_types.clear();
+    start_time_ = add_seconds(now_, -3 * 86'400);
+  }
+
+  // One generation on a newly opened queue, as after a start.
+  Result<Generation::End> run() {
+    queue::WriterOptions options;
+    options.paths.root = folder_.path();
+    options.env = env_.get();
+    SLUICE_ASSIGN(const auto writer, queue::Writer::open(options));
+    SLUICE_ASSIGN(const auto generation, Generation::create(config_, start_time_, &teleport_,
+                                                            writer.get(), system_clock()));
+    return generation->run({});
+  }
+
+  // Events of three days: in chunks, and for the search.
+  void fill(int count) {
+    std::map<Day, std::vector<std::string>> chunks;
+    for (int i = 0; i < count; ++i) {
+      const Timestamp time = add_seconds(now_, -(count - i) * 2 * 86'400 / count);
+      const std::string id = fmt::format("e{}", i);
+      const bool ends_session = i % 50 == 0;
+      const std::string sid = ends_session ? fmt::format("sid-{}", i) : "";
+      chunks[day_of(time)].push_back(
+          event_bytes(id, time, ends_session ? "session.upload" : "user.login", 0, sid));
+      teleport_.add_event(id, time);
+      expected_.push_back(id);
+      if (!ends_session) continue;
+      teleport_.add_recording(
+          sid, {event_bytes("r0", time, "print", 0), event_bytes("r1", time, "print", 1)});
+      expected_recordings_.push_back(sid + ":1");
+      expected_recordings_.push_back(sid + ":2");
+    }
+    for (auto& [day, events] : chunks) {
+      teleport_.add_chunk(day, fmt::format("chunk-{}", day), std::move(events));
+    }
+  }
+
+  std::vector<std::string> ids(Lane lane) {
+    const auto reader = queue::Reader::open(
+        {.paths = queue::InstancePaths{folder_.path()}, .scratch = folder_.path() / "scratch"});
+    EXPECT_TRUE(reader) << reader.error().message;
+    std::vector<std::string> found;
+    queue::Seq next = 1;
+    while (true) {
+      const auto batch = (*reader)->read(lane, next, {});
+      EXPECT_TRUE(batch) << batch.error().message;
+      if (!batch || batch->empty()) return found;
+      for (const queue::StoredRecord& stored : batch->records()) {
+        found.emplace_back(stored.record.id);
+      }
+      next = batch->records().back().seq + 1;
+    }
+  }
+
+  TempFolder folder_;
+  queue::Faults faults_;
+  std::unique_ptr<rocksdb::Env> env_;
+  const Timestamp now_;
+  Timestamp start_time_;
+  Config config_;
+  FakeTeleport teleport_;
+  std::vector<std::string> expected_;
+  std::vector<std::string> expected_recordings_;
+};
+
+TEST_F(GenerationTest, EndsWhenEverythingOfTheBulkExportIsInTheQueue) {
+  fill(1000);
+  EXPECT_EQ(run().value(), Generation::End::kFinished);
+  EXPECT_THAT(ids(Lane::kAudit), UnorderedElementsAreArray(expected_));
+  EXPECT_THAT(ids(Lane::kSession), UnorderedElementsAreArray(expected_recordings_));
+}
+
+TEST_F(GenerationTest, EndsWhenTheSearchBringsNothingMore) {
+  teleport_.set_export(false);
+  fill(1000);
+  EXPECT_EQ(run().value(), Generation::End::kFinished);
+  EXPECT_THAT(ids(Lane::kAudit), UnorderedElementsAreArray(expected_));
+}
+
+TEST_F(GenerationTest, GoesOnInTheSearchWithoutLossOrRepetitionWhenTheExportGoesAway) {
+  fill(1000);
+  ASSERT_EQ(run().value(), Generation::End::kFinished);
+  teleport_.set_export(false);
+  teleport_.add_event("later", now_);
+  expected_.push_back("later");
+  ASSERT_EQ(run().value(), Generation::End::kFinished);
+  EXPECT_THAT(ids(Lane::kAudit), UnorderedElementsAreArray(expected_));
+  teleport_.set_export(true);
+  teleport_.add_chunk(day_of(now_), "last", {event_bytes("last", now_)});
+  expected_.push_back("last");
+  ASSERT_EQ(run().value(), Generation::End::kFinished);
+  EXPECT_THAT(ids(Lane::kAudit), UnorderedElementsAreArray(expected_));
+}
+
+// Writes fail at random moments, each time in another way; what the failed batch leaves on disk is
+// unknown to the generation, and the next one must go on from what is there.
+TEST_F(GenerationTest, LosesAndRepeatsNothingOverFailedWrites) {
+  fill(3000);
+  bool finished = false;
+  for (int round = 0; round < 40 && !finished; ++round) {
+    std::jthread fault([&](const std::stop_token& stop) {
+      for (int i = 0; i < 3 + round && !stop.stop_requested(); ++i) std::this_thread::yield();
+      std::this_thread::sleep_for(std::chrono::milliseconds(5 + round * 2));
+      (round % 2 == 0 ? faults_.fail_sync : faults_.fail_append) = true;
+    });
+    const auto end = run();
+    fault.request_stop();
+    fault.join();
+    faults_.fail_sync = false;
+    faults_.fail_append = false;
+    finished = end && *end == Generation::End::kFinished;
+  }
+  if (!finished) {
+    EXPECT_EQ(run().value(), Generation::End::kFinished);
+  }
+  EXPECT_THAT(ids(Lane::kAudit), UnorderedElementsAreArray(expected_));
+  EXPECT_THAT(ids(Lane::kSession), UnorderedElementsAreArray(expected_recordings_));
+}
+
+TEST_F(GenerationTest, SaysWhenTheSourceMustBeChosenAgain) {
+  fill(10);
+  config_.fetcher.exit_on_last_event = false;
+  std::jthread change([&] {
+    while (teleport_.exports_of(fmt::format("chunk-{}", day_of(now_))) == 0 &&
+           teleport_.exports_of(fmt::format("chunk-{}", day_of(now_) - 1)) == 0) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
+    teleport_.set_export(false);
+  });
+  EXPECT_EQ(run().value(), Generation::End::kChooseAgain);
+}
+
+}  // namespace
+}  // namespace sluice::fetcher

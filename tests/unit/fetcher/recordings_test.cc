@@ -1,0 +1,175 @@
+#include "fetcher/source/recordings.h"
+
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "tests/unit/fetcher/source_fixture.h"
+
+namespace sluice::fetcher {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
+
+class RecordingsTest : public SourceFixture {
+ protected:
+  RecordingsTest() { announced_.announced_at_ms = to_unix_ms(kNow); }
+
+  Recordings& start() {
+    recordings_ = std::make_unique<Recordings>(options_, &teleport_, &buffers_, clock_);
+    return *recordings_;
+  }
+  // Moves the clock on meanwhile, so that waits end.
+  void run_until(const std::function<bool()>& done) {
+    collect_until([&] {
+      clock_.advance(std::chrono::minutes(1));
+      return done();
+    });
+  }
+  static std::string event(std::int64_t index, const std::string& id = "") {
+    return event_bytes(id.empty() ? fmt::format("uid-{}", index) : id, kNow, "print", index);
+  }
+  std::vector<std::string> bodies() const {
+    std::vector<std::string> uids;
+    for (const Item& item : items_) {
+      const auto* held = std::get_if<Event>(&item.content);
+      if (held == nullptr) continue;
+      const std::size_t at = held->json.find("\"uid\":\"") + 7;
+      uids.push_back(held->json.substr(at, held->json.find('"', at) - at));
+    }
+    return uids;
+  }
+
+  RecordingsOptions options_;
+  RecordingState announced_;
+  std::unique_ptr<Recordings> recordings_;
+};
+
+TEST_F(RecordingsTest, StreamsARecordingIntoTheSessionLaneAndErasesItsState) {
+  teleport_.add_recording("s1", {event(0), event(1), event(2)});
+  state_["recording/s1"] = encode_recording_state(announced_);
+  start().add("s1", announced_);
+  collect_until([this] { return recordings_->idle(); });
+  EXPECT_THAT(ids(), ElementsAre("s1:1", "s1:2", "s1:3"));
+  for (const Item& item : items_) {
+    EXPECT_EQ(item.lane, queue::Lane::kSession);
+    if (std::holds_alternative<Event>(item.content)) {
+      EXPECT_EQ(item.route, "s1");
+    }
+  }
+  EXPECT_EQ(state("recording/s1"), std::nullopt);
+  EXPECT_EQ(recordings_->pending(), 0U);
+}
+
+TEST_F(RecordingsTest, ResumesBehindTheEventsThatShareTheLastIndex) {
+  teleport_.add_recording("s1",
+                          {event(0), event(1, "1a"), event(1, "1b"), event(1, "1c"), event(2)});
+  RecordingState saved = announced_;
+  for (const std::int64_t index : {0, 1, 1}) saved.take(index);
+  start().add("s1", saved);
+  collect_until([this] { return recordings_->idle(); });
+  EXPECT_THAT(bodies(), ElementsAre("1c", "uid-2"));
+  EXPECT_THAT(ids(), ElementsAre("s1:4", "s1:5"));
+  EXPECT_THAT(teleport_.starts_of("s1"), ElementsAre(1));
+}
+
+TEST_F(RecordingsTest, ResumesByCountWhenIndexesWentDown) {
+  teleport_.add_recording("s1", {event(5, "a"), event(3, "b"), event(3, "c"), event(4, "d")});
+  teleport_.fail_recording("s1", 2, ErrorKind::kUnavailable);
+  start().add("s1", announced_);
+  run_until([this] { return recordings_->idle(); });
+  EXPECT_THAT(bodies(), ElementsAre("a", "b", "c", "d"));
+  EXPECT_THAT(teleport_.starts_of("s1"), ElementsAre(0, 0));
+}
+
+TEST_F(RecordingsTest, IsNotIdleWhileABrokenStreamMayBeResumedSoon) {
+  teleport_.add_recording("s1", {event(0), event(1)});
+  teleport_.fail_recording("s1", 1, ErrorKind::kUnavailable);
+  start().add("s1", announced_);
+  run_until([this] { return recordings_->idle(); });
+  EXPECT_THAT(ids(), ElementsAre("s1:1", "s1:2"));
+}
+
+TEST_F(RecordingsTest, EveryPrefixResumesWithoutLossOrRepetition) {
+  const std::vector<std::int64_t> indexes = {0, 0, 1, 2, 2, 2, 3};
+  for (std::size_t taken = 0; taken <= indexes.size(); ++taken) {
+    items_.clear();
+    std::vector<std::string> events;
+    RecordingState saved = announced_;
+    for (std::size_t i = 0; i < indexes.size(); ++i) {
+      events.push_back(event(indexes[i], fmt::format("{}", i)));
+      if (i < taken) saved.take(indexes[i]);
+    }
+    const std::string sid = fmt::format("s{}", taken);
+    teleport_.add_recording(sid, events);
+    start().add(sid, decode_recording_state(encode_recording_state(saved)).value());
+    collect_until([this] { return recordings_->idle(); });
+    ASSERT_EQ(bodies().size(), indexes.size() - taken);
+    if (taken < indexes.size()) {
+      EXPECT_EQ(bodies().front(), fmt::format("{}", taken));
+    }
+  }
+}
+
+TEST_F(RecordingsTest, PutsAsideARecordingThatIsNotThereYet) {
+  start().add("later", announced_);
+  collect_until([this] { return recordings_->idle(); });
+  EXPECT_EQ(recordings_->pending(), 1U);
+  EXPECT_EQ(decode_recording_state(state("recording/later").value())->tries, 1U);
+  teleport_.add_recording("later", {event(0)});
+  run_until([this] { return recordings_->pending() == 0; });
+  EXPECT_THAT(ids(), ElementsAre("later:1"));
+}
+
+TEST_F(RecordingsTest, GivesUpARecordingThatNeverComesAndSaysSoInItsState) {
+  options_.retry_max = std::chrono::minutes(3);  // The test shall not take as long as the real one.
+  state_["recording/never"] = encode_recording_state(announced_);
+  start().add("never", announced_);
+  run_until([this] { return recordings_->pending() == 0; });
+  EXPECT_EQ(state("recording/never"), std::nullopt);
+  ASSERT_TRUE(state("recording-lost/never"));
+  EXPECT_NE(state("recording-lost/never")->find("no such recording"), std::string::npos);
+  EXPECT_EQ(teleport_.starts_of("never").size(), Recordings::kTriesMax);
+}
+
+TEST_F(RecordingsTest, DoesNotCountAnOutageAgainstARecording) {
+  teleport_.add_recording("s1", {event(0)});
+  teleport_.set_reachable(false);
+  RecordingState old = announced_;
+  old.announced_at_ms = 0;  // Longer ago than any patience.
+  start().add("s1", old);
+  run_until([this] { return teleport_.starts_of("s1").size() > 3; });
+  EXPECT_FALSE(recordings_->idle());
+  EXPECT_EQ(recordings_->pending(), 1U);
+  teleport_.set_reachable(true);
+  run_until([this] { return recordings_->pending() == 0; });
+  EXPECT_THAT(ids(), ElementsAre("s1:1"));
+}
+
+TEST_F(RecordingsTest, KeepsWhatCannotBeDecodedAsARejectOfTheSession) {
+  teleport_.add_recording("s1", {event(0), "\x0A\x7F nonsense", event(1)});
+  start().add("s1", announced_);
+  collect_until([this] { return recordings_->idle(); });
+  EXPECT_THAT(ids(), ElementsAre("s1:1", "s1:3"));
+  ASSERT_EQ(rejects().size(), 1U);
+  EXPECT_EQ(rejects()[0].id, "s1:2");
+}
+
+TEST_F(RecordingsTest, OneThatFailsDoesNotHoldUpAnother) {
+  options_.concurrency = 1;
+  teleport_.add_recording("good", {event(0)});
+  start().add("missing", announced_);
+  recordings_->add("good", announced_);
+  collect_until([this] { return recordings_->idle(); });
+  EXPECT_THAT(ids(), ElementsAre("good:1"));
+}
+
+TEST(UsableSid, IsWhatTeleportMakes) {
+  EXPECT_TRUE(is_usable_sid("44c6cea8-362f-11ea-83aa-125400432324"));
+  for (const char* sid : {"", "a/b", "a b", "a\nb", "\xC3\xA9"}) EXPECT_FALSE(is_usable_sid(sid));
+  EXPECT_FALSE(is_usable_sid(std::string(129, 'a')));
+}
+
+}  // namespace
+}  // namespace sluice::fetcher

@@ -1,0 +1,206 @@
+#include "fetcher/source/window_search.h"
+
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <thread>
+
+#include "tests/unit/fetcher/source_fixture.h"
+
+namespace sluice::fetcher {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::ElementsAreArray;
+using ::testing::UnorderedElementsAreArray;
+
+constexpr std::int64_t kDaySeconds = 86'400;
+
+class WindowSearchTest : public SourceFixture {
+ protected:
+  WindowSearchTest() {
+    options_.poll_interval = std::chrono::milliseconds(1);
+    options_.backoff_min = std::chrono::milliseconds(1);
+    options_.backoff_max = std::chrono::milliseconds(1);
+    start_.from = add_seconds(kNow, -10 * kDaySeconds);
+  }
+
+  void start() {
+    SearchState saved = start_;
+    if (const auto text = state("search")) saved = decode_search_state(*text).value();
+    source_ = std::make_unique<WindowSearch>(options_, saved, &teleport_, &buffers_, clock_);
+    thread_ = std::jthread([this](const std::stop_token& stop) { source_->run(stop); });
+  }
+  void stop() {
+    thread_.request_stop();
+    thread_.join();
+  }
+  void run_until_idle() {
+    start();
+    collect_until([this] { return source_->idle(); });
+    stop();
+  }
+  // Until `count` events have come and a later search brought nothing newer.
+  void run_until(std::size_t count) {
+    start();
+    collect_until([&] { return ids().size() >= count && source_->idle(); });
+    stop();
+  }
+  std::string add_event(std::int64_t seconds_ago) {
+    const std::string id = fmt::format("e{}", ++count_);
+    teleport_.add_event(id, add_seconds(kNow, -seconds_ago));
+    return id;
+  }
+
+  WindowSearchOptions options_;
+  SearchState start_;
+  int count_ = 0;
+  std::unique_ptr<WindowSearch> source_;
+  std::jthread thread_;
+};
+
+TEST_F(WindowSearchTest, BringsEveryEventOnceAndInOrder) {
+  options_.page_size = 7;
+  std::vector<std::string> expected;
+  for (std::int64_t hours = 230; hours > 0; --hours) expected.push_back(add_event(hours * 3600));
+  run_until_idle();
+  EXPECT_THAT(ids(), ElementsAreArray(expected));
+}
+
+TEST_F(WindowSearchTest, UsesNoPageKeyInAnotherWindowThanItsOwn) {
+  options_.page_size = 3;
+  for (std::int64_t hours = 100; hours > 0; --hours) add_event(hours * 3600);
+  run_until_idle();
+  for (const SearchRequest& request : teleport_.searches()) {
+    if (request.start_key.empty()) continue;
+    EXPECT_TRUE(request.start_key.starts_with(format_rfc3339(request.from) + "/" +
+                                              format_rfc3339(request.to)));
+  }
+}
+
+TEST_F(WindowSearchTest, CrossesYearsOfSilenceInFewCalls) {
+  start_.from = add_seconds(kNow, -3000 * kDaySeconds);
+  const std::string id = add_event(kDaySeconds);
+  run_until_idle();
+  EXPECT_THAT(ids(), ElementsAre(id));
+  // Twelve windows, each twice as long as the one before, are more than 3000 days; then come those
+  // from the event on.
+  std::size_t before_tail = 0;
+  for (const SearchRequest& request : teleport_.searches()) {
+    if (request.to < kNow) ++before_tail;
+  }
+  EXPECT_LE(before_tail, 15U);
+}
+
+TEST_F(WindowSearchTest, GoesOnPastABurstThatFillsManyPagesWithinTheOverlap) {
+  options_.page_size = 10;
+  std::vector<std::string> expected;
+  for (int i = 0; i < 95; ++i) expected.push_back(add_event(9 * kDaySeconds));
+  expected.push_back(add_event(kDaySeconds));
+  run_until_idle();
+  EXPECT_THAT(ids(), UnorderedElementsAreArray(expected));
+}
+
+TEST_F(WindowSearchTest, DoesNotSkipWhatLiesBeforeAnEventFromTheFuture) {
+  start_.from = add_seconds(kNow, -3600);
+  const std::string future = add_event(-5 * 3600);
+  start();
+  collect_until([this] { return source_->idle(); });
+  clock_.advance(std::chrono::minutes(30));
+  const std::string later = add_event(-20 * 60);
+  collect_until([this] { return ids().size() == 2; });
+  stop();
+  EXPECT_THAT(ids(), ElementsAre(future, later));
+}
+
+TEST_F(WindowSearchTest, FindsAnEventThatIsStoredLateWithinTheOverlap) {
+  const std::string first = add_event(600);
+  start();
+  collect_until([this] { return source_->idle(); });
+  const std::string late = add_event(600 + 100);
+  collect_until([this] { return ids().size() == 2; });
+  stop();
+  EXPECT_THAT(ids(), ElementsAre(first, late));
+}
+
+TEST_F(WindowSearchTest, DoesNotCloseAnEmptyWindowThatReachesThePresent) {
+  start();
+  collect_until([this] { return source_->idle(); });
+  const std::string old = add_event(5 * kDaySeconds);
+  collect_until([this] { return ids().size() == 1; });
+  stop();
+  EXPECT_THAT(ids(), ElementsAre(old));
+}
+
+TEST_F(WindowSearchTest, NeedsNoClockThatIsRight) {
+  SteeredClock wrong(Timestamp{0, 0});
+  std::vector<std::string> expected;
+  for (std::int64_t hours = 200; hours > 0; hours -= 10)
+    expected.push_back(add_event(hours * 3600));
+  WindowSearch source(options_, start_, &teleport_, &buffers_, wrong);
+  std::jthread thread([&](const std::stop_token& stop) { source.run(stop); });
+  collect_until([&] { return ids().size() == expected.size(); });
+  thread.request_stop();
+  thread.join();
+  EXPECT_THAT(ids(), ElementsAreArray(expected));
+}
+
+TEST_F(WindowSearchTest, ResumesInTheMiddleOfAWindow) {
+  options_.page_size = 5;
+  std::vector<std::string> expected;
+  for (std::int64_t i = 0; i < 20; ++i) expected.push_back(add_event(9 * kDaySeconds - i * 60));
+  // The first two pages were taken by an earlier run.
+  FakeTeleport& teleport = teleport_;
+  SearchRequest request{.from = start_.from,
+                        .to = add_seconds(start_.from, 2 * kDaySeconds),
+                        .types = {},
+                        .limit = 10,
+                        .start_key = ""};
+  SearchState saved = start_;
+  saved.to = request.to;
+  saved.page_key = teleport.search(request, {}).value().last_key;
+  ASSERT_NE(saved.page_key, "");
+  state_["search"] = encode_search_state(saved);
+  run_until(10);
+  EXPECT_THAT(ids(), ElementsAreArray(std::vector(expected.begin() + 10, expected.end())));
+}
+
+TEST_F(WindowSearchTest, SearchesTheWindowAgainWhenItsPageKeyIsRefused) {
+  std::vector<std::string> expected;
+  for (std::int64_t i = 0; i < 20; ++i) expected.push_back(add_event(9 * kDaySeconds - i * 60));
+  SearchState saved = start_;
+  saved.to = add_seconds(start_.from, 2 * kDaySeconds);
+  saved.page_key = "a key of another storage";
+  state_["search"] = encode_search_state(saved);
+  run_until_idle();
+  EXPECT_THAT(ids(), ElementsAreArray(expected));
+}
+
+TEST_F(WindowSearchTest, DropsAPageKeyThatWasGivenForOtherTypes) {
+  SearchState saved = start_;
+  saved.to = add_seconds(start_.from, 2 * kDaySeconds);
+  saved.page_key = "a key";
+  saved.types = "user.login,session.start";
+  state_["search"] = encode_search_state(saved);
+  options_.types = {"user.login"};
+  run_until_idle();
+  for (const SearchRequest& request : teleport_.searches()) {
+    EXPECT_EQ(request.start_key, "");
+    EXPECT_THAT(request.types, ElementsAre("user.login"));
+  }
+}
+
+TEST_F(WindowSearchTest, SavesNothingWhileNothingComes) {
+  add_event(600);
+  start();
+  collect_until([this] { return source_->idle(); });
+  const std::size_t pushed = items_.size();
+  const std::size_t searched = teleport_.searches().size();
+  collect_until([&] { return teleport_.searches().size() > searched + 5; });
+  stop();
+  EXPECT_EQ(items_.size(), pushed);
+}
+
+}  // namespace
+}  // namespace sluice::fetcher
