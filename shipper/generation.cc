@@ -123,13 +123,18 @@ Result<std::unique_ptr<LaneRunner>> Generation::start_lane(queue::Lane lane, Rec
                         .counters = &(*options_.counters)[lane],
                         .clock = options_.clock};
   return std::make_unique<LaneRunner>(lane_options(*options_.config, lane), parts,
-                                      store_->progress(lane), std::move(transport), [this] {
-                                        const std::lock_guard lock(mutex_);
-                                        changed_.notify_all();
-                                      });
+                                      store_->progress(lane), std::move(transport),
+                                      [this, lane] { note_end(lane); });
+}
+
+void Generation::note_end(queue::Lane lane) {
+  const std::lock_guard lock(mutex_);
+  ended_.push_back(lane);
+  changed_.notify_all();
 }
 
 Result<void> Generation::ship(const std::stop_token& stop) {
+  ended_.clear();
   ReaderSource source(reader_.get());
   StoreSink sink(store_.get());
   Lanes lanes;
@@ -140,27 +145,31 @@ Result<void> Generation::ship(const std::stop_token& stop) {
     const Doorbell doorbell(reader_.get(), [&lanes] {
       for (const queue::Lane lane : queue::kLanes) lanes[lane]->wake();
     });
-    watch(lanes, stop);
+    watch(stop);
   }
   for (const queue::Lane lane : queue::kLanes) lanes[lane]->stop();
-  Result<void> result;
-  for (const queue::Lane lane : queue::kLanes) {
-    auto done = lanes[lane]->wait();
-    // A new epoch is the mildest reason to end.
-    if (!done && (result || result.error().kind == ErrorKind::kEpochChanged)) result = done;
-  }
-  return result;
+  for (const queue::Lane lane : queue::kLanes) lanes[lane]->join();
+  return outcome(lanes);
 }
 
-void Generation::watch(const Lanes& lanes, const std::stop_token& stop) {
+// The first lane that failed knows the cause; the other one only meets what is left. A new epoch is
+// the mildest reason.
+Result<void> Generation::outcome(const Lanes& lanes) const {
+  Result<void> outcome;
+  for (const queue::Lane lane : ended_) {
+    const auto& result = lanes[lane]->result();
+    const bool is_worse = outcome || outcome.error().kind == ErrorKind::kEpochChanged;
+    if (!result && is_worse) outcome = result;
+  }
+  return outcome;
+}
+
+void Generation::watch(const std::stop_token& stop) {
   const bool until_drained = options_.config->shipper.exit_when_drained;
   const auto interval = until_drained ? kDrainPollInterval : kWatchInterval;
-  const auto has_ended = [&] {
-    return std::ranges::any_of(queue::kLanes, [&](auto lane) { return lanes[lane]->has_ended(); });
-  };
   std::unique_lock lock(mutex_);
   while (!stop.stop_requested()) {
-    if (changed_.wait_for(lock, stop, interval, has_ended)) return;
+    if (changed_.wait_for(lock, stop, interval, [this] { return !ended_.empty(); })) return;
     report_status();
     if (until_drained && is_drained()) {
       log_info("everything in the queue is acknowledged");

@@ -14,6 +14,7 @@
 #include <memory>
 #include <mutex>
 #include <stop_token>
+#include <vector>
 
 #include "common/config.h"
 #include "common/error.h"
@@ -58,16 +59,20 @@ class Generation {
   Result<void> ship(const std::stop_token& stop);
   Result<std::unique_ptr<LaneRunner>> start_lane(queue::Lane lane, RecordSource* source,
                                                  CompletionSink* sink);
+  void note_end(queue::Lane lane);
   // Returns when a lane has ended, a stop is requested, or the work is done.
-  void watch(const Lanes& lanes, const std::stop_token& stop);
+  void watch(const std::stop_token& stop);
+  // The reason why the lanes have ended, after all of them have.
+  Result<void> outcome(const Lanes& lanes) const;
   void report_status() const;
   bool is_drained() const;
   void log_start(const queue::QueueView& view) const;
 
   GenerationOptions options_;
   RepeatedMessage waiting_;
-  std::mutex mutex_;  // for changed_ only
+  std::mutex mutex_;
   std::condition_variable_any changed_;
+  std::vector<queue::Lane> ended_;  // in this order
   std::unique_ptr<queue::DeliveryStore> store_;
   std::unique_ptr<queue::Reader> reader_;
 };

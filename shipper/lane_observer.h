@@ -20,7 +20,7 @@ class LaneObserver {
   // A request was not successful and will be sent again. Called for each; a cause that lasts is
   // told in the same words.
   virtual void on_failure(std::string_view sentence) = 0;
-  // The sink takes events again.
+  // The sink takes events again, or the batch that failed. May be called more often than needed.
   virtual void on_healed() = 0;
   // A dead letter is on disk.
   virtual void on_dead_letter(const queue::DeadLetter& letter) = 0;

@@ -29,9 +29,8 @@ void LaneRunner::stop() {
   transport_->wake();
 }
 
-Result<void> LaneRunner::wait() {
+void LaneRunner::join() {
   if (thread_.joinable()) thread_.join();
-  return result_;
 }
 
 void LaneRunner::run(const std::stop_token& stop) {
@@ -39,7 +38,6 @@ void LaneRunner::run(const std::stop_token& stop) {
   const auto finished = shipper_.finish(kFinishPatience);
   // A commit that fails now weighs more than the reason why the lane ended.
   if (!finished) result_ = finished;
-  ended_ = true;
   on_end_();
 }
 

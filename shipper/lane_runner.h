@@ -1,11 +1,11 @@
 // One lane at work: its thread, its transport and its LaneShipper.
 //
-// Threads: start(), wake(), stop() and take_result() on the supervisor's thread, wake() from any.
+// Threads: one thread makes, stops, joins and destroys it; wake() may be called from any.
 // `on_end` is called on the lane's thread, once, when the lane ends by itself or has been stopped.
 #ifndef SLUICE_SHIPPER_LANE_RUNNER_H_
 #define SLUICE_SHIPPER_LANE_RUNNER_H_
 
-#include <atomic>
+#include <chrono>
 #include <functional>
 #include <memory>
 #include <stop_token>
@@ -34,9 +34,10 @@ class LaneRunner {
   void wake();
   // Asks the lane to end after the answers under way; returns at once.
   void stop();
-  bool has_ended() const { return ended_; }
-  // Waits for the end. Success if the lane was stopped and all answers that came are committed.
-  Result<void> wait();
+  // Waits for the end.
+  void join();
+  // After join(). Success: the lane was stopped, and all answers that came are committed.
+  const Result<void>& result() const { return result_; }
 
  private:
   void run(const std::stop_token& stop);
@@ -45,7 +46,6 @@ class LaneRunner {
   LaneShipper shipper_;
   std::function<void()> on_end_;
   Result<void> result_;
-  std::atomic<bool> ended_ = false;
   std::jthread thread_;
 };
 

@@ -168,6 +168,7 @@ void LaneShipper::sink_served() {
 
 void LaneShipper::accept(Slot* slot) {
   sink_served();
+  if (slot->failures() > 0) parts_.observer->on_healed();
   const auto& records = slot->piece().batch.records();
   finished_.acknowledged.insert(finished_.acknowledged.end(), records.begin(), records.end());
   slot->finish_piece();

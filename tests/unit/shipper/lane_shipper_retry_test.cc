@@ -78,7 +78,7 @@ TEST(LaneShipperRetry, EverythingFlowsAgainAfterTheFirstSuccess) {
   rig.step(100);
   is_up = true;
   ASSERT_TRUE(rig.step_until_position(400, 300));
-  EXPECT_EQ(rig.observer.healed, 1);
+  EXPECT_GE(rig.observer.healed, 1);
   EXPECT_EQ(rig.transport.in_flight_max, 4U);
 }
 
