@@ -30,16 +30,18 @@ bool heals_by_waiting(ErrorKind kind) {
   return kind != ErrorKind::kIdentity && kind != ErrorKind::kFormat && kind != ErrorKind::kCorrupt;
 }
 
-// Asks for the cluster's name until Teleport answers, on a thread of its own, so that the queue's
-// thread can go on with its own work.
+// Asks for the cluster's name until Teleport answers (once only, if not patient), on a thread of
+// its own, so that the queue's thread can go on with its own work.
 class ClusterQuestion {
  public:
-  ClusterQuestion(EventApi* api, const Clock& clock)
-      : thread_([this, api, &clock](const std::stop_token& stop) { ask(api, clock, stop); }) {}
+  ClusterQuestion(EventApi* api, const Clock& clock, bool patient)
+      : patient_(patient),
+        thread_([this, api, &clock](const std::stop_token& stop) { ask(api, clock, stop); }) {}
 
-  bool tried() const {
+  // What the last try failed with, unless it was answered.
+  std::optional<Error> failure() const {
     const std::lock_guard lock(mutex_);
-    return tried_;
+    return failure_;
   }
   std::optional<std::string> answer() const {
     const std::lock_guard lock(mutex_);
@@ -55,21 +57,24 @@ class ClusterQuestion {
       if (cluster) {
         trouble.succeeded();
         const std::lock_guard lock(mutex_);
-        tried_ = true;
+        failure_.reset();
         answer_ = std::move(*cluster);
         return;
       }
-      if (cluster.error().kind != ErrorKind::kStopped) trouble.failed(cluster.error().message);
+      if (cluster.error().kind == ErrorKind::kStopped) return;
       {
         const std::lock_guard lock(mutex_);
-        tried_ = true;
+        failure_ = cluster.error();
       }
+      if (!patient_) return;
+      trouble.failed(cluster.error().message);
       sleep_for(stop, backoff.next());
     }
   }
 
   mutable std::mutex mutex_;
-  bool tried_ = false;
+  const bool patient_;
+  std::optional<Error> failure_;
   std::optional<std::string> answer_;
   std::jthread thread_;  // last: it uses all of the above
 };
@@ -83,6 +88,9 @@ Fetcher::~Fetcher() = default;
 Result<void> Fetcher::run(std::stop_token stop) {
   SLUICE_ASSIGN(api_, TeleportClient::create(config_.teleport, clock_));
   SLUICE_TRY(open_queue());
+  if (config_.fetcher.exit_on_last_event) {
+    SLUICE_ASSIGN(cluster_, connect(stop));
+  }
   while (!stop.stop_requested()) {
     const auto finished = run_generation(stop);
     if (finished && *finished) break;
@@ -161,14 +169,18 @@ Result<void> Fetcher::reopen_queue(const Error& cause, const std::stop_token& st
   return {};
 }
 
-// The cluster's name, or an empty one when asked to stop.
+// The cluster's name, or an empty one when asked to stop. A daemon tries for ever; a run that is to
+// end by itself has somebody waiting for its exit status, and gives up when it cannot even begin.
 Result<std::string> Fetcher::connect(const std::stop_token& stop) {
   if (!cluster_.empty()) return cluster_;
-  const ClusterQuestion question(api_.get(), clock_);
+  const bool patient = !config_.fetcher.exit_on_last_event;
+  const ClusterQuestion question(api_.get(), clock_, patient);
   bool ready = false;
   milliseconds next_look{};
   while (!stop.stop_requested()) {
-    if (!ready && question.tried()) {
+    const auto failure = question.failure();
+    if (failure && !patient) return fail(*failure);
+    if (!ready && (failure || question.answer())) {
       notify_ready();
       ready = true;
     }

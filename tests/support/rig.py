@@ -9,6 +9,7 @@
 Everything is on the loopback interface and below the work folder, and ends with the context.
 """
 
+import copy
 import json
 import os
 import shutil
@@ -168,7 +169,8 @@ class Rig:
 
     def __init__(self, bin_folder, folder, *, events=1000, sessions=0, events_per_session=0,
                  mode="bulk", seed=1, chunk_events=1000, days=3, settings="", shipper_settings="",
-                 connections=CONNECTIONS, start_time=None, events_file=None, session_events_file=None,
+                 connections=CONNECTIONS, batch_events=BATCH_EVENTS, poll="1s",
+                 start_time=None, events_file=None, session_events_file=None,
                  real_fluentd=False):
         self.bin = Path(bin_folder)
         self.folder = Path(folder)
@@ -185,10 +187,13 @@ class Rig:
         self.fetcher = None
         self.shipper = None
         self.shipper_kills = 0
+        self.read_only_folder = None  # run() makes this folder read-only for the program
         base = datetime.now(UTC)
         start_time = start_time or f"{base - timedelta(days=days + 1):%Y-%m-%dT00:00:00Z}"
         self._settings = f'start-time = "{start_time}"\n{settings}'
-        self._connections = connections
+        self.connections = connections
+        self._batch_events = batch_events
+        self._poll = poll
         self._shipper_settings = shipper_settings
         self._sim_options = ["--events", events, "--sessions", sessions, "--events-per-session",
                              events_per_session, "--mode", mode, "--seed", seed, "--days", days,
@@ -238,7 +243,7 @@ class Rig:
                   "addr": f"localhost:{self.teleport_port}", "identity": teleport.identity,
                   "queue": self.state, **changes}
         self.config_path.write_text(f"""storage = "{self.folder}/storage"
-timeout = "1s"
+timeout = "{self._poll}"
 batch = 20
 {self._settings}
 [forward.fluentd]
@@ -256,11 +261,26 @@ identity = "{values['identity']}"
 path = "{values['queue']}"
 
 [shipper]
-batch-events = {BATCH_EVENTS}
-connections = {self._connections}
+batch-events = {self._batch_events}
+connections = {self.connections}
 {self._shipper_settings}
 """)
         self.state.mkdir(exist_ok=True)
+
+    def twin(self, name, connections=None):
+        """Another installation, with a state and a configuration of its own, that shares the stand-ins. They have
+        to be running, and its daemons are to be run in the foreground. Its events have tags that begin with the
+        name, so that the sink's record says whose they are."""
+        one = copy.copy(self)
+        one.folder = self.folder / name
+        one.folder.mkdir()
+        one.state = one.folder / "state"
+        one.config_path = one.folder / "sluice.toml"
+        one.connections = connections or self.connections
+        one.fetcher = one.shipper = None
+        sink = f"https://localhost:{self.sink.port}/{name}"
+        one.write_config(url=f"{sink}/events.log", session_url=f"{sink}/session")
+        return one
 
     def command(self, program, *arguments):
         return [self.bin / program, "start", "--config", self.config_path, *arguments]
@@ -290,10 +310,16 @@ connections = {self._connections}
         self.shipper_kills += 1
         self.shipper.kill()
 
-    def run(self, program, *arguments, patience_seconds=60):
-        """Runs a daemon in the foreground: its exit status and what it said."""
-        done = subprocess.run([str(word) for word in self.command(program, *arguments)],
-                              capture_output=True, text=True, timeout=patience_seconds, check=False)
+    def run(self, program, *arguments, patience_seconds=60, environment=None):
+        """Runs a daemon in the foreground: its exit status (-9: killed) and what it said."""
+        command = [str(word) for word in self.command(program, *arguments)]
+        if self.read_only_folder:
+            # A mount of its own, which ends with the process; root may write to any folder otherwise.
+            command = ["unshare", "-m", "sh", "-c",
+                       'mount --bind "$0" "$0" && mount -o remount,bind,ro "$0" && exec "$@"',
+                       str(self.read_only_folder), *command]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=patience_seconds,
+                              check=False, env={**os.environ, **(environment or {})})
         return done.returncode, done.stdout + done.stderr
 
     def queuectl(self, *arguments):
