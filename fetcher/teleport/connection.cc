@@ -22,9 +22,9 @@ constexpr int kReceiveBytesMax = 64 << 20;
 // Teleport closes connections that ping more often than once a minute.
 constexpr int kKeepaliveMs = 75'000;
 constexpr int kKeepaliveTimeoutMs = 20'000;
-// Our own waits between tries are meant to decide; gRPC's must only be shorter.
-constexpr int kReconnectMinMs = 250;
-constexpr int kReconnectMaxMs = 5'000;
+// The time limit of one try to connect, whatever gRPC's name for it says: TCP and TLS on a slow
+// way.
+constexpr int kConnectMaxMs = 15'000;
 // For how long a found cause is taken to be that of further failures.
 constexpr std::chrono::milliseconds kFindingLifetime{5'000};
 
@@ -40,9 +40,7 @@ std::shared_ptr<grpc::Channel> make_channel(const std::string& address, const Id
   arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, kKeepaliveTimeoutMs);
   arguments.SetInt(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
   arguments.SetInt(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
-  arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, kReconnectMinMs);
-  arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, kReconnectMinMs);
-  arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, kReconnectMaxMs);
+  arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, kConnectMaxMs);
   arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
   arguments.SetInt(GRPC_ARG_SERVICE_CONFIG_DISABLE_RESOLUTION, 1);
   // Without a pool of its own a new channel would share the old one's connection.
@@ -157,8 +155,13 @@ Error Connection::explain_unavailable(const CallFailure& failure, std::string_vi
     const std::lock_guard lock(mutex_);
     cause = expiry_error(identity_, clock_.now());
     if (!refresh_problem_.empty()) aside = fmt::format("; and {}", refresh_problem_);
-    // Whatever the cause, the next call should see a renewed identity.
+    // Whatever the cause, the next call should see a renewed identity; and it should try to
+    // connect, where a channel that has failed would repeat its last failure until its own wait is
+    // over.
     next_refresh_ = std::min(next_refresh_, clock_.monotonic());
+    if (channel_->GetState(false) == GRPC_CHANNEL_TRANSIENT_FAILURE) {
+      channel_ = make_channel(config_.addr, identity_);
+    }
   }
   if (!cause && failure.code != grpc::DEADLINE_EXCEEDED) cause = diagnose(stop);
   if (cause) {
