@@ -2,6 +2,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <utility>
+
 #include "shipper/lane_shipper.h"
 #include "tests/unit/shipper/fake_sink.h"
 
@@ -119,19 +121,42 @@ TEST(LaneShipperRetry, ConfigurationErrorHoldsTheLaneAndSetsNothingAside) {
 TEST(LaneShipperRetry, BatchThatAloneFailsForEverDoesNotHoldUpTheOthers) {
   LaneRig rig(options_with(3));
   rig.lane.add_events(2000);
-  rig.transport.responder = [](const auto& request) {
-    const auto numbers = event_numbers(request.body);
-    return status(numbers.front() == 11 ? 500 : 200);
+  int attempts = 0;
+  bool may_answer = true;  // one answer a step, so that the failure is not always seen with others
+  rig.transport.responder = [&](const auto& request) -> std::optional<fluentd::Answer> {
+    if (!std::exchange(may_answer, false)) return std::nullopt;
+    const bool fails = event_numbers(request.body).front() == 11;
+    attempts += fails ? 1 : 0;
+    return status(fails ? 500 : 200);
   };
   const auto begin = rig.clock.monotonic();
-  for (int i = 0; i < 5000 && !rig.store.has(2000); ++i) rig.step();
+  for (int i = 0; i < 5000 && !rig.store.has(2000); ++i) {
+    may_answer = true;
+    rig.step();
+  }
   EXPECT_EQ(rig.store.progress().position, 10U);
   EXPECT_THAT(rig.store.progress().completed, ::testing::ElementsAre(queue::SeqRange{21, 2000}));
   EXPECT_LT(rig.clock.monotonic() - begin, seconds(10));
+  EXPECT_LE(attempts, 10);
   EXPECT_TRUE(rig.store.letters.empty());
 
+  const int healed_before = rig.observer.healed;
   rig.transport.responder = [](const auto&) { return status(200); };
   EXPECT_TRUE(rig.step_until_position(2000, 200));
+  EXPECT_GT(rig.observer.healed, healed_before);
+}
+
+TEST(LaneShipperRetry, ProbesTakeTurnsSoThatOneBatchCannotStandForAll) {
+  LaneRig rig(options_with(2));
+  rig.lane.add_events(400);
+  int second_batch_tries = 0;
+  rig.transport.responder = [&](const auto& request) {
+    const int first = event_numbers(request.body).front();
+    if (first == 1) return status(500);
+    return status(first == 11 && ++second_batch_tries == 1 ? 500 : 200);
+  };
+  for (int i = 0; i < 500 && !rig.store.has(400); ++i) rig.step();
+  EXPECT_THAT(rig.store.progress().completed, ::testing::ElementsAre(queue::SeqRange{11, 400}));
 }
 
 TEST(LaneShipperRetry, FailingBatchThatIsAloneDoesNotHideThatTheSinkTakesOthers) {
@@ -156,6 +181,8 @@ TEST(LaneShipperRetry, EventsSentAgainAfterAnUnknownOutcomeAreCountedOnce) {
     if (turn == 2) return network_failure(false);  // nothing was sent
     return status(200);
   };
+  while (rig.counters.requests_failed < 2) rig.step();
+  EXPECT_EQ(rig.counters.resent_unknown, 0U);
   ASSERT_TRUE(rig.step_until_position(10));
   EXPECT_EQ(rig.counters.resent_unknown, 10U);
   EXPECT_EQ(rig.counters.requests_failed, 2U);
