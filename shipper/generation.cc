@@ -35,7 +35,8 @@ LaneOptions lane_options(const Config& config, queue::Lane lane) {
           .batch_events = config.shipper.batch_events,
           .batch_bytes = config.shipper.batch_bytes,
           .retry_min = config.shipper.retry_min,
-          .retry_max = config.shipper.retry_max};
+          .retry_max = config.shipper.retry_max,
+          .patient = !config.shipper.exit_when_drained};
 }
 
 fluentd::HttpOptions http_options(const Config& config) {

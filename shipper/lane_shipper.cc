@@ -126,8 +126,17 @@ void LaneShipper::send(Slot* slot) {
 }
 
 Result<void> LaneShipper::receive(milliseconds timeout) {
-  for (const auto& answer : parts_.transport->poll(timeout)) apply(answer);
-  return commit();
+  std::optional<Error> unreachable;
+  for (const auto& answer : parts_.transport->poll(timeout)) {
+    apply(answer);
+    reached_sink_ = reached_sink_ || !answer.failure;
+    if (answer.failure && !unreachable) {
+      unreachable = Error{answer.failure->kind, describe(answer, destination_.base_url())};
+    }
+  }
+  SLUICE_TRY(commit());
+  if (unreachable && !reached_sink_ && !options_.patient) return fail(std::move(*unreachable));
+  return {};
 }
 
 void LaneShipper::apply(const fluentd::Answer& answer) {

@@ -50,6 +50,9 @@ struct LaneOptions {
   std::size_t batch_bytes = 512U << 10;
   std::chrono::milliseconds retry_min{500};
   std::chrono::milliseconds retry_max{30'000};
+  // Whether to go on trying when the sink cannot be reached and never has been. When not, step()
+  // returns the failure's kind.
+  bool patient = true;
 };
 
 struct LaneParts {
@@ -116,6 +119,7 @@ class LaneShipper {
   bool last_failure_was_answered_ = false;  // by the sink, and not by the network
   std::optional<Error> ended_;              // why no step is made any more
   bool may_commit_ = true;
+  bool reached_sink_ = false;  // an answer came, whatever it was
 };
 
 }  // namespace sluice::shipper

@@ -32,18 +32,27 @@ bool is_final(ErrorKind kind) {
   }
 }
 
-// A certificate that Fluentd will refuse may be renewed while we run, so this only tells.
-void check_sink(const FluentdConfig& fluentd) {
-  if (fluentd.cert.empty()) return;
-  const auto checked =
-      fluentd::check_client_certificate(fluentd.cert, fluentd.key, system_clock().now());
-  if (!checked) log_error("{}", checked.error().message);
+// A certificate that Fluentd will refuse may be renewed while a daemon runs, which therefore only
+// tells. A run that is to end by itself has somebody waiting for its exit status.
+Result<void> check_certificate(const Config& config) {
+  const FluentdConfig& fluentd = config.fluentd;
+  if (fluentd.cert.empty()) return {};
+  auto checked = fluentd::check_client_certificate(fluentd.cert, fluentd.key, system_clock().now());
+  if (checked || config.shipper.exit_when_drained) return checked;
+  log_error("{}", checked.error().message);
+  return {};
+}
+
+// A run that is to end by itself gives up when it cannot reach Fluentd at all.
+bool gives_up(const Config& config, ErrorKind kind) {
+  return config.shipper.exit_when_drained &&
+         (kind == ErrorKind::kUnavailable || kind == ErrorKind::kUnauthorized);
 }
 
 }  // namespace
 
 Result<void> run_shipper(const Config& config, const std::stop_token& stop) {
-  check_sink(config.fluentd);
+  SLUICE_TRY(check_certificate(config));
   queue::PerLane<LaneCounters> counters;
   LaneLog audit_log(queue::Lane::kAudit);
   LaneLog session_log(queue::Lane::kSession);
@@ -65,6 +74,7 @@ Result<void> run_shipper(const Config& config, const std::stop_token& stop) {
     const auto done =
         generation ? (*generation)->run(stop) : Result<void>(fail(generation.error()));
     if (done || is_final(done.error().kind) || stop.stop_requested()) return done;
+    if (gives_up(config, done.error().kind)) return done;
     if (generation) generation->reset();
     if (system_clock().monotonic() - begin > kReopenWaitMax) backoff.reset();
     log_error("{}; sending has stopped, the delivery store is opened anew", done.error().message);

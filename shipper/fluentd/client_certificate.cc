@@ -69,13 +69,13 @@ Result<void> check_validity(const X509* certificate, const std::filesystem::path
                             Timestamp now) {
   auto seconds = static_cast<std::time_t>(now.seconds);
   if (X509_cmp_time(X509_get0_notAfter(certificate), &seconds) < 0) {
-    return fail(ErrorKind::kConfig,
+    return fail(ErrorKind::kUnauthorized,
                 fmt::format("{}: the client certificate expired at {}; Fluentd will refuse it, "
                             "have it renewed",
                             file.string(), in_words(X509_get0_notAfter(certificate))));
   }
   if (X509_cmp_time(X509_get0_notBefore(certificate), &seconds) > 0) {
-    return fail(ErrorKind::kConfig,
+    return fail(ErrorKind::kUnauthorized,
                 fmt::format("{}: the client certificate is not valid before {}; look at this "
                             "machine's clock",
                             file.string(), in_words(X509_get0_notBefore(certificate))));

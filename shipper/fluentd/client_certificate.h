@@ -10,8 +10,8 @@
 
 namespace sluice::shipper::fluentd {
 
-// kConfig with a sentence: a file cannot be read or is not PEM, the key is encrypted or belongs to
-// another certificate, or the certificate has expired or is not yet valid at `now`.
+// kConfig: a file cannot be read or is not PEM, the key is encrypted or belongs to another
+// certificate. kUnauthorized: the certificate has expired or is not yet valid at `now`.
 Result<void> check_client_certificate(const std::filesystem::path& cert,
                                       const std::filesystem::path& key, Timestamp now);
 

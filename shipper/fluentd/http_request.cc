@@ -118,6 +118,8 @@ Answer HttpRequest::answer(CURLcode code) {
   answer.outcome_unknown = times_sent_ > 0 && !is_client_certificate_refusal(failure);
   answer.failure =
       NetworkFailure{.code = failure.code,
+                     .kind = is_client_certificate_refusal(failure) ? ErrorKind::kUnauthorized
+                                                                    : ErrorKind::kUnavailable,
                      .sentence = failure_sentence(failure, {url_, options_.ca, options_.cert})};
   return answer;
 }

@@ -15,6 +15,8 @@
 #include <string>
 #include <vector>
 
+#include "common/error.h"
+
 namespace sluice::shipper::fluentd {
 
 // How much of an answer's body is kept.
@@ -23,6 +25,8 @@ inline constexpr std::size_t kAnswerBodyBytesMax = 1024;
 // No answer came.
 struct NetworkFailure {
   int code = 0;          // libcurl's, for programs
+  // kUnauthorized: the server refuses our certificate. Otherwise kUnavailable.
+  ErrorKind kind = ErrorKind::kUnavailable;
   std::string sentence;  // names the server and the cause, for people
 };
 

@@ -116,6 +116,28 @@ class Errors(unittest.TestCase):
                     rf"error .*https://localhost:{port}.*[Cc]onnection refused")
         self.expect_all_arrives()
 
+    def test_daemons_wait_for_a_teleport_and_a_fluentd_that_come_later(self):
+        self.rig.teleport.stop()
+        self.rig.sink.command("refuse on")
+        self.rig.start_daemons()
+        self.wait_for_refusal(self.rig.fetcher)
+        self.rig.start_teleport()
+        wait_until(self.rig.everything_is_fetched, "all is fetched", process=self.rig.fetcher)
+        self.wait_for_refusal(self.rig.shipper)
+        self.rig.sink.command("refuse off")
+        self.rig.wait_until_drained()
+        for daemon in (self.rig.fetcher, self.rig.shipper):
+            self.assertEqual(0, daemon.stop())
+            refusals = [line for line in daemon.log_text().splitlines() if "refused" in line]
+            self.assertLessEqual(len(refusals), 3, "a cause that lasts is told once, not each time")
+        report = self.rig.judge(skip_session_types=("print", "desktop.recording"))
+        self.assertEqual([], report.failures() + self.rig.ledger_failures())
+
+    @staticmethod
+    def wait_for_refusal(daemon):
+        wait_until(lambda: "refused" in daemon.log_text(), f"{daemon.name} says what is wrong",
+                   process=daemon)
+
     # ---- The queue's folder
 
     def test_a_missing_folder(self):

@@ -37,6 +37,34 @@ TEST(LaneShipperRetry, WaitsAtLeastTheMinimumAndNeverLongerThanTheMaximum) {
   EXPECT_GT(longest, 4 * rig.options.retry_min);
 }
 
+TEST(LaneShipperRetry, AnImpatientLaneEndsWhenItNeverReachesTheSink) {
+  LaneOptions options = options_with(2);
+  options.patient = false;
+  LaneRig rig(options);
+  rig.lane.add_events(100);
+  rig.transport.responder = [](const auto&) { return network_failure(false); };
+  LaneShipper& shipper = rig.start();
+  Result<void> done;
+  for (int i = 0; done && i < 10; ++i) done = shipper.step();
+  ASSERT_FALSE(done);
+  EXPECT_EQ(done.error().kind, ErrorKind::kUnavailable);
+  EXPECT_FALSE(shipper.step());
+}
+
+TEST(LaneShipperRetry, AnImpatientLaneGoesOnWhenItHasReachedTheSinkBefore) {
+  LaneOptions options = options_with(1);
+  options.patient = false;
+  LaneRig rig(options);
+  rig.lane.add_events(30);
+  int sent = 0;
+  rig.transport.responder = [&](const auto&) {
+    ++sent;
+    return sent == 2 ? network_failure(false) : status(200);
+  };
+  EXPECT_TRUE(rig.step_until_position(30));
+  EXPECT_GT(sent, 3);
+}
+
 TEST(LaneShipperRetry, OutageIsProbedByOneRequestAtATimeAndWithoutNewBatches) {
   LaneRig rig(options_with(4));
   rig.lane.add_events(1000);
