@@ -64,8 +64,9 @@ struct LaneParts {
   const Clock* clock = nullptr;
 };
 
-// How many times a batch may be answered with Fluentd's chunk limit before it is taken apart.
-inline constexpr unsigned kChunkLimitTriesMax = 8;
+// How many times a batch may be answered with Fluentd's chunk limit before it is taken apart. Few,
+// because Fluentd stores the rest of the batch each time (from its version 1.14.3 on).
+inline constexpr unsigned kChunkLimitTriesMax = 2;
 // How much of the sink's answer a dead letter keeps.
 inline constexpr std::size_t kDeadLetterAnswerBytesMax = 512;
 

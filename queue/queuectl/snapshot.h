@@ -1,9 +1,9 @@
 // Everything that `status` and `report` show, as numbers of one moment that add up.
 //
 // fetched = acknowledged + backlog + dead + skipped + gap, a lane. `unaccounted` is what is missing
-// from that sum when the published numbers and the two ledgers are held against each other: 0 unless
-// something is wrong. What a killed fetcher had written and not published counts nowhere until its
-// next start publishes it.
+// from that sum when the published numbers and the two ledgers are held against each other: 0
+// unless something is wrong. What a killed fetcher had written and not published counts nowhere
+// until its next start publishes it.
 #ifndef SLUICE_QUEUE_QUEUECTL_SNAPSHOT_H_
 #define SLUICE_QUEUE_QUEUECTL_SNAPSHOT_H_
 

@@ -24,7 +24,7 @@ inline constexpr std::size_t kAnswerBodyBytesMax = 1024;
 
 // No answer came.
 struct NetworkFailure {
-  int code = 0;          // libcurl's, for programs
+  int code = 0;  // libcurl's, for programs
   // kUnauthorized: the server refuses our certificate. Otherwise kUnavailable.
   ErrorKind kind = ErrorKind::kUnavailable;
   std::string sentence;  // names the server and the cause, for people
