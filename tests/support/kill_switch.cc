@@ -1,0 +1,237 @@
+// A library to preload into a program that is to die at a chosen moment of its work on files.
+//
+// It numbers, from 1, the calls by which the program changes files below some folders, and at one
+// of them the program dies by SIGKILL. What it needs is in the environment:
+//
+//   KILL_SWITCH_FOLDERS  absolute paths without symbolic links, separated by ":"
+//   KILL_SWITCH_AT       the number of the call to die at; 0: none
+//   KILL_SWITCH_HOW      "before" the call, "after" it, or "half": with the first half of the bytes
+//                        written (for calls that write none: before)
+//   KILL_SWITCH_LOG      a file that gets the line "NUMBER CALL PATH" at every such call
+//
+// A call with a higher number than the deadly one, on another thread, waits for the death that is
+// coming, so that nothing is done after it. sync_file_range() is not counted, because it promises
+// nothing about what survives, and neither are writes through a memory map, which nobody can see.
+//
+// Threads: any.
+#include <fcntl.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include <array>
+#include <atomic>
+#include <cerrno>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+namespace {
+
+enum class How : std::uint8_t { kBefore, kHalf, kAfter };
+
+std::string_view setting(const char* name) {
+  const char* value = getenv(name);
+  return value == nullptr ? std::string_view() : std::string_view(value);
+}
+
+How how_setting() {
+  const std::string_view how = setting("KILL_SWITCH_HOW");
+  if (how == "after") return How::kAfter;
+  return how == "half" ? How::kHalf : How::kBefore;
+}
+
+int open_log() {
+  const std::string path(setting("KILL_SWITCH_LOG"));
+  if (path.empty()) return -1;
+  return open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
+}
+
+struct Switch {
+  std::string_view folders = setting("KILL_SWITCH_FOLDERS");
+  long deadly = strtol(std::string(setting("KILL_SWITCH_AT")).c_str(), nullptr, 10);
+  How how = how_setting();
+  int log = open_log();
+  std::atomic<long> calls{0};
+};
+
+Switch& the_switch() {
+  static Switch instance;
+  return instance;
+}
+
+bool is_below(std::string_view path, std::string_view folder) {
+  return !folder.empty() && path.starts_with(folder) &&
+         (path.size() == folder.size() || path[folder.size()] == '/');
+}
+
+bool is_watched(std::string_view path) {
+  std::string_view rest = the_switch().folders;
+  while (!rest.empty()) {
+    const std::size_t end = rest.find(':');
+    if (is_below(path, rest.substr(0, end))) return true;
+    rest = end == std::string_view::npos ? std::string_view() : rest.substr(end + 1);
+  }
+  return false;
+}
+
+[[noreturn]] void die() {
+  kill(getpid(), SIGKILL);
+  while (true) pause();
+}
+
+// The path of an open file, put into `buffer`; empty if it has none.
+std::string_view path_of(int fd, std::array<char, PATH_MAX>* buffer) {
+  std::array<char, 64> link{};
+  snprintf(link.data(), link.size(), "/proc/self/fd/%d", fd);
+  const int error = errno;
+  const ssize_t length = readlink(link.data(), buffer->data(), buffer->size());
+  errno = error;
+  if (length <= 0) return {};
+  return {buffer->data(), static_cast<std::size_t>(length)};
+}
+
+void write_log(long number, const char* name, std::string_view path) {
+  if (the_switch().log < 0) return;
+  std::array<char, PATH_MAX + 64> line{};
+  const int length = snprintf(line.data(), line.size(), "%ld %s %.*s\n", number, name,
+                              static_cast<int>(path.size()), path.data());
+  if (length <= 0) return;
+  const int error = errno;
+  syscall(SYS_write, the_switch().log, line.data(), static_cast<std::size_t>(length));
+  errno = error;
+}
+
+// One call. Makes the death come before it, in the middle or, by its destructor, after it.
+class Call {
+ public:
+  Call(const char* name, int fd) {
+    std::array<char, PATH_MAX> buffer;
+    count(name, path_of(fd, &buffer));
+  }
+  Call(const char* name, const char* path) { count(name, path); }
+  ~Call() {
+    if (deadly_) die();
+  }
+  Call(const Call&) = delete;
+  Call& operator=(const Call&) = delete;
+
+  // Before a call that writes `size` bytes: how many it may write.
+  std::size_t allowed(std::size_t size) const {
+    return deadly_ && the_switch().how == How::kHalf ? size / 2 : size;
+  }
+
+  // For calls that write no bytes.
+  void has_no_half() const {
+    if (deadly_ && the_switch().how == How::kHalf) die();
+  }
+
+ private:
+  void count(const char* name, std::string_view path) {
+    Switch& all = the_switch();
+    if (!is_watched(path)) return;
+    const long number = ++all.calls;
+    if (all.deadly > 0 && number > all.deadly) {
+      while (true) pause();
+    }
+    write_log(number, name, path);
+    deadly_ = number == all.deadly;
+    if (deadly_ && all.how == How::kBefore) die();
+  }
+
+  bool deadly_ = false;
+};
+
+// A call that writes no bytes, as the kernel has it.
+template <typename Object, typename... Arguments>
+int other_call(const char* name, Object object, long number, Arguments... arguments) {
+  const Call call(name, object);
+  call.has_no_half();
+  return static_cast<int>(syscall(number, arguments...));
+}
+
+}  // namespace
+
+// The standard library's calls that this library puts its own in place of.
+extern "C" {
+
+ssize_t write(int fd, const void* bytes, size_t size) {
+  const Call call("write", fd);
+  return syscall(SYS_write, fd, bytes, call.allowed(size));
+}
+
+ssize_t pwrite(int fd, const void* bytes, size_t size, off_t offset) {
+  const Call call("pwrite", fd);
+  return syscall(SYS_pwrite64, fd, bytes, call.allowed(size), offset);
+}
+
+ssize_t pwrite64(int fd, const void* bytes, size_t size, off64_t offset) {
+  return pwrite(fd, bytes, size, offset);
+}
+
+ssize_t writev(int fd, const iovec* parts, int count) {
+  const Call call("writev", fd);
+  std::size_t size = 0;
+  for (int i = 0; i < count; ++i) size += parts[i].iov_len;
+  std::size_t left = call.allowed(size);
+  if (left == size) return syscall(SYS_writev, fd, parts, count);
+  for (int i = 0; i < count && left > 0; ++i) {
+    const std::size_t part = left < parts[i].iov_len ? left : parts[i].iov_len;
+    syscall(SYS_write, fd, parts[i].iov_base, part);
+    left -= part;
+  }
+  return 0;
+}
+
+int fdatasync(int fd) { return other_call("fdatasync", fd, SYS_fdatasync, fd); }
+
+int fsync(int fd) { return other_call("fsync", fd, SYS_fsync, fd); }
+
+int ftruncate(int fd, off_t size) noexcept {
+  return other_call("ftruncate", fd, SYS_ftruncate, fd, size);
+}
+
+int ftruncate64(int fd, off64_t size) noexcept { return ftruncate(fd, size); }
+
+int fallocate(int fd, int mode, off_t offset, off_t size) {
+  return other_call("fallocate", fd, SYS_fallocate, fd, mode, offset, size);
+}
+
+int fallocate64(int fd, int mode, off64_t offset, off64_t size) {
+  return fallocate(fd, mode, offset, size);
+}
+
+// Gives the error instead of setting errno.
+int posix_fallocate(int fd, off_t offset, off_t size) {
+  const int before = errno;
+  const int failed = fallocate(fd, 0, offset, size) == 0 ? 0 : errno;
+  errno = before;
+  return failed;
+}
+
+int posix_fallocate64(int fd, off64_t offset, off64_t size) {
+  return posix_fallocate(fd, offset, size);
+}
+
+int rename(const char* from, const char* to) noexcept {
+  return other_call("rename", to, SYS_renameat2, AT_FDCWD, from, AT_FDCWD, to, 0);
+}
+
+int unlink(const char* path) noexcept {
+  return other_call("unlink", path, SYS_unlinkat, AT_FDCWD, path, 0);
+}
+
+int mkdir(const char* path, mode_t mode) noexcept {
+  return other_call("mkdir", path, SYS_mkdirat, AT_FDCWD, path, mode);
+}
+
+int chmod(const char* path, mode_t mode) noexcept {
+  return other_call("chmod", path, SYS_fchmodat, AT_FDCWD, path, mode);
+}
+
+}  // extern "C"
