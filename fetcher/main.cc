@@ -1,101 +1,15 @@
 // sluice-fetcher: takes audit events and session recordings from Teleport into the queue.
-#include <fmt/format.h>
-
-#include <CLI/CLI.hpp>
-#include <map>
-#include <string>
-#include <vector>
-
-#include "common/config.h"
-#include "common/error.h"
-#include "common/lifecycle.h"
-#include "common/log.h"
+#include "common/daemon.h"
 #include "common/time.h"
 #include "fetcher/fetcher.h"
 
-namespace sluice::fetcher {
-namespace {
-
-constexpr const char* kProgramName = "sluice-fetcher";
-
-// What the command line gave, as CLI11 fills it in: by flag.
-struct Arguments {
-  std::string config;
-  std::string instance;
-  std::map<std::string, std::vector<std::string>> values;
-  std::map<std::string, std::string> switches;
-};
-
-ConfigSources to_sources(const Arguments& arguments) {
-  ConfigSources sources{.file = arguments.config, .instance = arguments.instance, .flags = {}};
-  for (const auto& [name, values] : arguments.values) {
-    for (const std::string& value : values) sources.flags.emplace_back(name, value);
-  }
-  for (const auto& [name, value] : arguments.switches) {
-    if (!value.empty()) sources.flags.emplace_back(name, value);
-  }
-  return sources;
+int main(int argc, char** argv) {
+  const sluice::Daemon daemon{
+      .name = "sluice-fetcher",
+      .description = "Takes Teleport's audit events and session recordings into a Sluice queue.",
+      .program = sluice::Program::kFetcher,
+      .run = [](const sluice::Config& config, const std::stop_token& stop) {
+        return sluice::fetcher::Fetcher(config, sluice::system_clock()).run(stop);
+      }};
+  return sluice::run_daemon(daemon, argc, argv);
 }
-
-void declare_start(CLI::App* command, Arguments* arguments) {
-  command->add_option("-c,--config", arguments->config, "The configuration file")
-      ->type_name("FILE");
-  command->add_option("-i,--instance", arguments->instance, "The instance's name")
-      ->type_name("NAME");
-  for (const FlagHelp& flag : config_flags(Program::kFetcher)) {
-    if (flag.value.empty()) {
-      command->add_flag("--" + flag.name, arguments->switches[flag.name], flag.help);
-    } else {
-      command->add_option("--" + flag.name, arguments->values[flag.name], flag.help)
-          ->type_name(flag.value)
-          ->allow_extra_args(false);
-    }
-  }
-}
-
-int end_with(const Error& error) {
-  log_error("{}", error.message);
-  return exit_status(error.kind);
-}
-
-int start(const Arguments& arguments) {
-  const auto config = load_config(Program::kFetcher, to_sources(arguments));
-  init_logging(kProgramName, config && config->debug);
-  if (!config) return end_with(config.error());
-  for (const std::string& warning : config->warnings) log_warn("{}", warning);
-  const auto signals = SignalStop::start();
-  if (!signals) return end_with(signals.error());
-  log_info("{} {} starting", kProgramName, SLUICE_VERSION);
-  const auto done = Fetcher(*config, system_clock()).run((*signals)->token());
-  notify_stopping();
-  if (!done) return end_with(done.error());
-  log_info("stopped");
-  return 0;
-}
-
-int run(int argc, char** argv) {
-  CLI::App app("Takes Teleport's audit events and session recordings into a Sluice queue.",
-               kProgramName);
-  app.require_subcommand(1);
-  Arguments arguments;
-  CLI::App* start_command = app.add_subcommand("start", "Fetch until stopped by a signal");
-  declare_start(start_command, &arguments);
-  const CLI::App* version_command = app.add_subcommand("version", "Print the version");
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::ParseError& error) {
-    const bool asked_for_help = error.get_exit_code() == 0;
-    app.exit(error);
-    return asked_for_help ? 0 : exit_status(ErrorKind::kUsage);
-  }
-  if (version_command->parsed()) {
-    fmt::print("{} {}\n", kProgramName, SLUICE_VERSION);
-    return 0;
-  }
-  return start(arguments);
-}
-
-}  // namespace
-}  // namespace sluice::fetcher
-
-int main(int argc, char** argv) { return sluice::fetcher::run(argc, argv); }

@@ -1,0 +1,95 @@
+#include "common/daemon.h"
+
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "common/lifecycle.h"
+#include "common/log.h"
+
+namespace sluice {
+namespace {
+
+// What the command line gave, as CLI11 fills it in: by flag.
+struct Arguments {
+  std::string config;
+  std::string instance;
+  std::map<std::string, std::vector<std::string>> values;
+  std::map<std::string, std::string> switches;
+};
+
+ConfigSources to_sources(const Arguments& arguments) {
+  ConfigSources sources{.file = arguments.config, .instance = arguments.instance, .flags = {}};
+  for (const auto& [name, values] : arguments.values) {
+    for (const std::string& value : values) sources.flags.emplace_back(name, value);
+  }
+  for (const auto& [name, value] : arguments.switches) {
+    if (!value.empty()) sources.flags.emplace_back(name, value);
+  }
+  return sources;
+}
+
+void declare_start(Program program, CLI::App* command, Arguments* arguments) {
+  command->add_option("-c,--config", arguments->config, "The configuration file")
+      ->type_name("FILE");
+  command->add_option("-i,--instance", arguments->instance, "The instance's name")
+      ->type_name("NAME");
+  for (const FlagHelp& flag : config_flags(program)) {
+    if (flag.value.empty()) {
+      command->add_flag("--" + flag.name, arguments->switches[flag.name], flag.help);
+    } else {
+      command->add_option("--" + flag.name, arguments->values[flag.name], flag.help)
+          ->type_name(flag.value)
+          ->allow_extra_args(false);
+    }
+  }
+}
+
+int end_with(const Error& error) {
+  log_error("{}", error.message);
+  return exit_status(error.kind);
+}
+
+int start(const Daemon& daemon, const Arguments& arguments) {
+  // First, so that a signal at any later moment is a request to stop.
+  const auto signals = SignalStop::start();
+  const auto config = load_config(daemon.program, to_sources(arguments));
+  init_logging(daemon.name, config && config->debug);
+  if (!signals) return end_with(signals.error());
+  if (!config) return end_with(config.error());
+  for (const std::string& warning : config->warnings) log_warn("{}", warning);
+  log_info("{} {} is starting", daemon.name, SLUICE_VERSION);
+  const auto done = daemon.run(*config, (*signals)->token());
+  notify_stopping();
+  if (!done) return end_with(done.error());
+  log_info("stopped");
+  return 0;
+}
+
+}  // namespace
+
+int run_daemon(const Daemon& daemon, int argc, char** argv) {
+  CLI::App app(daemon.description, daemon.name);
+  app.require_subcommand(1);
+  Arguments arguments;
+  CLI::App* start_command = app.add_subcommand("start", "Work until stopped by a signal");
+  declare_start(daemon.program, start_command, &arguments);
+  const CLI::App* version_command = app.add_subcommand("version", "Print the version");
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    const bool asked_for_help = error.get_exit_code() == 0;
+    app.exit(error);
+    return asked_for_help ? 0 : exit_status(ErrorKind::kUsage);
+  }
+  if (version_command->parsed()) {
+    fmt::print("{} {}\n", daemon.name, SLUICE_VERSION);
+    return 0;
+  }
+  return start(daemon, arguments);
+}
+
+}  // namespace sluice
