@@ -130,8 +130,7 @@ class TlsProbe {
 
   // What went wrong; empty if nothing did.
   std::string run() {
-    const std::string handshake =
-        drive(kHandshakeMax, [this] { return SSL_do_handshake(ssl_.get()); });
+    std::string handshake = drive(kHandshakeMax, [this] { return SSL_do_handshake(ssl_.get()); });
     if (!handshake.empty()) return handshake;
     handshake_done_ = true;
     char byte = 0;

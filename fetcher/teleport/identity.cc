@@ -57,8 +57,11 @@ PemBlocks find_blocks(std::string_view text) {
     if (end == std::string_view::npos) break;
     const std::size_t behind = end + end_line.size();
     std::string block = fmt::format("{}\n", text.substr(begin, behind - begin));
-    if (label.ends_with("PRIVATE KEY")) blocks.keys.push_back(std::move(block));
-    if (label == "CERTIFICATE") blocks.certificates.push_back(std::move(block));
+    if (label == "CERTIFICATE") {
+      blocks.certificates.push_back(std::move(block));
+    } else if (label.ends_with("PRIVATE KEY")) {
+      blocks.keys.push_back(std::move(block));
+    }
     begin = text.find(kBegin, behind);
   }
   return blocks;

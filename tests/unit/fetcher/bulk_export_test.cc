@@ -11,7 +11,6 @@ namespace sluice::fetcher {
 namespace {
 
 using ::testing::ElementsAre;
-using ::testing::IsEmpty;
 using ::testing::UnorderedElementsAre;
 
 class BulkExportTest : public SourceFixture {

@@ -10,7 +10,6 @@ namespace sluice::fetcher {
 namespace {
 
 using ::testing::ElementsAre;
-using ::testing::IsEmpty;
 
 class RecordingsTest : public SourceFixture {
  protected:
