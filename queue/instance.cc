@@ -67,12 +67,7 @@ Machine this_machine() {
 }
 
 Result<void> prepare_directory(const std::filesystem::path& directory, unsigned mode) {
-  if (::mkdir(directory.c_str(), 0700) == 0) {
-    // mkdir() applies the umask and drops the setgid bit; chmod() does neither.
-    if (::chmod(directory.c_str(), static_cast<mode_t>(mode)) != 0) {
-      return fail(errno_error("set the mode of", directory.string()));
-    }
-  } else if (errno != EEXIST) {
+  if (::mkdir(directory.c_str(), 0) != 0 && errno != EEXIST) {
     Error error = errno_error("make the directory", directory.string());
     if (error.kind == ErrorKind::kNotFound) {
       error.kind = ErrorKind::kCannotCreate;
@@ -89,6 +84,11 @@ Result<void> prepare_directory(const std::filesystem::path& directory, unsigned 
   if (!S_ISDIR(info.st_mode)) {
     return fail(ErrorKind::kCannotCreate,
                 fmt::format("{} is not a directory: move it away", directory.string()));
+  }
+  // Without any permission, it was made just now, or by a process that was killed at this place.
+  // mkdir() could not give the mode: it applies the umask and drops the setgid bit.
+  if ((info.st_mode & 0777) == 0 && ::chmod(directory.c_str(), static_cast<mode_t>(mode)) != 0) {
+    return fail(errno_error("set the mode of", directory.string()));
   }
   if (::access(directory.c_str(), R_OK | W_OK | X_OK) != 0) {
     Error error = errno_error("write to the directory", directory.string());
