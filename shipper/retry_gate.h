@@ -19,7 +19,7 @@ namespace sluice::shipper {
 
 class RetryGate {
  public:
-  explicit RetryGate(Backoff backoff) : backoff_(std::move(backoff)) {}
+  explicit RetryGate(Backoff backoff) : backoff_(backoff) {}
 
   bool is_open() const { return open_; }
 

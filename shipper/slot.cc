@@ -6,7 +6,7 @@ namespace sluice::shipper {
 
 using std::chrono::milliseconds;
 
-Slot::Slot(Batch batch, Backoff backoff) : route_(batch.route()), backoff_(std::move(backoff)) {
+Slot::Slot(Batch batch, Backoff backoff) : route_(batch.route()), backoff_(backoff) {
   pieces_.emplace_back(std::move(batch));
 }
 

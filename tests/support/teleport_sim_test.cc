@@ -322,7 +322,7 @@ TEST(TeleportSim, ExportsEachEventOnceAndRecordsItAsServed) {
   for (const auto& event : events) {
     const auto& body = recorded[event.id()];
     types.insert(event.type());
-    EXPECT_EQ(text_of(event, "time"), body["time"]);
+    EXPECT_EQ(text_of(event, "time"), body["time"].get<std::string>());
     std::string json;
     ASSERT_TRUE(google::protobuf::util::MessageToJsonString(event.unstructured(), &json).ok());
     EXPECT_EQ(body, nlohmann::json::parse(json));

@@ -11,10 +11,10 @@ namespace {
 using ::testing::AllOf;
 using ::testing::HasSubstr;
 
-const FailureContext kContext{"https://f:8888/test.log", "ca.pem", "client.crt"};
+const FailureContext context{"https://f:8888/test.log", "ca.pem", "client.crt"};
 
 std::string sentence(int code, std::string_view detail, int os_error = 0) {
-  return failure_sentence({.code = code, .detail = detail, .os_error = os_error}, kContext);
+  return failure_sentence({.code = code, .detail = detail, .os_error = os_error}, context);
 }
 
 TEST(Failure, ClientCertificateRefusedBeforeOrAfterTheHandshakeIsCalledSo) {
