@@ -10,6 +10,7 @@
 
 #include "common/check.h"
 #include "queue/bytes.h"
+#include "queue/format_file.h"
 
 namespace sluice::queue {
 namespace {
@@ -149,6 +150,8 @@ Result<std::unique_ptr<Database>> Database::open_primary(
   if (!status.ok()) return fail(database_error("open the database", path, status));
   database->db_.reset(db);
   for (auto* handle : handles) database->handles_.emplace(handle->GetName(), handle);
+  // RocksDB syncs its own folder, but not the name of that folder.
+  SLUICE_TRY(sync_directory(path.parent_path()));
   return database;
 }
 

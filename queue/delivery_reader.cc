@@ -85,6 +85,12 @@ Result<std::unique_ptr<DeliveryReader>> DeliveryReader::open(const InstancePaths
   impl->scratch = std::move(scratch);
   SLUICE_ASSIGN(impl->database,
                 Database::open_secondary(paths.delivery_db(), impl->scratch, delivery_families()));
+  for (const ColumnFamilySpec& family : delivery_families()) {
+    if (impl->database->has_family(family.name)) continue;
+    return fail(ErrorKind::kNotFound,
+                fmt::format("the delivery store at {} is not finished yet: start sluice-shipper",
+                            paths.sink().string()));
+  }
   return std::unique_ptr<DeliveryReader>(new DeliveryReader(std::move(impl)));
 }
 

@@ -68,7 +68,7 @@ std::string encode_lane_row(const LaneRow& row) {
   for (const std::uint64_t value :
        {row.epoch.number, row.epoch.nonce, progress.position, row.completed_count,
         progress.acknowledged, progress.dead, progress.skipped, progress.gap, progress.voided,
-        static_cast<std::uint64_t>(progress.updated_at_ms)}) {
+        static_cast<std::uint64_t>(progress.acknowledged_at_ms)}) {
     put_little(&bytes, value);
   }
   return bytes;
@@ -85,7 +85,7 @@ Result<LaneRow> decode_lane_row(std::string_view bytes) {
                                &progress.skipped, &progress.gap, &progress.voided}) {
     *value = reader.little<std::uint64_t>();
   }
-  progress.updated_at_ms = static_cast<std::int64_t>(reader.little<std::uint64_t>());
+  progress.acknowledged_at_ms = static_cast<std::int64_t>(reader.little<std::uint64_t>());
   SLUICE_TRY(check_row(reader, version, "a lane's position"));
   return row;
 }

@@ -112,6 +112,7 @@ struct DeliveryStore::Impl {
 
   Result<void> open();
   Result<void> prepare();
+  Result<void> refuse_to_replace() const;
   Result<void> load();
   Result<void> load_lane(Lane lane);
   Result<void> initialise();
@@ -172,24 +173,31 @@ Result<void> DeliveryStore::Impl::prepare() {
   SLUICE_ASSIGN(FileLock taken, FileLock::take(paths.delivery_lock(), "the delivery store"));
   lock.emplace(std::move(taken));
   const auto format = check_format(paths.sink(), kDeliveryFormat);
-  if (format || format.error().kind != ErrorKind::kNotFound) return format;
+  if (!format && format.error().kind != ErrorKind::kNotFound) return format;
+  if (!std::filesystem::exists(paths.delivery_db() / "CURRENT")) SLUICE_TRY(refuse_to_replace());
+  if (format) return {};
   if (std::filesystem::exists(paths.delivery_db())) {
     return fail(ErrorKind::kCorrupt,
                 fmt::format("{} holds a database but no FORMAT file: this is not a whole delivery "
                             "store; nothing was changed, restore the folder from a backup",
                             paths.sink().string()));
   }
+  return write_format(paths.sink(), kDeliveryFormat);
+}
+
+// There is no database. If the page knows a store there was one, and without it nobody knows what
+// was delivered.
+Result<void> DeliveryStore::Impl::refuse_to_replace() const {
+  const InstancePaths& paths = options.paths;
   PageReader old(paths.shipper_page(), PageRole::kShipper);
   const auto payload = old.read();
   const auto values = payload ? decode_shipper_page(*payload) : std::nullopt;
-  if (values && !values->queue_id.is_zero()) {
-    return fail(ErrorKind::kIdentity,
-                fmt::format("{} is empty, but {} says that delivery store {} has been in use here: "
-                            "restore it from a backup; without it nobody knows what was delivered",
-                            paths.sink().string(), paths.shipper_page().string(),
-                            values->delivery_id.short_string()));
-  }
-  return write_format(paths.sink(), kDeliveryFormat);
+  if (!values || values->delivery_id.is_zero()) return {};
+  return fail(ErrorKind::kIdentity,
+              fmt::format("{} is missing, but {} says that delivery store {} has been in use here: "
+                          "restore it from a backup; without it nobody knows what was delivered",
+                          paths.delivery_db().string(), paths.shipper_page().string(),
+                          values->delivery_id.short_string()));
 }
 
 Result<void> DeliveryStore::Impl::load() {
@@ -238,6 +246,7 @@ Result<void> DeliveryStore::Impl::load_lane(Lane lane) {
 }
 
 Result<void> DeliveryStore::Impl::initialise() {
+  SLUICE_TRY(refuse_to_replace());
   id = Id128::random();
   rocksdb::WriteBatch batch;
   batch.Put(rocksdb::Slice(kStoreIdKey), id_bytes(id));
@@ -370,7 +379,6 @@ void DeliveryStore::Impl::put_lane(Lane lane, rocksdb::WriteBatch* batch) {
   row.queue_id = binding.queue_id;
   if (!epochs.empty()) row.epoch = epochs.back().epoch;
   row.completed_count = progress[lane].completed_count();
-  progress[lane].updated_at_ms = to_unix_ms(clock.now());
   row.progress = progress[lane];
   const auto key = [&](std::uint64_t row_version) {
     std::string bytes = lane_prefix(lane);
@@ -495,6 +503,7 @@ Result<void> DeliveryStore::Impl::commit(const Completion& completion) {
   }
   advance(&at);
   const LedgerRow sum = total_of(delta, lane);
+  if (sum.acknowledged > 0) at.acknowledged_at_ms = to_unix_ms(clock.now());
   at.acknowledged += sum.acknowledged;
   at.dead += sum.dead;
   at.skipped += sum.skipped;

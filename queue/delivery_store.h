@@ -45,7 +45,7 @@ struct LaneProgress {
   // Numbers that had been accounted for and were lost by the queue afterwards, so that others got
   // them.
   std::uint64_t voided = 0;
-  std::int64_t updated_at_ms = 0;  // unix time of the last commit
+  std::int64_t acknowledged_at_ms = 0;  // unix time of the last acknowledgement; 0: none yet
   std::uint64_t completed_count() const;
   bool operator==(const LaneProgress&) const = default;
 };

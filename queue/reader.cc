@@ -107,8 +107,10 @@ Result<std::unique_ptr<Session>> Reader::Impl::open_session_once() {
   fresh->scratch = options.scratch / std::to_string(++sessions_opened);
   SLUICE_ASSIGN(fresh->database, Database::open_secondary(options.paths.queue_db(), fresh->scratch,
                                                           queue_reader_families()));
-  if (!fresh->database->has_family(kEpochsFamily)) {
-    return fail(ErrorKind::kBusy, "the queue is just being made");
+  for (const ColumnFamilySpec& family : queue_reader_families()) {
+    if (!fresh->database->has_family(family.name)) {
+      return fail(ErrorKind::kBusy, "the queue is just being made");
+    }
   }
   SLUICE_ASSIGN(const auto id, fresh->database->get(kDefaultFamily, kQueueIdKey));
   SLUICE_ASSIGN(fresh->epochs, read_epochs(*fresh->database));
@@ -274,6 +276,8 @@ Result<Ledger> Reader::Impl::ledger() {
 
 Result<std::unique_ptr<Reader>> Reader::open(const ReaderOptions& options) {
   auto impl = std::make_unique<Impl>(options);
+  std::error_code ignored;
+  std::filesystem::remove_all(options.scratch, ignored);  // what a reader that was killed left
   SLUICE_TRY(impl->read_page());
   SLUICE_ASSIGN(impl->session, impl->open_session());
   return std::unique_ptr<Reader>(new Reader(std::move(impl)));

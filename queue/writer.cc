@@ -83,6 +83,7 @@ struct Writer::Impl {
 
   Result<void> open();
   Result<void> lock_and_check();
+  Result<void> refuse_to_replace() const;
   Result<void> open_database();
   Result<void> initialise();
   Result<void> check_identity();
@@ -131,27 +132,40 @@ Result<void> Writer::Impl::lock_and_check() {
   SLUICE_ASSIGN(FileLock taken, FileLock::take(options.paths.queue_lock(), "the queue"));
   lock.emplace(std::move(taken));
   const auto format = check_format(directory, kQueueFormat);
+  if (!format && format.error().kind != ErrorKind::kNotFound) return format;
+  if (!std::filesystem::exists(options.paths.queue_db() / "CURRENT")) {
+    SLUICE_TRY(refuse_to_replace());
+  }
   if (format) return {};
-  if (format.error().kind != ErrorKind::kNotFound) return format;
   if (std::filesystem::exists(options.paths.queue_db())) {
     return fail(ErrorKind::kCorrupt,
                 fmt::format("{} holds a database but no FORMAT file: this is not a whole queue; "
                             "nothing was changed, restore the folder from a backup",
                             directory.string()));
   }
-  PageReader shipper(options.paths.shipper_page(), PageRole::kShipper);
-  const auto payload = shipper.read();
-  const auto delivered = payload ? decode_shipper_page(*payload) : std::nullopt;
-  if (delivered && !delivered->queue_id.is_zero()) {
-    return fail(
-        ErrorKind::kIdentity,
-        fmt::format("{} is empty, but the shipper has been delivering from queue {}: restore "
-                    "the queue's folder, or, to begin a new queue, move {} and {} aside",
-                    directory.string(), delivered->queue_id.short_string(),
-                    options.paths.delivery().string(), options.paths.shipper().string()));
-  }
-  report.created = true;
   return write_format(directory, kQueueFormat);
+}
+
+// There is no database. A page that knows a queue says that there was one, which must not be
+// replaced by a new one in silence: what was in it would never be delivered.
+Result<void> Writer::Impl::refuse_to_replace() const {
+  Id128 known;
+  PageReader own(options.paths.fetcher_page(), PageRole::kFetcher);
+  if (const auto payload = own.read()) {
+    if (const auto values = decode_fetcher_page(*payload)) known = values->queue_id;
+  }
+  PageReader shipper(options.paths.shipper_page(), PageRole::kShipper);
+  if (const auto payload = shipper.read(); payload && known.is_zero()) {
+    if (const auto values = decode_shipper_page(*payload)) known = values->queue_id;
+  }
+  if (known.is_zero()) return {};
+  return fail(
+      ErrorKind::kIdentity,
+      fmt::format("{} is missing, but queue {} has been in use here: restore the folder {}, "
+                  "or, to begin a new queue, move it, {} and {} aside",
+                  options.paths.queue_db().string(), known.short_string(),
+                  options.paths.queue().string(), options.paths.delivery().string(),
+                  options.paths.shipper().string()));
 }
 
 Result<void> Writer::Impl::open_database() {
@@ -165,6 +179,8 @@ Result<void> Writer::Impl::open_database() {
 }
 
 Result<void> Writer::Impl::initialise() {
+  SLUICE_TRY(refuse_to_replace());
+  report.created = true;
   queue_id = Id128::random();
   rocksdb::WriteBatch batch;
   batch.Put(std::string(kQueueIdKey), id_bytes(queue_id));

@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
+#include <cerrno>
+#include <csignal>
 #include <cstdio>
 #include <string>
 
@@ -28,7 +30,14 @@ struct Arguments {
   bool is_json() const { return output == "json"; }
 };
 
-void print(std::string_view text) { std::fwrite(text.data(), 1, text.size(), stdout); }
+// A reader of our output that has seen enough (such as head) is no failure.
+Result<void> print(std::string_view text) {
+  const bool written =
+      std::fwrite(text.data(), 1, text.size(), stdout) == text.size() && std::fflush(stdout) == 0;
+  if (written) return {};
+  if (errno == EPIPE) return fail(ErrorKind::kStopped, "");
+  return fail(errno_error("write", "standard output"));
+}
 
 Result<Config> configuration(const Arguments& arguments) {
   ConfigSources sources;
@@ -44,8 +53,8 @@ Result<void> status(const Arguments& arguments, const Config& config, Access* ac
   context.instance = config.instance;
   context.duplicates_bound =
       std::uint64_t{kLaneCount} * config.shipper.connections * config.shipper.batch_events;
-  print(arguments.is_json() ? status_json(snapshot, context) : status_table(snapshot, context));
-  return {};
+  return print(arguments.is_json() ? status_json(snapshot, context)
+                                   : status_table(snapshot, context));
 }
 
 Result<void> report(const Arguments& arguments, Access* access) {
@@ -57,9 +66,8 @@ Result<void> report(const Arguments& arguments, Access* access) {
   if (!snapshot.delivery_problem.empty()) {
     return fail(ErrorKind::kIo, snapshot.delivery_problem);
   }
-  print(arguments.is_json() ? report_json(snapshot.ledger, day)
-                            : report_table(snapshot.ledger, day));
-  return {};
+  return print(arguments.is_json() ? report_json(snapshot.ledger, day)
+                                   : report_table(snapshot.ledger, day));
 }
 
 Result<void> peek(const Arguments& arguments, Access* access) {
@@ -71,6 +79,10 @@ Result<void> peek(const Arguments& arguments, Access* access) {
   Seq from = arguments.from;
   if (from == 0) {
     SLUICE_ASSIGN(const Snapshot snapshot, take_snapshot(access));
+    if (!snapshot.delivery_problem.empty()) {
+      return fail(ErrorKind::kIo,
+                  snapshot.delivery_problem + "; without it, --from has to say where to begin");
+    }
     from = snapshot.lanes[*lane].position + 1;
   }
   std::size_t left = arguments.count;
@@ -81,9 +93,11 @@ Result<void> peek(const Arguments& arguments, Access* access) {
     SLUICE_ASSIGN(const RecordBatch batch, reader->read(*lane, from, limits));
     if (batch.empty()) break;
     if (arguments.is_json()) {
-      for (const StoredRecord& record : batch.records()) print(record_json(*lane, record));
+      for (const StoredRecord& record : batch.records()) {
+        SLUICE_TRY(print(record_json(*lane, record)));
+      }
     } else {
-      print(records_table(batch.records()));
+      SLUICE_TRY(print(records_table(batch.records())));
     }
     from = batch.records().back().seq + 1;
     left -= batch.records().size();
@@ -105,6 +119,7 @@ void add_options(CLI::App* app, Arguments* arguments) {
 }
 
 int run(int argc, char** argv) {
+  ::signal(SIGPIPE, SIG_IGN);  // or the folder for temporary files would stay
   Arguments arguments;
   CLI::App app{"Looks into the queue between Teleport and Fluentd.", "queuectl"};
   app.require_subcommand(1);
@@ -137,7 +152,7 @@ int run(int argc, char** argv) {
     if (report_command->parsed()) return report(arguments, &access);
     return peek(arguments, &access);
   }();
-  if (outcome) return 0;
+  if (outcome || outcome.error().kind == ErrorKind::kStopped) return 0;
   fmt::print(stderr, "queuectl: {}\n", outcome.error().message);
   return exit_status(outcome.error().kind);
 }

@@ -43,7 +43,7 @@ Result<LaneStatus> lane_status(Reader* reader, Lane lane, Seq durable, const Led
       status.acknowledged + status.backlog + status.dead + status.skipped + status.gap;
   status.unaccounted = difference(durable, sum);
   if (queued.queued < durable) status.unaccounted += difference(durable, queued.queued);
-  if (progress.updated_at_ms != 0) status.acknowledged_ms = progress.updated_at_ms;
+  if (progress.acknowledged_at_ms != 0) status.acknowledged_ms = progress.acknowledged_at_ms;
   if (status.backlog > 0) {
     SLUICE_ASSIGN(const RecordBatch oldest, reader->read(lane, progress.position + 1, {1, 1}));
     if (!oldest.empty()) status.oldest_ms = oldest.records().front().record.fetched_at_ms;

@@ -35,7 +35,7 @@ struct LaneStatus {
   Seq position = 0;
   std::optional<std::int64_t>
       oldest_ms;  // when the first event of the backlog was fetched (unix time)
-  std::optional<std::int64_t> acknowledged_ms;  // when the position last moved (unix time)
+  std::optional<std::int64_t> acknowledged_ms;  // when the sink last took an event (unix time)
 };
 
 struct DaemonStatus {

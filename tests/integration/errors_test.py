@@ -19,7 +19,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "support"))
 import rig as rigs  # noqa: E402
 from processes import free_port, wait_until  # noqa: E402
 
-USAGE, DATA, UNAVAILABLE, CANNOT_CREATE, TEMPORARY, NO_PERMISSION, CONFIG = 64, 65, 69, 73, 75, 77, 78
+USAGE, DATA, NO_INPUT, UNAVAILABLE, CANNOT_CREATE, IO_ERROR = 64, 65, 66, 69, 73, 74
+TEMPORARY, NO_PERMISSION, CONFIG = 75, 77, 78
 ONE_SHOT = {"sluice-fetcher": "--exit-on-last-event", "sluice-shipper": "--exit-when-drained"}
 BIN = None
 
@@ -209,6 +210,35 @@ class Errors(unittest.TestCase):
         """Every file's name and bytes, but for the lock, which names the last process that asked."""
         return {path: path.read_bytes() for path in sorted((self.rig.state / folder).rglob("*"))
                 if path.is_file() and path.name not in ("lock", "LOCK")}
+
+    # ---- queuectl
+
+    def queuectl(self, *arguments, stdout=subprocess.PIPE):
+        command = [self.rig.bin / "queuectl", *arguments, "--config", self.rig.config_path]
+        return subprocess.run([str(word) for word in command], stdout=stdout, text=True,
+                              stderr=subprocess.PIPE, timeout=60, check=False)
+
+    def test_queuectl_where_there_is_no_queue(self):
+        for command in ("status", "report", "peek"):
+            done = self.queuectl(command)
+            self.assertEqual(NO_INPUT, done.returncode)
+            self.assertRegex(done.stderr, r"there is no queue at .* yet: start sluice-fetcher")
+
+    def test_queuectl_whose_output_cannot_be_written(self):
+        self.fill_queue()
+        with open("/dev/full", "wb") as full:
+            done = self.queuectl("status", stdout=full)
+        self.assertEqual(IO_ERROR, done.returncode)
+        self.assertIn("cannot write standard output: No space left on device", done.stderr)
+
+    def test_queuectl_peeks_at_nothing_as_the_backlog_when_it_cannot_know_what_that_is(self):
+        self.fill_queue()
+        self.assertEqual(0, self.run_daemon("sluice-shipper")[0])
+        (self.rig.state / "delivery/default/FORMAT").write_text("garbage\n")
+        self.assertNotEqual(0, self.queuectl("peek").returncode)
+        done = self.queuectl("peek", "--from", "1", "--count", "2")
+        self.assertEqual(0, done.returncode, done.stderr)
+        self.assertEqual(3, len(done.stdout.splitlines()))
 
     # ---- The configuration
 

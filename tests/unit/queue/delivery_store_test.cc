@@ -9,6 +9,7 @@
 #include <thread>
 
 #include "queue/control_page.h"
+#include "queue/database.h"
 #include "queue/delivery_reader.h"
 #include "tests/unit/queue/queue_fixture.h"
 
@@ -76,11 +77,7 @@ class DeliveryStoreTest : public QueueFixture {
 
 TEST_F(DeliveryStoreTest, BeginsBeforeTheFirstNumber) {
   const auto store = open_bound();
-  EXPECT_EQ(store->progress(Lane::kAudit), [&] {
-    LaneProgress fresh;
-    fresh.updated_at_ms = store->progress(Lane::kAudit).updated_at_ms;
-    return fresh;
-  }());
+  EXPECT_EQ(store->progress(Lane::kAudit), LaneProgress{});
 }
 
 TEST_F(DeliveryStoreTest, MovesThePositionOverTheContiguousPartOnly) {
@@ -172,6 +169,34 @@ TEST_F(DeliveryStoreTest, IsReadWhileItIsWrittenWithNumbersThatAddUp) {
     EXPECT_EQ(at.position + at.completed_count(), at.acknowledged);
     EXPECT_EQ(total_of(view->ledger, Lane::kAudit).acknowledged, at.acknowledged);
   }
+}
+
+// What a shipper leaves that is killed while it makes its database.
+TEST_F(DeliveryStoreTest, ThatIsHalfMadeIsNotThereYetForReaders) {
+  for (const auto& folder : {paths_.delivery(), paths_.sink()}) {
+    std::filesystem::create_directory(folder);
+  }
+  {
+    std::ofstream(paths_.sink() / "FORMAT") << "sluice-delivery 1\n";
+  }
+  ASSERT_TRUE(Database::open_primary(paths_.delivery_db(), {{"default", Usage::kRows}}, nullptr));
+  const auto reader = DeliveryReader::open(paths_, paths_.root / "scratch");
+  ASSERT_FALSE(reader);
+  EXPECT_EQ(reader.error().kind, ErrorKind::kNotFound);
+}
+
+TEST_F(DeliveryStoreTest, RemembersWhenTheSinkLastTookAnEventAndNothingElse) {
+  const auto store = open_bound();
+  EXPECT_EQ(store->progress(Lane::kAudit).acknowledged_at_ms, 0);
+  ASSERT_TRUE(store->commit(acknowledged({1, 2})));
+  const auto acknowledged_at = store->progress(Lane::kAudit).acknowledged_at_ms;
+  EXPECT_GT(acknowledged_at, 0);
+  std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  Completion refused(Lane::kAudit);
+  refused.set_aside(record(3), DeadLetter::of(Lane::kAudit, record(3)));
+  ASSERT_TRUE(store->commit(refused));
+  ASSERT_TRUE(store->reconcile(queue_));
+  EXPECT_EQ(store->progress(Lane::kAudit).acknowledged_at_ms, acknowledged_at);
 }
 
 TEST_F(DeliveryStoreTest, KeepsASecondShipperAway) {
@@ -353,6 +378,15 @@ TEST_F(DeliveryStoreTest, RefusesToBeginAnewBesideThePageOfALostStore) {
   const auto refused = DeliveryStore::open(store_options());
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().kind, ErrorKind::kIdentity);
+}
+
+TEST_F(DeliveryStoreTest, RefusesToReplaceADatabaseThatIsMissing) {
+  open_bound();
+  std::filesystem::remove_all(paths_.delivery_db());
+  const auto refused = DeliveryStore::open(store_options());
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().kind, ErrorKind::kIdentity);
+  EXPECT_FALSE(std::filesystem::exists(paths_.delivery_db()));
 }
 
 TEST_F(DeliveryStoreTest, RefusesAQueueThatEndsBeforeItsPosition) {

@@ -161,6 +161,17 @@ TEST_F(WriterTest, RefusesToBeginANewQueueUnderAShipperThatKnowsAnother) {
   EXPECT_FALSE(std::filesystem::exists(paths_.queue_db()));
 }
 
+TEST_F(WriterTest, RefusesToReplaceADatabaseThatIsMissing) {
+  open_writer();
+  std::filesystem::remove_all(paths_.queue_db());
+  const std::string page_before = text_of(paths_.fetcher_page());
+  const auto writer = Writer::open(writer_options());
+  ASSERT_FALSE(writer);
+  EXPECT_EQ(writer.error().kind, ErrorKind::kIdentity);
+  EXPECT_FALSE(std::filesystem::exists(paths_.queue_db()));
+  EXPECT_EQ(text_of(paths_.fetcher_page()), page_before);
+}
+
 TEST_F(WriterTest, IsDeadAfterAFailedWriteAndGoesOnWhenOpenedAnew) {
   Faults faults;
   const auto env = make_faulty_env(&faults);
