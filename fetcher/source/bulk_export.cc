@@ -15,6 +15,26 @@ constexpr std::size_t kReadyMax = 5'000;
 // How often waiting threads look at the clock.
 constexpr milliseconds kTick{100};
 
+// Where to begin. Days are compared with days: a start time in the middle of its day must not make
+// that day's saved state look older than the start.
+//
+// A saved first day in the future comes from a clock that was wrong, then or now. If it is the one
+// of then, nothing would be listed for as long as it was ahead. What Teleport has shown tells them
+// apart: chunks from that day on are there if it is right.
+Day first_day_of(const BulkExportOptions& options, const BulkState& saved, Day today) {
+  const Day start = day_of(options.start_time);
+  const Day first = std::max(start, saved.first_day.value_or(INT32_MIN));
+  const bool shown = !saved.days.empty() && saved.days.rbegin()->first >= first;
+  if (first == start || first <= today + 1 || shown) return first;
+  const Day back = std::max(start, today - static_cast<Day>(options.late_days));
+  log_error(
+      "the saved first day of the bulk export, {}, is in the future (today is {}): the clock was "
+      "wrong when it was saved, or is now. Days are listed from {} on instead; events that are in "
+      "the queue already may come twice. Check the clock, and whether earlier days are missing",
+      format_day(first), format_day(today), format_day(back));
+  return back;
+}
+
 }  // namespace
 
 BulkExport::BulkExport(BulkExportOptions options, BulkState saved, EventApi* api,
@@ -25,9 +45,8 @@ BulkExport::BulkExport(BulkExportOptions options, BulkState saved, EventApi* api
       clock_(clock),
       listing_trouble_("cannot list Teleport's event chunks", LogLevel::kWarn, clock),
       reading_trouble_("cannot read an event chunk", LogLevel::kWarn, clock),
-      // Days are compared with days: a start time in the middle of its day must not make that day's
-      // saved state look older than the start.
-      first_day_(std::max(day_of(options_.start_time), saved.first_day.value_or(INT32_MIN))) {
+      first_day_(first_day_of(options_, saved, today())) {
+  if (!saved.days.empty()) newest_chunk_day_ = saved.days.rbegin()->first;
   for (auto& [day, chunks] : saved.days) {
     if (day < first_day_) continue;
     for (auto& [name, progress] : chunks) {
@@ -54,6 +73,7 @@ SourceEnd BulkExport::run(std::stop_token stop) {
   for (std::uint32_t i = 0; i < std::max(options_.concurrency, 1U); ++i) {
     workers.emplace_back([this, token = ending.get_token()] { work(token); });
   }
+  look_how_far_teleport_is(stop);
   while (!stop.stop_requested() && !not_supported_) {
     list_all_days(stop);
     if (!not_supported_) sleep_for(stop, options_.poll_interval);
@@ -69,15 +89,20 @@ bool BulkExport::begin(const std::stop_token& stop) {
   return buffers_.push(std::move(mark), stop);
 }
 
+// Listing the days from the first one on shows last how far Teleport is, so that all of them would
+// have to be listed twice before one is closed. This asks for it beforehand; a failure shows again
+// in the listing itself.
+void BulkExport::look_how_far_teleport_is(const std::stop_token& stop) {
+  const Day day = today();
+  const auto names = api_.list_chunks(day, stop);
+  if (names && !names->empty()) newest_chunk_day_ = std::max(newest_chunk_day_, day);
+}
+
 void BulkExport::list_all_days(const std::stop_token& stop) {
   bool found_new = false;
-  for (Day day = first_day_; day <= today(); ++day) {
-    const Day late_from = today() - static_cast<Day>(options_.late_days);
-    {
-      std::unique_lock lock(mutex_);
-      if (days_[day].listed && day < late_from) continue;
-      changed_.wait(lock, stop, [this] { return ready_.size() < kReadyMax; });
-    }
+  // Closing may overtake the listing.
+  for (Day day = first_day_; day <= today(); day = std::max(day + 1, first_day_)) {
+    if (!must_list(day, stop)) continue;
     if (!list_day(day, stop, &found_new)) return;
     close_days(stop);
   }
@@ -85,14 +110,39 @@ void BulkExport::list_all_days(const std::stop_token& stop) {
   update_idle(found_new);
 }
 
+// Waits for room for more chunks, if so.
+bool BulkExport::must_list(Day day, const std::stop_token& stop) {
+  std::unique_lock lock(mutex_);
+  const DayState& state = days_[day];
+  if (is_final(day, state)) return false;
+  const bool quiet = state.listed_on && is_past(day, *state.listed_on) && is_past(day, today()) &&
+                     !is_past(day, newest_chunk_day_);
+  if (quiet && clock_.monotonic() - state.listed_at < kQuietInterval) return false;
+  changed_.wait(lock, stop, [this] { return ready_.size() < kReadyMax; });
+  return true;
+}
+
+// Whether no chunk of `day` is expected any more when it is `now`.
+bool BulkExport::is_past(Day day, Day now) const {
+  return now > day + static_cast<Day>(options_.late_days);
+}
+
+bool BulkExport::is_final(Day day, const DayState& state) const {
+  return state.listed_on && is_past(day, *state.listed_on) && is_past(day, state.newest_chunk_then);
+}
+
 // Lists one day, again and again until it succeeds. False: asked to stop, or not supported.
 bool BulkExport::list_day(Day day, const std::stop_token& stop, bool* found_new) {
   Backoff backoff(options_.backoff_min, options_.backoff_max);
   while (!stop.stop_requested() && !not_supported_) {
+    DayState listing;
+    listing.listed_on = today();
+    listing.newest_chunk_then = newest_chunk_day_;
+    listing.listed_at = clock_.monotonic();
     const auto names = api_.list_chunks(day, stop);
     if (names) {
       listing_trouble_.succeeded();
-      if (add_chunks(day, *names)) *found_new = true;
+      if (add_chunks(day, listing, *names)) *found_new = true;
       return true;
     }
     if (names.error().kind == ErrorKind::kStopped) return false;
@@ -107,10 +157,14 @@ bool BulkExport::list_day(Day day, const std::stop_token& stop, bool* found_new)
 }
 
 // Takes up the chunks that are new. Whether there were any.
-bool BulkExport::add_chunks(Day day, const std::vector<std::string>& names) {
+bool BulkExport::add_chunks(Day day, const DayState& listing,
+                            const std::vector<std::string>& names) {
+  if (!names.empty()) newest_chunk_day_ = std::max(newest_chunk_day_, day);
   const std::lock_guard lock(mutex_);
   DayState& state = days_[day];
-  state.listed = true;
+  state.listed_on = listing.listed_on;
+  state.newest_chunk_then = listing.newest_chunk_then;
+  state.listed_at = listing.listed_at;
   bool found_new = false;
   for (const std::string& name : names) {
     Chunk chunk{.finished = false,
@@ -138,10 +192,9 @@ bool BulkExport::close_first_day(const std::stop_token& stop) {
       mark_of(queue::Lane::kAudit, std::string(kBulkFirstDayKey), format_day(first_day_ + 1));
   {
     const std::lock_guard lock(mutex_);
-    const Day late_from = today() - static_cast<Day>(options_.late_days);
     const auto found = days_.find(first_day_);
-    if (first_day_ >= late_from || found == days_.end()) return false;
-    if (!found->second.listed || found->second.unfinished > 0) return false;
+    if (found == days_.end() || found->second.unfinished > 0) return false;
+    if (!is_final(first_day_, found->second)) return false;
     for (const auto& [name, chunk] : found->second.chunks) {
       mark.also.push_back(StateChange{chunk_key(first_day_, name), std::nullopt});
     }

@@ -1,10 +1,15 @@
 // Reads audit events chunk by chunk from Teleport's bulk export.
 //
 // Each UTC day has chunks: immutable once listed, listed in no order, some of them late. All days
-// from the first one on are listed once, the last `late_days` and today again at every poll, and
-// several chunks are read at once. A chunk's cursor travels with its events; a chunk that was read
-// to its end is marked as done. A past day whose chunks are all done, and which is not listed
-// again, is closed: its state goes, and the ids of days before it are forgotten.
+// from the first one on are listed at every poll until their listing is final, and several chunks
+// are read at once. A chunk's cursor travels with its events; a chunk that was read to its end is
+// marked as done. A day whose listing is final and whose chunks are all done is closed: its state
+// goes, and the ids of days before it are forgotten.
+//
+// A listing is final if, before it was asked for, more than `late_days` had passed since the end of
+// its day: by our clock, and by the newest day of which Teleport had shown a chunk. A clock that
+// is ahead therefore closes nothing. While a cluster is quiet its last days stay open; those that
+// are old by our clock are then listed again each kQuietInterval only.
 //
 // A chunk that fails is tried again later, with growing waits, while others are read; one that
 // Teleport no longer has (NotFound) is given up after kNotFoundMax tries, with an error in the log.
@@ -15,6 +20,7 @@
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
+#include <cstddef>
 #include <cstdint>
 #include <map>
 #include <mutex>
@@ -52,6 +58,7 @@ struct BulkExportOptions {
 class BulkExport final : public AuditSource {
  public:
   static constexpr std::uint32_t kNotFoundMax = 8;
+  static constexpr std::chrono::milliseconds kQuietInterval{60'000};
 
   // `api`, `buffers` and `clock` must outlive it.
   BulkExport(BulkExportOptions options, BulkState saved, EventApi* api, LaneBuffers* buffers,
@@ -73,14 +80,21 @@ class BulkExport final : public AuditSource {
   struct DayState {
     std::map<std::string, Chunk> chunks;
     std::size_t unfinished = 0;
-    bool listed = false;
+    // Of the last listing that succeeded, as it was before the call. Nothing: not listed yet.
+    std::optional<Day> listed_on;           // by our clock
+    Day newest_chunk_then = INT32_MIN;      // the newest day that had a chunk
+    std::chrono::milliseconds listed_at{};  // by the monotonic clock
   };
 
   // The listing side, on run()'s thread.
   bool begin(const std::stop_token& stop);
   void list_all_days(const std::stop_token& stop);
   bool list_day(Day day, const std::stop_token& stop, bool* found_new);
-  bool add_chunks(Day day, const std::vector<std::string>& names);
+  void look_how_far_teleport_is(const std::stop_token& stop);
+  bool must_list(Day day, const std::stop_token& stop);
+  bool is_past(Day day, Day now) const;
+  bool is_final(Day day, const DayState& state) const;
+  bool add_chunks(Day day, const DayState& listing, const std::vector<std::string>& names);
   void close_days(const std::stop_token& stop);
   bool close_first_day(const std::stop_token& stop);
   void update_idle(bool found_new);
@@ -109,6 +123,7 @@ class BulkExport final : public AuditSource {
   std::mutex mutex_;
   std::condition_variable_any changed_;  // chunks to read, or one finished
   Day first_day_;                        // changed by run()'s thread only
+  Day newest_chunk_day_ = INT32_MIN;     // that Teleport has shown; of run()'s thread
   std::map<Day, DayState> days_;
   std::set<ChunkName> ready_;    // oldest day first
   std::set<ChunkName> waiting_;  // failed ones, until they are due

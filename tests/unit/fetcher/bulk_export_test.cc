@@ -3,6 +3,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <atomic>
+#include <functional>
 #include <thread>
 
 #include "tests/unit/fetcher/source_fixture.h"
@@ -12,6 +15,49 @@ namespace {
 
 using ::testing::ElementsAre;
 using ::testing::UnorderedElementsAre;
+
+// A clock whose wall time a test sets apart from the time that passes.
+class WrongClock final : public Clock {
+ public:
+  explicit WrongClock(const Clock& right) : right_(right) {}
+  Timestamp now() const override { return add_seconds(right_.now(), ahead_days * 86'400); }
+  std::chrono::milliseconds monotonic() const override { return right_.monotonic(); }
+
+  std::atomic<std::int64_t> ahead_days = 0;
+
+ private:
+  const Clock& right_;
+};
+
+// A Teleport whose listings a test can look at and change.
+class WatchedTeleport final : public EventApi {
+ public:
+  using Listing = Result<std::vector<std::string>>;
+  explicit WatchedTeleport(EventApi* real) : real_(*real) {}
+
+  // Called with what Teleport would answer; gives what it answers. To be set before the start.
+  std::function<Listing(Day, Listing)> on_list = [](Day, Listing listing) { return listing; };
+
+  Result<std::string> ping(std::stop_token stop) override { return real_.ping(stop); }
+  Listing list_chunks(Day day, std::stop_token stop) override {
+    return on_list(day, real_.list_chunks(day, stop));
+  }
+  std::unique_ptr<ExportStream> export_chunk(Day day, const std::string& chunk,
+                                             const std::string& cursor,
+                                             std::stop_token stop) override {
+    return real_.export_chunk(day, chunk, cursor, stop);
+  }
+  Result<SearchPage> search(const SearchRequest& request, std::stop_token stop) override {
+    return real_.search(request, stop);
+  }
+  std::unique_ptr<SessionStream> stream_session(const std::string& sid, std::int32_t start_index,
+                                                std::stop_token stop) override {
+    return real_.stream_session(sid, start_index, stop);
+  }
+
+ private:
+  EventApi& real_;
+};
 
 class BulkExportTest : public SourceFixture {
  protected:
@@ -26,7 +72,7 @@ class BulkExportTest : public SourceFixture {
   BulkExport& start() {
     const auto saved = decode_bulk_state(state("bulk-first-day"), states("bulk/"));
     EXPECT_TRUE(saved) << saved.error().message;
-    source_ = std::make_unique<BulkExport>(options_, *saved, &teleport_, &buffers_, clock_);
+    source_ = std::make_unique<BulkExport>(options_, *saved, &watched_, &buffers_, wrong_clock_);
     thread_ = std::jthread([this](const std::stop_token& stop) { end_ = source_->run(stop); });
     return *source_;
   }
@@ -41,7 +87,18 @@ class BulkExportTest : public SourceFixture {
   }
   static std::string event(const std::string& id) { return event_bytes(id, kNow); }
 
+  // Goes on until the day was asked for and all of it read.
+  void collect_until_idle_with(const std::string& id) {
+    collect_until([&] {
+      const auto found = ids();
+      return std::find(found.begin(), found.end(), id) != found.end() && source_->idle();
+    });
+  }
+
   const Day today_ = day_of(kNow);
+  WrongClock wrong_clock_{clock_};
+  WatchedTeleport watched_{&teleport_};
+  std::atomic<bool> idle_once_ = false;
   BulkExportOptions options_;
   std::unique_ptr<BulkExport> source_;
   SourceEnd end_ = SourceEnd::kStopped;
@@ -168,6 +225,103 @@ TEST_F(BulkExportTest, ClosesDaysThatAreNotListedAgain) {
     if (item.forget_ids_before) forget = item.forget_ids_before;
   }
   EXPECT_EQ(forget, today_ - 4) << "ids stay for the days that are still read, and one before";
+}
+
+// A suspended machine: no time to list between the last poll of a day and the moment when the day
+// is already too old.
+TEST_F(BulkExportTest, ListsADayAgainThatWasListedBeforeItHadEnded) {
+  for (const std::uint32_t late_days : {0U, 2U}) {
+    items_.clear();
+    state_.clear();
+    options_.late_days = late_days;
+    options_.poll_interval = std::chrono::milliseconds(50);
+    const Day friday = day_of(clock_.now());
+    options_.start_time = start_of_day(friday);
+    teleport_.add_chunk(friday, "morning", {event("morning")});
+    start();
+    collect_until_idle_with("morning");
+    teleport_.add_chunk(friday, "evening", {event("evening")});
+    teleport_.add_chunk(friday + 4, "new", {event("new")});
+    clock_.advance(std::chrono::days(4));
+    collect_until_idle_with("new");
+    collect_until([&] { return state("bulk-first-day") > format_day(friday); });
+    stop();
+    EXPECT_THAT(ids(), UnorderedElementsAre("morning", "evening", "new"));
+    clock_.advance(std::chrono::days(4));
+  }
+}
+
+TEST_F(BulkExportTest, ClosesNoDayOnTheWordOfAClockThatIsAhead) {
+  teleport_.add_chunk(today_, "a", {event("a")});
+  wrong_clock_.ahead_days = 30;
+  start();
+  collect_until_idle_with("a");
+  wrong_clock_.ahead_days = 0;
+  teleport_.add_chunk(today_, "b", {event("b")});
+  collect_until_idle_with("b");
+  stop();
+  EXPECT_EQ(state("bulk-first-day"), format_day(today_));
+  EXPECT_EQ(state(chunk_key(today_, "a")), "done");
+}
+
+TEST_F(BulkExportTest, ComesBackFromASavedFirstDayInTheFuture) {
+  options_.start_time = add_seconds(kNow, -10 * 86'400);
+  state_["bulk-first-day"] = format_day(today_ + 28);
+  teleport_.add_chunk(today_ - 2, "a", {event("a")});
+  teleport_.add_chunk(today_, "b", {event("b")});
+  run_until_idle();
+  EXPECT_THAT(ids(), UnorderedElementsAre("a", "b"));
+  EXPECT_EQ(state("bulk-first-day"), format_day(today_ - 2));
+}
+
+TEST_F(BulkExportTest, KeepsASavedFirstDayThatTeleportsChunksAgreeWithWhileItsClockIsBehind) {
+  options_.start_time = add_seconds(kNow, -400 * 86'400);
+  teleport_.add_chunk(today_ - 100, "closed long ago", {event("no")});
+  teleport_.add_chunk(today_, "a", {event("a")});
+  state_["bulk-first-day"] = format_day(today_ - 2);
+  state_[chunk_key(today_ - 1, "known")] = "done";
+  wrong_clock_.ahead_days = -365;
+  start();
+  collect_until([this] { return source_->idle(); });
+  wrong_clock_.ahead_days = 0;
+  collect_until_idle_with("a");
+  stop();
+  EXPECT_THAT(ids(), ElementsAre("a"));
+  EXPECT_EQ(state("bulk-first-day"), format_day(today_ - 2));
+}
+
+TEST_F(BulkExportTest, ReadsNoChunkAgainWhenClosingOvertakesTheListing) {
+  options_.start_time = start_of_day(today_ - 2);
+  for (Day day = today_ - 2; day <= today_ + 7; ++day) {
+    teleport_.add_chunk(day, format_day(day), {event(format_day(day))});
+  }
+  int listings = 0;
+  watched_.on_list = [&](Day day, WatchedTeleport::Listing listing) {
+    if (day == today_ - 2 && idle_once_ && ++listings == 1) clock_.advance(std::chrono::days(7));
+    return listing;
+  };
+  start();
+  collect_until_idle_with(format_day(today_));
+  idle_once_ = true;
+  collect_until(
+      [this] { return source_->idle() && state("bulk-first-day") == format_day(today_ + 5); });
+  stop();
+  for (Day day = today_ - 2; day <= today_ + 7; ++day) {
+    EXPECT_EQ(teleport_.exports_of(format_day(day)), 1U) << format_day(day);
+  }
+}
+
+TEST_F(BulkExportTest, ListsOldDaysOfAQuietClusterEachQuietIntervalOnly) {
+  options_.start_time = start_of_day(today_ - 3);
+  start();
+  collect_until([this] { return source_->idle(); });
+  teleport_.add_chunk(today_ - 3, "late", {event("late")});
+  teleport_.add_chunk(today_ - 2, "a", {event("a")});
+  collect_until_idle_with("a");
+  clock_.advance(BulkExport::kQuietInterval);
+  collect_until_idle_with("late");
+  stop();
+  EXPECT_THAT(ids(), ElementsAre("a", "late"));
 }
 
 TEST_F(BulkExportTest, SaysWhenTeleportNoLongerHasTheExport) {
