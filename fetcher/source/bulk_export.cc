@@ -276,7 +276,8 @@ Result<void> BulkExport::read_chunk(const ChunkName& name, EventDecoder* decoder
     if (!received) break;
     Item item = item_of(queue::Lane::kAudit, decoder->decode(received->event));
     if (auto* reject = std::get_if<Reject>(&item.content); reject && reject->time == Timestamp{}) {
-      reject->time = start_of_day(day);
+      // Not before the start time: what is only a guess must not have it left out.
+      reject->time = std::max(start_of_day(day), options_.start_time);
     }
     item.cursor = StateChange{key, encode_chunk_cursor(received->cursor)};
     std::string cursor(received->cursor);

@@ -194,6 +194,17 @@ TEST_F(BulkExportTest, TurnsAnEventThatCannotBeDecodedIntoARejectAndGoesOn) {
   EXPECT_EQ(state(chunk_key(today_, "a")), "done");
 }
 
+TEST_F(BulkExportTest, GivesARejectWithoutATimeNoneThatIsBeforeTheStartTime) {
+  ASSERT_GT(kNow, start_of_day(today_));
+  teleport_.add_chunk(today_, "a", {"\x0A\x7F nonsense"});
+  teleport_.add_chunk(today_ + 1, "b", {"\x0A\x7F nonsense"});
+  clock_.advance(std::chrono::days(1));
+  run_until_idle();
+  std::vector<Timestamp> times;
+  for (const Reject& reject : rejects()) times.push_back(reject.time);
+  EXPECT_THAT(times, UnorderedElementsAre(kNow, start_of_day(today_ + 1)));
+}
+
 TEST_F(BulkExportTest, GivesUpAChunkThatTeleportNoLongerHasAfterSeveralTries) {
   teleport_.add_chunk(today_, "gone", {event("x")});
   teleport_.remove_chunk(today_, "gone");
