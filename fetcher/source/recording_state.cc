@@ -11,6 +11,13 @@ void RecordingState::take(std::int64_t index) {
   taken_at_index = taken > 0 && index == last_index ? taken_at_index + 1 : 1;
   last_index = index;
   ++taken;
+  tries = 0;
+  failing_since_ms = 0;
+}
+
+void RecordingState::count_failure(std::int64_t now_ms) {
+  if (failing_since_ms == 0) failing_since_ms = now_ms;
+  ++tries;
 }
 
 std::string recording_key(std::string_view sid) {
@@ -25,6 +32,7 @@ std::string encode_recording_state(const RecordingState& state) {
   fields.set_number("taken-at-index", static_cast<std::int64_t>(state.taken_at_index));
   fields.set_number("by-count", state.by_count ? 1 : 0);
   fields.set_number("tries", state.tries);
+  if (state.failing_since_ms != 0) fields.set_number("failing-since-ms", state.failing_since_ms);
   return fields.encode();
 }
 
@@ -36,12 +44,17 @@ Result<RecordingState> decode_recording_state(std::string_view text) {
   SLUICE_ASSIGN(const std::int64_t taken_at_index, fields.number("taken-at-index"));
   SLUICE_ASSIGN(const std::int64_t by_count, fields.number("by-count"));
   SLUICE_ASSIGN(const std::int64_t tries, fields.number("tries"));
+  std::int64_t failing_since_ms = 0;
+  if (fields.find("failing-since-ms")) {
+    SLUICE_ASSIGN(failing_since_ms, fields.number("failing-since-ms"));
+  }
   return RecordingState{.announced_at_ms = announced_at_ms,
                         .taken = static_cast<std::uint64_t>(taken),
                         .last_index = last_index,
                         .taken_at_index = static_cast<std::uint64_t>(taken_at_index),
                         .by_count = by_count != 0,
-                        .tries = static_cast<std::uint32_t>(tries)};
+                        .tries = static_cast<std::uint32_t>(tries),
+                        .failing_since_ms = failing_since_ms};
 }
 
 bool is_usable_sid(std::string_view sid) {

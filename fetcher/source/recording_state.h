@@ -21,15 +21,17 @@ inline constexpr std::string_view kRecordingPrefix = "recording/";
 inline constexpr std::string_view kLostRecordingPrefix = "recording-lost/";
 
 struct RecordingState {
-  std::int64_t announced_at_ms = 0;  // unix time by our clock at which its upload was seen
-  std::uint64_t taken = 0;           // events of it that are in the queue or were filtered
-  std::int64_t last_index = 0;       // of the last one taken
-  std::uint64_t taken_at_index = 0;  // how many with that index were taken
-  bool by_count = false;             // an index was lower than the one before it
-  std::uint32_t tries = 0;           // that failed although Teleport answered
+  std::int64_t announced_at_ms = 0;   // unix time by our clock at which its upload was seen
+  std::uint64_t taken = 0;            // events of it that are in the queue or were filtered
+  std::int64_t last_index = 0;        // of the last one taken
+  std::uint64_t taken_at_index = 0;   // how many with that index were taken
+  bool by_count = false;              // an index was lower than the one before it
+  std::uint32_t tries = 0;            // that failed although Teleport answered, one after the other
+  std::int64_t failing_since_ms = 0;  // unix time by our clock of the first of them; 0: none
 
-  // Counts an event as taken.
+  // Counts an event as taken; what failed before it is over.
   void take(std::int64_t index);
+  void count_failure(std::int64_t now_ms);
   bool operator==(const RecordingState&) const = default;
 };
 

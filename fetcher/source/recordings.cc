@@ -153,7 +153,6 @@ Result<void> Recordings::read(const std::string& sid, RecordingState* state, Eve
     const std::int64_t index = decoded ? decoded->index : decoded.error().index;
     if (resume.skips(index)) continue;
     state->take(index);
-    state->tries = 0;
     SLUICE_TRY(push_event(sid, state, std::move(decoded), stop));
   }
   Item mark = mark_of(queue::Lane::kSession, recording_key(sid), std::nullopt);
@@ -191,9 +190,10 @@ void Recordings::failed(const std::string& sid, RecordingState state, const Erro
     retry(sid, state, refused ? options_.refusal_wait : options_.outage_wait, refused);
     return;
   }
-  ++state.tries;
-  const milliseconds age{to_unix_ms(clock_.now()) - state.announced_at_ms};
-  if (state.tries >= kTriesMax || age >= kPatience) {
+  const std::int64_t now_ms = to_unix_ms(clock_.now());
+  state.count_failure(now_ms);
+  const milliseconds failing{now_ms - state.failing_since_ms};
+  if (state.tries >= kTriesMax || (state.tries >= kTriesMin && failing >= kPatience)) {
     give_up(sid, error, stop);
     return;
   }

@@ -6,9 +6,11 @@
 // from 1 before any filter: so ids are unique in the lane, and the same after a restart.
 //
 // A recording that is not there (yet), or goes on failing while Teleport answers otherwise, is put
-// aside and tried again with growing waits; after kTriesMax tries or kPatience it is given up with
-// an error in the log, and its state says so. Failures of the connection, and refusals of our
-// identity, are waited out however long they last. None of this holds up audit events.
+// aside and tried again with growing waits. It is given up, with an error in the log and a note in
+// the state, after kTriesMax failed tries one after the other, or when they have gone on for
+// kPatience and were kTriesMin at least: time in which nothing was tried says nothing about a
+// recording. Failures of the connection, and refusals of our identity, are waited out however long
+// they last. None of this holds up audit events.
 #ifndef SLUICE_FETCHER_SOURCE_RECORDINGS_H_
 #define SLUICE_FETCHER_SOURCE_RECORDINGS_H_
 
@@ -48,6 +50,7 @@ struct RecordingsOptions {
 class Recordings {
  public:
   static constexpr std::uint32_t kTriesMax = 16;
+  static constexpr std::uint32_t kTriesMin = 5;
   static constexpr std::uint32_t kQuickTries = 3;
   static constexpr std::chrono::milliseconds kPatience{48 * 3'600'000};
 

@@ -132,6 +132,38 @@ TEST_F(RecordingsTest, GivesUpARecordingThatNeverComesAndSaysSoInItsState) {
   EXPECT_EQ(teleport_.starts_of("never").size(), Recordings::kTriesMax);
 }
 
+TEST_F(RecordingsTest, TriesAnOldRecordingAgainWhoseFirstTryFailed) {
+  teleport_.add_recording("s1", {event(0)});
+  teleport_.fail_recording("s1", 0, ErrorKind::kUnavailable);
+  RecordingState old = announced_;
+  old.announced_at_ms -= 2 * Recordings::kPatience.count();
+  start().add("s1", old);
+  run_until([this] { return recordings_->pending() == 0; });
+  EXPECT_THAT(ids(), ElementsAre("s1:1"));
+  EXPECT_EQ(state("recording-lost/s1"), std::nullopt);
+}
+
+TEST_F(RecordingsTest, CountsItsPatienceFromTheFirstFailedTryAndOverRestarts) {
+  options_.retry_max = options_.retry_min;
+  start().add("never", announced_);
+  collect_until([this] { return recordings_->idle(); });
+  // Nothing is tried for a long time: one more failed try is not enough.
+  recordings_.reset();
+  clock_.advance(2 * Recordings::kPatience);
+  start().add("never", decode_recording_state(state("recording/never").value()).value());
+  run_until([this] { return recordings_->pending() == 0; });
+  EXPECT_EQ(teleport_.starts_of("never").size(), Recordings::kTriesMin);
+  EXPECT_TRUE(state("recording-lost/never"));
+}
+
+TEST(RecordingState, IsReadAsAnEarlierReleaseWroteIt) {
+  const auto state = decode_recording_state(
+      "announced-at-ms=5\nby-count=0\nlast-index=7\ntaken=3\ntaken-at-index=1\ntries=2\n");
+  ASSERT_TRUE(state) << state.error().message;
+  EXPECT_EQ(state->tries, 2U);
+  EXPECT_EQ(state->failing_since_ms, 0);
+}
+
 TEST_F(RecordingsTest, DoesNotCountAnOutageAgainstARecording) {
   teleport_.add_recording("s1", {event(0)});
   teleport_.set_reachable(false);
