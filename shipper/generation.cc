@@ -20,6 +20,8 @@ using std::chrono::milliseconds;
 constexpr milliseconds kQueuePollInterval{1000};
 constexpr milliseconds kWatchInterval{1000};
 constexpr milliseconds kDrainPollInterval{100};
+// What an answer may take beyond the time limit of its request.
+constexpr milliseconds kAnswerMargin{1000};
 
 // The queue may come, or become ready, by itself.
 bool may_pass(ErrorKind kind) {
@@ -115,7 +117,8 @@ void Generation::log_start(const queue::QueueView& view) const {
 }
 
 Result<std::unique_ptr<LaneRunner>> Generation::start_lane(queue::Lane lane, RecordSource* source,
-                                                           CompletionSink* sink) {
+                                                           CompletionSink* sink,
+                                                           std::stop_token hurry) {
   SLUICE_ASSIGN(auto transport, fluentd::HttpTransport::create(http_options(*options_.config)));
   const LaneParts parts{.source = source,
                         .sink = sink,
@@ -123,9 +126,11 @@ Result<std::unique_ptr<LaneRunner>> Generation::start_lane(queue::Lane lane, Rec
                         .observer = options_.observers[lane],
                         .counters = &(*options_.counters)[lane],
                         .clock = options_.clock};
-  return std::make_unique<LaneRunner>(lane_options(*options_.config, lane), parts,
-                                      store_->progress(lane), std::move(transport),
-                                      [this, lane] { note_end(lane); });
+  const auto patience = options_.config->shipper.request_timeout + kAnswerMargin;
+  return std::make_unique<LaneRunner>(
+      lane_options(*options_.config, lane), parts, store_->progress(lane), std::move(transport),
+      FinishOptions{.patience = patience, .hurry = std::move(hurry)},
+      [this, lane] { note_end(lane); });
 }
 
 void Generation::note_end(queue::Lane lane) {
@@ -138,9 +143,10 @@ Result<void> Generation::ship(const std::stop_token& stop) {
   ended_.clear();
   ReaderSource source(reader_.get());
   StoreSink sink(store_.get());
+  std::stop_source hurry;
   Lanes lanes;
   for (const queue::Lane lane : queue::kLanes) {
-    SLUICE_ASSIGN(lanes[lane], start_lane(lane, &source, &sink));
+    SLUICE_ASSIGN(lanes[lane], start_lane(lane, &source, &sink, hurry.get_token()));
   }
   {
     const Doorbell doorbell(reader_.get(), [&lanes] {
@@ -148,14 +154,24 @@ Result<void> Generation::ship(const std::stop_token& stop) {
     });
     watch(stop);
   }
+  end_lanes(lanes, stop, hurry);
+  return outcome(lanes);
+}
+
+// A new epoch is no reason to drop what is under way; every other end is.
+void Generation::end_lanes(const Lanes& lanes, const std::stop_token& stop,
+                           std::stop_source hurry) {
+  const std::stop_callback on_stop(stop, [&hurry] { hurry.request_stop(); });
+  const auto cause = outcome(lanes);
+  if (!cause && cause.error().kind != ErrorKind::kEpochChanged) hurry.request_stop();
   for (const queue::Lane lane : queue::kLanes) lanes[lane]->stop();
   for (const queue::Lane lane : queue::kLanes) lanes[lane]->join();
-  return outcome(lanes);
 }
 
 // The first lane that failed knows the cause; the other one only meets what is left. A new epoch is
 // the mildest reason.
-Result<void> Generation::outcome(const Lanes& lanes) const {
+Result<void> Generation::outcome(const Lanes& lanes) {
+  const std::lock_guard lock(mutex_);
   Result<void> outcome;
   for (const queue::Lane lane : ended_) {
     const auto& result = lanes[lane]->result();

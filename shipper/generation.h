@@ -58,12 +58,13 @@ class Generation {
   Result<void> try_attach();
   Result<void> ship(const std::stop_token& stop);
   Result<std::unique_ptr<LaneRunner>> start_lane(queue::Lane lane, RecordSource* source,
-                                                 CompletionSink* sink);
+                                                 CompletionSink* sink, std::stop_token hurry);
   void note_end(queue::Lane lane);
   // Returns when a lane has ended, a stop is requested, or the work is done.
   void watch(const std::stop_token& stop);
-  // The reason why the lanes have ended, after all of them have.
-  Result<void> outcome(const Lanes& lanes) const;
+  void end_lanes(const Lanes& lanes, const std::stop_token& stop, std::stop_source hurry);
+  // The reason why lanes have ended, so far.
+  Result<void> outcome(const Lanes& lanes);
   void report_status() const;
   bool is_drained() const;
   void log_start(const queue::QueueView& view) const;

@@ -5,6 +5,8 @@
 namespace sluice::shipper {
 namespace {
 
+using std::chrono::milliseconds;
+
 LaneParts with_transport(LaneParts parts, fluentd::Transport* transport) {
   parts.transport = transport;
   return parts;
@@ -14,9 +16,11 @@ LaneParts with_transport(LaneParts parts, fluentd::Transport* transport) {
 
 LaneRunner::LaneRunner(const LaneOptions& options, LaneParts parts,
                        const queue::LaneProgress& progress,
-                       std::unique_ptr<fluentd::Transport> transport, std::function<void()> on_end)
+                       std::unique_ptr<fluentd::Transport> transport, FinishOptions finish,
+                       std::function<void()> on_end)
     : transport_(std::move(transport)),
       shipper_(options, with_transport(parts, transport_.get()), progress),
+      finish_(std::move(finish)),
       on_end_(std::move(on_end)),
       thread_([this](const std::stop_token& stop) { run(stop); }) {}
 
@@ -33,9 +37,14 @@ void LaneRunner::join() {
   if (thread_.joinable()) thread_.join();
 }
 
+milliseconds LaneRunner::patience() const {
+  const bool may_wait = result_ || result_.error().kind == ErrorKind::kEpochChanged;
+  return may_wait ? finish_.patience : kFinishPatience;
+}
+
 void LaneRunner::run(const std::stop_token& stop) {
   while (result_ && !stop.stop_requested()) result_ = shipper_.step();
-  const auto finished = shipper_.finish(kFinishPatience);
+  const auto finished = shipper_.finish(patience(), finish_.hurry);
   // A commit that fails now weighs more than the reason why the lane ended.
   if (!finished) result_ = finished;
   on_end_();

@@ -17,14 +17,22 @@
 
 namespace sluice::shipper {
 
-// How long answers under way are waited for when a lane ends.
-inline constexpr std::chrono::milliseconds kFinishPatience{5000};
+// How long a lane that ends waits for the answers under way.
+struct FinishOptions {
+  // When a new epoch ends it, or stop(). Not below the time that a request may take: what is
+  // dropped before its answer comes is sent again, and a sink slower than this would get it without
+  // end.
+  std::chrono::milliseconds patience = kFinishPatience;
+  // Once requested, and after any other error, kFinishPatience is enough.
+  std::stop_token hurry = {};
+};
 
 class LaneRunner {
  public:
   // `parts.transport` is set here; the others must outlive the runner.
   LaneRunner(const LaneOptions& options, LaneParts parts, const queue::LaneProgress& progress,
-             std::unique_ptr<fluentd::Transport> transport, std::function<void()> on_end);
+             std::unique_ptr<fluentd::Transport> transport, FinishOptions finish,
+             std::function<void()> on_end);
   // Stops and joins.
   ~LaneRunner();
   LaneRunner(const LaneRunner&) = delete;
@@ -41,9 +49,11 @@ class LaneRunner {
 
  private:
   void run(const std::stop_token& stop);
+  std::chrono::milliseconds patience() const;
 
   std::unique_ptr<fluentd::Transport> transport_;
   LaneShipper shipper_;
+  FinishOptions finish_;
   std::function<void()> on_end_;
   Result<void> result_;
   std::jthread thread_;

@@ -42,18 +42,30 @@ Result<void> LaneShipper::step() {
   return done;
 }
 
-Result<void> LaneShipper::finish(milliseconds patience) {
+Result<void> LaneShipper::finish(milliseconds patience, const std::stop_token& hurry) {
   if (!ended_) ended_ = Error{ErrorKind::kStopped, "the lane has been stopped"};
-  const auto deadline = parts_.clock->monotonic() + patience;
+  auto deadline = parts_.clock->monotonic() + patience;
+  bool is_hurried = false;
   Result<void> done;
   while (done && may_commit_ && !flights_.empty()) {
+    if (!is_hurried && hurry.stop_requested()) {
+      is_hurried = true;
+      deadline = std::min(deadline, parts_.clock->monotonic() + kFinishPatience);
+    }
     const auto left = deadline - parts_.clock->monotonic();
     if (left.count() <= 0) break;
-    done = receive(left);
+    done = receive(std::min(left, kIdleWaitMax));
   }
+  drop_flights();
+  return done;
+}
+
+// Whoever ships next sends these events again.
+void LaneShipper::drop_flights() {
+  for (const Slot& slot : slots_) parts_.counters->resent_unknown += slot.doubtful_events();
   parts_.transport->cancel_all();
   flights_.clear();
-  return done;
+  slots_.clear();
 }
 
 Result<void> LaneShipper::send() {

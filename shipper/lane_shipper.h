@@ -21,6 +21,7 @@
 #include <list>
 #include <optional>
 #include <set>
+#include <stop_token>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -67,6 +68,8 @@ struct LaneParts {
 // How many times a batch may be answered with Fluentd's chunk limit before it is taken apart. Few,
 // because Fluentd stores the rest of the batch each time (from its version 1.14.3 on).
 inline constexpr unsigned kChunkLimitTriesMax = 2;
+// How long answers under way are waited for when there is no time for more.
+inline constexpr std::chrono::milliseconds kFinishPatience{5000};
 // How much of the sink's answer a dead letter keeps.
 inline constexpr std::size_t kDeadLetterAnswerBytesMax = 512;
 
@@ -80,9 +83,10 @@ class LaneShipper {
   Result<void> step();
 
   // Sends nothing more, waits up to `patience` for the answers under way, commits what they
-  // finished and drops the rest. Useful after an error of step() too: what is in flight may be
-  // committed unless it was a commit that failed, and then nothing is waited for.
-  Result<void> finish(std::chrono::milliseconds patience);
+  // finished and drops the rest, which is counted as of unknown outcome. Once `hurry` is requested
+  // it waits no longer than kFinishPatience. Useful after an error of step() too: what is in flight
+  // may be committed unless it was a commit that failed, and then nothing is waited for.
+  Result<void> finish(std::chrono::milliseconds patience, const std::stop_token& hurry = {});
 
  private:
   Result<void> send();
@@ -104,6 +108,7 @@ class LaneShipper {
   void sink_served();
 
   Result<void> commit();
+  void drop_flights();
   std::chrono::milliseconds wait_max() const;
   Backoff new_backoff() const;
 

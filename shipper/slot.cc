@@ -19,6 +19,15 @@ void Slot::sent(std::uint64_t request_id, milliseconds now, std::int64_t unix_ms
   ++sent_piece.attempts;
 }
 
+std::size_t Slot::doubtful_events() const {
+  std::size_t events = 0;
+  for (const Piece& one : pieces_) {
+    const bool is_in_flight = in_flight() && &one == &pieces_.front();
+    if (is_in_flight || one.outcome_unknown) events += one.batch.size();
+  }
+  return events;
+}
+
 void Slot::finish_piece() {
   pieces_.pop_front();
   failures_ = 0;

@@ -9,6 +9,7 @@
 #define SLUICE_SHIPPER_SLOT_H_
 
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <deque>
 #include <optional>
@@ -41,6 +42,9 @@ class Slot {
   Piece& piece() { return pieces_.front(); }  // in flight, or the next to be sent
 
   bool in_flight() const { return request_id_.has_value(); }
+  // Events that the sink may have stored and that are not known to be: the piece in flight, and
+  // those whose last attempt was of unknown outcome.
+  std::size_t doubtful_events() const;
   void sent(std::uint64_t request_id, std::chrono::milliseconds now, std::int64_t unix_ms);
   void answered() { request_id_.reset(); }
   std::chrono::milliseconds last_sent() const { return last_sent_; }

@@ -57,6 +57,7 @@ Result<std::vector<RecordPtr>> FakeLane::read(queue::Lane /*lane*/, queue::Seq f
     read.emplace_back(owned, &owned->stored);
     numbers_read.insert(seq);
   }
+  if (read.empty() && error_at_end) return fail(*error_at_end);
   records_read += read.size();
   return read;
 }

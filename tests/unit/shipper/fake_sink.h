@@ -40,7 +40,8 @@ class FakeLane final : public RecordSource {
   Result<std::vector<RecordPtr>> read(queue::Lane lane, queue::Seq first,
                                       const queue::ReadLimits& limits) override;
 
-  std::optional<Error> error;  // what read() returns from now on
+  std::optional<Error> error;         // what read() returns from now on
+  std::optional<Error> error_at_end;  // what it returns when there is no record
   std::size_t records_read = 0;
   std::set<queue::Seq> numbers_read;  // each is to be read once
 
