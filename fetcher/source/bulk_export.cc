@@ -43,6 +43,7 @@ BulkExport::BulkExport(BulkExportOptions options, BulkState saved, EventApi* api
       api_(*api),
       buffers_(*buffers),
       clock_(clock),
+      listing_backoff_(options_.backoff_min, options_.backoff_max),
       listing_trouble_("cannot list Teleport's event chunks", LogLevel::kWarn, clock),
       reading_trouble_("cannot read an event chunk", LogLevel::kWarn, clock),
       first_day_(first_day_of(options_, saved, today())) {
@@ -99,15 +100,16 @@ void BulkExport::look_how_far_teleport_is(const std::stop_token& stop) {
 }
 
 void BulkExport::list_all_days(const std::stop_token& stop) {
-  bool found_new = false;
+  Round round;
   // Closing may overtake the listing.
   for (Day day = first_day_; day <= today(); day = std::max(day + 1, first_day_)) {
     if (!must_list(day, stop)) continue;
-    if (!list_day(day, stop, &found_new)) return;
+    if (!list_day(day, stop, &round)) return;
     close_days(stop);
   }
   close_days(stop);
-  update_idle(found_new);
+  if (!round.failed) listing_trouble_.succeeded();
+  update_idle(round);
 }
 
 // Waits for room for more chunks, if so.
@@ -131,29 +133,28 @@ bool BulkExport::is_final(Day day, const DayState& state) const {
   return state.listed_on && is_past(day, *state.listed_on) && is_past(day, state.newest_chunk_then);
 }
 
-// Lists one day, again and again until it succeeds. False: asked to stop, or not supported.
-bool BulkExport::list_day(Day day, const std::stop_token& stop, bool* found_new) {
-  Backoff backoff(options_.backoff_min, options_.backoff_max);
-  while (!stop.stop_requested() && !not_supported_) {
-    DayState listing;
-    listing.listed_on = today();
-    listing.newest_chunk_then = newest_chunk_day_;
-    listing.listed_at = clock_.monotonic();
-    const auto names = api_.list_chunks(day, stop);
-    if (names) {
-      listing_trouble_.succeeded();
-      if (add_chunks(day, listing, *names)) *found_new = true;
-      return true;
-    }
-    if (names.error().kind == ErrorKind::kStopped) return false;
-    if (names.error().kind == ErrorKind::kUnimplemented) {
-      not_supported_ = true;
-      return false;
-    }
-    listing_trouble_.failed(names.error().message);
-    sleep_for(stop, backoff.next());
+// False: asked to stop, or not supported. After a failure it waits, with growing waits while all
+// fail, so that an outage does not become a storm of calls.
+bool BulkExport::list_day(Day day, const std::stop_token& stop, Round* round) {
+  DayState listing;
+  listing.listed_on = today();
+  listing.newest_chunk_then = newest_chunk_day_;
+  listing.listed_at = clock_.monotonic();
+  const auto names = api_.list_chunks(day, stop);
+  if (names) {
+    listing_backoff_.reset();
+    if (add_chunks(day, listing, *names)) round->found_new = true;
+    return !stop.stop_requested() && !not_supported_;
   }
-  return false;
+  if (names.error().kind == ErrorKind::kStopped) return false;
+  if (names.error().kind == ErrorKind::kUnimplemented) {
+    not_supported_ = true;
+    return false;
+  }
+  round->failed = true;
+  idle_ = false;
+  listing_trouble_.failed(names.error().message);
+  return sleep_for(stop, listing_backoff_.next()) && !not_supported_;
 }
 
 // Takes up the chunks that are new. Whether there were any.
@@ -208,11 +209,11 @@ bool BulkExport::close_first_day(const std::stop_token& stop) {
   return true;
 }
 
-void BulkExport::update_idle(bool found_new) {
+void BulkExport::update_idle(const Round& round) {
   const std::lock_guard lock(mutex_);
   const bool all_read = std::all_of(days_.begin(), days_.end(),
                                     [](const auto& day) { return day.second.unfinished == 0; });
-  idle_ = all_read && !found_new;
+  idle_ = all_read && !round.found_new && !round.failed;
 }
 
 void BulkExport::work(const std::stop_token& stop) {

@@ -11,6 +11,7 @@
 // is ahead therefore closes nothing. While a cluster is quiet its last days stay open; those that
 // are old by our clock are then listed again each kQuietInterval only.
 //
+// A day whose listing fails is listed again with the next poll, and the days after it meanwhile.
 // A chunk that fails is tried again later, with growing waits, while others are read; one that
 // Teleport no longer has (NotFound) is given up after kNotFoundMax tries, with an error in the log.
 // An event that cannot be decoded becomes a reject, so no event can hold up its chunk.
@@ -86,10 +87,16 @@ class BulkExport final : public AuditSource {
     std::chrono::milliseconds listed_at{};  // by the monotonic clock
   };
 
+  // What one way through the days has met.
+  struct Round {
+    bool found_new = false;
+    bool failed = false;
+  };
+
   // The listing side, on run()'s thread.
   bool begin(const std::stop_token& stop);
   void list_all_days(const std::stop_token& stop);
-  bool list_day(Day day, const std::stop_token& stop, bool* found_new);
+  bool list_day(Day day, const std::stop_token& stop, Round* round);
   void look_how_far_teleport_is(const std::stop_token& stop);
   bool must_list(Day day, const std::stop_token& stop);
   bool is_past(Day day, Day now) const;
@@ -97,7 +104,7 @@ class BulkExport final : public AuditSource {
   bool add_chunks(Day day, const DayState& listing, const std::vector<std::string>& names);
   void close_days(const std::stop_token& stop);
   bool close_first_day(const std::stop_token& stop);
-  void update_idle(bool found_new);
+  void update_idle(const Round& round);
   Day today() const { return day_of(clock_.now()); }
 
   // The reading side, on the workers' threads.
@@ -117,6 +124,7 @@ class BulkExport final : public AuditSource {
   const Clock& clock_;
   std::atomic<bool> idle_ = false;
   std::atomic<bool> not_supported_ = false;
+  Backoff listing_backoff_;
   RepeatedMessage listing_trouble_;
   RepeatedMessage reading_trouble_;
 

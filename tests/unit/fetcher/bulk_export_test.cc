@@ -301,6 +301,30 @@ TEST_F(BulkExportTest, KeepsASavedFirstDayThatTeleportsChunksAgreeWithWhileItsCl
   EXPECT_EQ(state("bulk-first-day"), format_day(today_ - 2));
 }
 
+TEST_F(BulkExportTest, ListsLaterDaysWhileOneCannotBeListed) {
+  options_.start_time = start_of_day(today_ - 1);
+  teleport_.add_chunk(today_ - 1, "a", {event("a")});
+  teleport_.add_chunk(today_, "b", {event("b")});
+  std::atomic<bool> fails = true;
+  std::atomic<int> failures = 0;
+  watched_.on_list = [&](Day day, WatchedTeleport::Listing listing) -> WatchedTeleport::Listing {
+    if (day != today_ - 1 || !fails) return listing;
+    ++failures;
+    return fail(ErrorKind::kUnavailable, "made to fail");
+  };
+  start();
+  bool idle = false;
+  collect_until([&] {
+    if (source_->idle()) idle = true;
+    return failures > 5 && !ids().empty();
+  });
+  EXPECT_THAT(ids(), ElementsAre("b"));
+  EXPECT_FALSE(idle) << "a day that could not be listed is not done";
+  fails = false;
+  collect_until_idle_with("a");
+  stop();
+}
+
 TEST_F(BulkExportTest, ReadsNoChunkAgainWhenClosingOvertakesTheListing) {
   options_.start_time = start_of_day(today_ - 2);
   for (Day day = today_ - 2; day <= today_ + 7; ++day) {
