@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <thread>
+#include <utility>
 
 #include "common/log.h"
 
@@ -53,7 +54,6 @@ BulkExport::BulkExport(BulkExportOptions options, BulkState saved, EventApi* api
     for (auto& [name, progress] : chunks) {
       Chunk chunk{.finished = progress.finished,
                   .cursor = std::move(progress.cursor),
-                  .not_found = 0,
                   .due = {},
                   .backoff = Backoff(options_.backoff_min, options_.backoff_max)};
       if (!chunk.finished) {
@@ -116,12 +116,29 @@ void BulkExport::list_all_days(const std::stop_token& stop) {
 bool BulkExport::must_list(Day day, const std::stop_token& stop) {
   std::unique_lock lock(mutex_);
   const DayState& state = days_[day];
-  if (is_final(day, state)) return false;
-  const bool quiet = state.listed_on && is_past(day, *state.listed_on) && is_past(day, today()) &&
-                     !is_past(day, newest_chunk_day_);
-  if (quiet && clock_.monotonic() - state.listed_at < kQuietInterval) return false;
+  if (!has_missing_unlocked(day)) {
+    if (is_final(day, state)) return false;
+    const bool quiet = state.listed_on && is_past(day, *state.listed_on) && is_past(day, today()) &&
+                       !is_past(day, newest_chunk_day_);
+    if (quiet && clock_.monotonic() - state.listed_at < kQuietInterval) return false;
+  }
   changed_.wait(lock, stop, [this] { return ready_.size() < kReadyMax; });
   return true;
+}
+
+bool BulkExport::has_missing_unlocked(Day day) const {
+  const auto found = missing_.lower_bound(ChunkName(day, std::string()));
+  return found != missing_.end() && found->first.first == day;
+}
+
+// A chunk is missed by listings that were asked for after it was not found.
+void BulkExport::note_missing_unlocked(Day day, const DayState& listing,
+                                       const std::vector<std::string>& names) {
+  for (auto it = missing_.lower_bound(ChunkName(day, std::string()));
+       it != missing_.end() && it->first.first == day; ++it) {
+    if (listing.listed_at < it->second.since) continue;
+    it->second.listed = std::find(names.begin(), names.end(), it->first.second) != names.end();
+  }
 }
 
 // Whether no chunk of `day` is expected any more when it is `now`.
@@ -166,11 +183,11 @@ bool BulkExport::add_chunks(Day day, const DayState& listing,
   state.listed_on = listing.listed_on;
   state.newest_chunk_then = listing.newest_chunk_then;
   state.listed_at = listing.listed_at;
+  note_missing_unlocked(day, listing, names);
   bool found_new = false;
   for (const std::string& name : names) {
     Chunk chunk{.finished = false,
                 .cursor = {},
-                .not_found = 0,
                 .due = {},
                 .backoff = Backoff(options_.backoff_min, options_.backoff_max)};
     if (!state.chunks.emplace(name, std::move(chunk)).second) continue;
@@ -272,8 +289,10 @@ Result<void> BulkExport::read_chunk(const ChunkName& name, EventDecoder* decoder
   }
   const std::string key = chunk_key(day, chunk_name);
   const auto stream = api_.export_chunk(day, chunk_name, chunk->cursor, stop);
+  bool first = true;
   while (true) {
     SLUICE_ASSIGN(const auto received, stream->next());
+    if (std::exchange(first, false)) is_there(name);
     if (!received) break;
     Item item = item_of(queue::Lane::kAudit, decoder->decode(received->event));
     if (auto* reject = std::get_if<Reject>(&item.content); reject && reject->time == Timestamp{}) {
@@ -284,7 +303,6 @@ Result<void> BulkExport::read_chunk(const ChunkName& name, EventDecoder* decoder
     std::string cursor(received->cursor);
     if (!buffers_.push(std::move(item), stop)) return fail(ErrorKind::kStopped, "asked to stop");
     chunk->cursor = std::move(cursor);
-    chunk->not_found = 0;
     chunk->backoff.reset();
   }
   if (!buffers_.push(mark_of(queue::Lane::kAudit, key, std::string(kChunkDone)), stop)) {
@@ -297,6 +315,7 @@ void BulkExport::finish(const ChunkName& name) {
   const std::lock_guard lock(mutex_);
   chunk_unlocked(name).finished = true;
   --days_[name.first].unfinished;
+  missing_.erase(name);
   changed_.notify_all();
 }
 
@@ -310,8 +329,7 @@ void BulkExport::failed(const ChunkName& name, const Error& error, const std::st
   {
     const std::lock_guard lock(mutex_);
     Chunk& chunk = chunk_unlocked(name);
-    if (error.kind == ErrorKind::kNotFound) ++chunk.not_found;
-    lost = chunk.not_found >= kNotFoundMax;
+    lost = error.kind == ErrorKind::kNotFound && is_lost_unlocked(name);
     if (!lost) {
       // A cursor that Teleport does not take: read the chunk again, what is there already is known
       // by its ids.
@@ -324,11 +342,31 @@ void BulkExport::failed(const ChunkName& name, const Error& error, const std::st
   if (lost) give_up(name, error, stop);
 }
 
+// Counts a try that did not find the chunk. Whether it is to be given up.
+bool BulkExport::is_lost_unlocked(const ChunkName& name) {
+  const milliseconds now = clock_.monotonic();
+  Missing& missing = missing_.try_emplace(name, Missing{.since = now}).first->second;
+  if (++missing.tries < kNotFoundMax) return false;
+  return !missing.listed || now - missing.since >= kNotFoundPatience;
+}
+
+void BulkExport::is_there(const ChunkName& name) {
+  const std::lock_guard lock(mutex_);
+  missing_.erase(name);
+}
+
 void BulkExport::give_up(const ChunkName& name, const Error& error, const std::stop_token& stop) {
-  log_error(
-      "the events of chunk {} of {} that were not fetched yet are lost: Teleport no longer "
-      "has it: {}",
-      name.second, format_day(name.first), error.message);
+  bool listed = false;
+  {
+    const std::lock_guard lock(mutex_);
+    listed = missing_.at(name).listed;
+  }
+  log_error("the events of chunk {} of {} that were not fetched yet are lost: Teleport {}: {}",
+            name.second, format_day(name.first),
+            listed ? "has listed it all the time, but not had it for " +
+                         format_duration(kNotFoundPatience)
+                   : "no longer has it",
+            error.message);
   const std::string key = chunk_key(name.first, name.second);
   if (buffers_.push(mark_of(queue::Lane::kAudit, key, std::string(kChunkLost)), stop)) finish(name);
 }

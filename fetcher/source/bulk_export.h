@@ -12,8 +12,9 @@
 // are old by our clock are then listed again each kQuietInterval only.
 //
 // A day whose listing fails is listed again with the next poll, and the days after it meanwhile.
-// A chunk that fails is tried again later, with growing waits, while others are read; one that
-// Teleport no longer has (NotFound) is given up after kNotFoundMax tries, with an error in the log.
+// A chunk that fails is tried again later, with growing waits, while others are read. One that
+// Teleport does not have (NotFound) is given up, with an error in the log, after kNotFoundMax tries
+// if a later listing no longer has it either, and after kNotFoundPatience if it is listed still.
 // An event that cannot be decoded becomes a reject, so no event can hold up its chunk.
 #ifndef SLUICE_FETCHER_SOURCE_BULK_EXPORT_H_
 #define SLUICE_FETCHER_SOURCE_BULK_EXPORT_H_
@@ -59,6 +60,7 @@ struct BulkExportOptions {
 class BulkExport final : public AuditSource {
  public:
   static constexpr std::uint32_t kNotFoundMax = 8;
+  static constexpr std::chrono::milliseconds kNotFoundPatience{24 * 3'600'000};
   static constexpr std::chrono::milliseconds kQuietInterval{60'000};
 
   // `api`, `buffers` and `clock` must outlive it.
@@ -74,9 +76,14 @@ class BulkExport final : public AuditSource {
   struct Chunk {
     bool finished = false;
     std::string cursor;
-    std::uint32_t not_found = 0;      // answers of this kind since the last event came
     std::chrono::milliseconds due{};  // by the monotonic clock; of waiting chunks
     Backoff backoff;
+  };
+  // A chunk that Teleport has listed and then said not to have.
+  struct Missing {
+    std::chrono::milliseconds since{};  // by the monotonic clock
+    std::uint32_t tries = 0;
+    bool listed = true;  // by the last listing after `since`
   };
   struct DayState {
     std::map<std::string, Chunk> chunks;
@@ -100,6 +107,9 @@ class BulkExport final : public AuditSource {
   void look_how_far_teleport_is(const std::stop_token& stop);
   bool must_list(Day day, const std::stop_token& stop);
   bool is_past(Day day, Day now) const;
+  bool has_missing_unlocked(Day day) const;
+  void note_missing_unlocked(Day day, const DayState& listing,
+                             const std::vector<std::string>& names);
   bool is_final(Day day, const DayState& state) const;
   bool add_chunks(Day day, const DayState& listing, const std::vector<std::string>& names);
   void close_days(const std::stop_token& stop);
@@ -114,6 +124,8 @@ class BulkExport final : public AuditSource {
   Result<void> read_chunk(const ChunkName& name, EventDecoder* decoder,
                           const std::stop_token& stop);
   void failed(const ChunkName& name, const Error& error, const std::stop_token& stop);
+  bool is_lost_unlocked(const ChunkName& name);
+  void is_there(const ChunkName& name);
   void give_up(const ChunkName& name, const Error& error, const std::stop_token& stop);
   void finish(const ChunkName& name);
   Chunk& chunk_unlocked(const ChunkName& name);
@@ -135,6 +147,7 @@ class BulkExport final : public AuditSource {
   std::map<Day, DayState> days_;
   std::set<ChunkName> ready_;    // oldest day first
   std::set<ChunkName> waiting_;  // failed ones, until they are due
+  std::map<ChunkName, Missing> missing_;
 };
 
 }  // namespace sluice::fetcher

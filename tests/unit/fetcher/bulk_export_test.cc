@@ -205,10 +205,14 @@ TEST_F(BulkExportTest, GivesARejectWithoutATimeNoneThatIsBeforeTheStartTime) {
   EXPECT_THAT(times, UnorderedElementsAre(kNow, start_of_day(today_ + 1)));
 }
 
-TEST_F(BulkExportTest, GivesUpAChunkThatTeleportNoLongerHasAfterSeveralTries) {
+TEST_F(BulkExportTest, GivesUpAChunkThatIsNeitherFoundNorListedAfterSeveralTries) {
   teleport_.add_chunk(today_, "gone", {event("x")});
   teleport_.remove_chunk(today_, "gone");
   teleport_.add_chunk(today_, "here", {event("y")});
+  watched_.on_list = [this](Day, WatchedTeleport::Listing listing) {
+    if (listing && teleport_.exports_of("gone") > 0) std::erase(*listing, "gone");
+    return listing;
+  };
   start();
   collect_until([this] {
     clock_.advance(std::chrono::milliseconds(10));
@@ -218,6 +222,30 @@ TEST_F(BulkExportTest, GivesUpAChunkThatTeleportNoLongerHasAfterSeveralTries) {
   EXPECT_THAT(ids(), ElementsAre("y"));
   EXPECT_EQ(state(chunk_key(today_, "gone")), "lost");
   EXPECT_EQ(teleport_.exports_of("gone"), BulkExport::kNotFoundMax);
+}
+
+TEST_F(BulkExportTest, TriesAChunkThatIsListedButNotFoundForADayWhileOthersAreRead) {
+  options_.concurrency = 1;
+  teleport_.add_chunk(today_, "gone", {event("x")});
+  teleport_.remove_chunk(today_, "gone");
+  teleport_.add_chunk(today_, "here", {event("y")});
+  start();
+  bool idle = false;
+  collect_until([&] {
+    clock_.advance(std::chrono::milliseconds(10));
+    idle = idle || source_->idle();
+    return teleport_.exports_of("gone") > 2 * BulkExport::kNotFoundMax;
+  });
+  EXPECT_THAT(ids(), ElementsAre("y"));
+  EXPECT_FALSE(idle);
+  EXPECT_EQ(state(chunk_key(today_, "gone")), std::nullopt);
+  clock_.advance(BulkExport::kNotFoundPatience);
+  collect_until([&] {
+    clock_.advance(std::chrono::milliseconds(10));
+    return source_->idle();
+  });
+  stop();
+  EXPECT_EQ(state(chunk_key(today_, "gone")), "lost");
 }
 
 TEST_F(BulkExportTest, ClosesDaysThatAreNotListedAgain) {
