@@ -12,6 +12,10 @@ namespace {
 constexpr std::uint32_t kQueuedIds = 1;
 constexpr std::uint32_t kFilteredIds = 2;
 
+// How often, and how many at once, marks of recordings that are done are forgotten.
+constexpr std::chrono::milliseconds kForgetInterval{3'600'000};
+constexpr std::size_t kForgetMax = 1'000;
+
 }  // namespace
 
 IngestLoop::IngestLoop(queue::Writer* writer, LaneBuffers* buffers, const EventFilter* filter,
@@ -30,6 +34,7 @@ Result<std::size_t> IngestLoop::step(std::chrono::milliseconds timeout, std::sto
   forget_ids_before_.reset();
   buffers_.take(TakeLimits{}, timeout, stop, &batch_);
   now_ms_ = to_unix_ms(clock_.now());
+  SLUICE_TRY(forget_done_recordings());
   for (const Item& item : batch_) SLUICE_TRY(add(item));
   move_changes_to_append();
   if (!append_.empty()) SLUICE_TRY(writer_.append(append_));
@@ -101,7 +106,8 @@ Result<bool> IngestLoop::is_duplicate(std::uint32_t generation, Day day, std::st
   return writer_.has_seen(generation, day, id);
 }
 
-// A recording that is pending already goes on where it is.
+// A recording that is pending already goes on where it is, and one that is done is not fetched
+// again.
 Result<void> IngestLoop::announce_recording(const Event& event) {
   if (!is_usable_sid(event.sid)) {
     log_warn("the recording of event {} is not fetched: \"{}\" is not a session id", event.id,
@@ -109,13 +115,37 @@ Result<void> IngestLoop::announce_recording(const Event& event) {
     return {};
   }
   std::string key = recording_key(event.sid);
-  if (uploads_.contains(event.sid)) return {};
-  SLUICE_ASSIGN(const auto saved, writer_.state(key));
-  if (saved) return {};
+  SLUICE_ASSIGN(const bool pending, has_state(key));
+  SLUICE_ASSIGN(const bool done, has_state(done_recording_key(event.sid)));
+  if (pending || done) return {};
   RecordingState state;
   state.announced_at_ms = now_ms_;
   changes_.insert_or_assign(std::move(key), encode_recording_state(state));
   uploads_.insert_or_assign(event.sid, state);
+  return {};
+}
+
+// As of this place in the batch under way.
+Result<bool> IngestLoop::has_state(const std::string& key) {
+  if (const auto found = changes_.find(key); found != changes_.end()) {
+    return found->second.has_value();
+  }
+  SLUICE_ASSIGN(const auto saved, writer_.state(key));
+  return saved.has_value();
+}
+
+// Now and then, so that the marks do not grow without end.
+Result<void> IngestLoop::forget_done_recordings() {
+  if (clock_.monotonic() < next_forgetting_) return {};
+  next_forgetting_ = clock_.monotonic() + kForgetInterval;
+  SLUICE_ASSIGN(const auto marks, writer_.states(kDoneRecordingPrefix));
+  std::size_t forgotten = 0;
+  for (const auto& [key, value] : marks) {
+    const auto ended = parse_rfc3339(value);
+    if (ended && now_ms_ - to_unix_ms(*ended) < kDoneRecordingKeptMs) continue;
+    note_change(StateChange{key, std::nullopt});
+    if (++forgotten == kForgetMax) break;
+  }
   return {};
 }
 

@@ -64,6 +64,8 @@ class IngestLoop {
   Result<void> add_record(const Item& item, const Head& head);
   Result<bool> is_duplicate(std::uint32_t generation, Day day, std::string_view id);
   Result<void> announce_recording(const Event& event);
+  Result<bool> has_state(const std::string& key);
+  Result<void> forget_done_recordings();
   void note_change(const StateChange& change);
   void move_changes_to_append();
 
@@ -81,6 +83,8 @@ class IngestLoop {
   std::map<std::string, RecordingState> uploads_;
   std::optional<Day> forget_ids_before_;
   std::int64_t now_ms_ = 0;
+
+  std::chrono::milliseconds next_forgetting_{};  // by the monotonic clock
 };
 
 }  // namespace sluice::fetcher

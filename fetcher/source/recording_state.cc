@@ -24,6 +24,10 @@ std::string recording_key(std::string_view sid) {
   return std::string(kRecordingPrefix).append(sid);
 }
 
+std::string done_recording_key(std::string_view sid) {
+  return std::string(kDoneRecordingPrefix).append(sid);
+}
+
 std::string encode_recording_state(const RecordingState& state) {
   StateFields fields;
   fields.set_number("announced-at-ms", state.announced_at_ms);

@@ -19,6 +19,10 @@ namespace sluice::fetcher {
 inline constexpr std::string_view kRecordingPrefix = "recording/";
 // Recordings that could not be had: "recording-lost/SID", with when and why.
 inline constexpr std::string_view kLostRecordingPrefix = "recording-lost/";
+// Recordings that were read to their end: "recording-done/SID", with when (RFC 3339). A further
+// announcement of one is no reason to fetch it again, for as long as this is kept.
+inline constexpr std::string_view kDoneRecordingPrefix = "recording-done/";
+inline constexpr std::int64_t kDoneRecordingKeptMs = 7LL * 24 * 3'600'000;
 
 struct RecordingState {
   std::int64_t announced_at_ms = 0;   // unix time by our clock at which its upload was seen
@@ -36,6 +40,7 @@ struct RecordingState {
 };
 
 std::string recording_key(std::string_view sid);
+std::string done_recording_key(std::string_view sid);
 std::string encode_recording_state(const RecordingState& state);
 Result<RecordingState> decode_recording_state(std::string_view text);
 

@@ -74,9 +74,12 @@ Recordings::~Recordings() {
 
 void Recordings::add(const std::string& sid, const RecordingState& state) {
   const std::lock_guard lock(mutex_);
-  if (!recordings_.emplace(sid, Recording{.state = state, .put_aside = false}).second) {
+  const auto [found, added] = recordings_.try_emplace(sid);
+  if (!added) {
+    if (found->second.ending) found->second.again = state;
     return;
   }
+  found->second.state = state;
   ready_.push_back(sid);
   changed_.notify_one();
 }
@@ -156,6 +159,8 @@ Result<void> Recordings::read(const std::string& sid, RecordingState* state, Eve
     SLUICE_TRY(push_event(sid, state, std::move(decoded), stop));
   }
   Item mark = mark_of(queue::Lane::kSession, recording_key(sid), std::nullopt);
+  mark.also.push_back(StateChange{done_recording_key(sid), format_rfc3339(clock_.now())});
+  begin_end(sid);
   if (!buffers_.push(std::move(mark), stop)) return stopped();
   return {};
 }
@@ -177,9 +182,21 @@ Result<void> Recordings::push_event(const std::string& sid, RecordingState* stat
   return {};
 }
 
+// From now on the recording's state may be gone from the queue at any moment, and be written anew
+// by a further announcement.
+void Recordings::begin_end(const std::string& sid) {
+  const std::lock_guard lock(mutex_);
+  recordings_.at(sid).ending = true;
+}
+
 void Recordings::finish(const std::string& sid) {
   const std::lock_guard lock(mutex_);
+  const std::optional<RecordingState> again = recordings_.at(sid).again;
   recordings_.erase(sid);
+  if (!again) return;
+  recordings_[sid].state = *again;
+  ready_.push_back(sid);
+  changed_.notify_one();
 }
 
 void Recordings::failed(const std::string& sid, RecordingState state, const Error& error,
@@ -220,6 +237,7 @@ void Recordings::give_up(const std::string& sid, const Error& error, const std::
       "the recording of session {} is given up, what is missing of it will not be fetched: "
       "{}",
       sid, error.message);
+  begin_end(sid);
   Item mark = mark_of(queue::Lane::kSession, recording_key(sid), std::nullopt);
   mark.also.push_back(
       StateChange{std::string(kLostRecordingPrefix).append(sid),

@@ -1,9 +1,10 @@
 // Fetches the session recordings that session.upload events have announced, into the session lane.
 //
 // Each recording is one source with its own state (recording_state.h), which the ingest loop saves
-// together with the announcement; when the recording was read to its end, a mark erases it. Several
-// are streamed at once. Every event of a recording gets the id SID:N, N counting all its events
-// from 1 before any filter: so ids are unique in the lane, and the same after a restart.
+// together with the announcement; when the recording was read to its end, a mark erases it and
+// notes that it is done. Several are streamed at once. Every event of a recording gets the id
+// SID:N, N counting all its events from 1 before any filter: so ids are unique in the lane, and the
+// same after a restart.
 //
 // A recording that is not there (yet), or goes on failing while Teleport answers otherwise, is put
 // aside and tried again with growing waits. It is given up, with an error in the log and a note in
@@ -61,7 +62,8 @@ class Recordings {
   Recordings(const Recordings&) = delete;
   Recordings& operator=(const Recordings&) = delete;
 
-  // Takes up a recording whose state is saved. Any thread.
+  // Takes up a recording whose state is saved. One that is being given up at this moment is begun
+  // anew after that; otherwise one that is pending goes on where it is. Any thread.
   void add(const std::string& sid, const RecordingState& state);
 
   // Whether no recording is being read, or could be: those put aside do not count. Any thread.
@@ -71,7 +73,9 @@ class Recordings {
  private:
   struct Recording {
     RecordingState state;
-    bool put_aside = false;  // cannot be had now, though Teleport answers
+    bool put_aside = false;               // cannot be had now, though Teleport answers
+    bool ending = false;                  // its last mark is on its way, or in the queue already
+    std::optional<RecordingState> again;  // added while it was ending
   };
 
   void work(const std::stop_token& stop);
@@ -81,6 +85,7 @@ class Recordings {
                     const std::stop_token& stop);
   Result<void> push_event(const std::string& sid, RecordingState* state,
                           std::expected<Event, Reject> decoded, const std::stop_token& stop);
+  void begin_end(const std::string& sid);
   void finish(const std::string& sid);
   void failed(const std::string& sid, RecordingState state, const Error& error,
               const std::stop_token& stop);

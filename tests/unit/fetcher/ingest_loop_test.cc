@@ -158,6 +158,30 @@ TEST_F(IngestLoopTest, AnnouncesARecordingTogetherWithItsEvent) {
   EXPECT_THAT(uploads_, ElementsAre("s1")) << "a pending recording is not begun again";
 }
 
+TEST_F(IngestLoopTest, AnnouncesNoRecordingThatIsDoneUntilThatIsForgotten) {
+  push(upload("u1", "s1"));
+  step();
+  Item end = mark_of(Lane::kSession, "recording/s1", std::nullopt);
+  end.also.push_back(StateChange{"recording-done/s1", format_rfc3339(kNow)});
+  push(std::move(end));
+  push(upload("u2", "s1"));  // Before the mark or behind it: in one batch both must be known.
+  step();
+  push(upload("u3", "s1"));
+  step();
+  clock_.advance(std::chrono::days(6));
+  step();
+  push(upload("u4", "s1"));
+  step();
+  EXPECT_THAT(uploads_, ElementsAre("s1"));
+  EXPECT_EQ(state("recording/s1"), "(none)");
+  clock_.advance(std::chrono::days(1));
+  step();
+  EXPECT_EQ(state("recording-done/s1"), "(none)");
+  push(upload("u5", "s1"));
+  step();
+  EXPECT_THAT(uploads_, ElementsAre("s1", "s1"));
+}
+
 TEST_F(IngestLoopTest, StoresARejectWithItsReasonInTheEventsPlace) {
   Item item;
   item.content = Reject{

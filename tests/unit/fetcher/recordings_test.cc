@@ -4,6 +4,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <atomic>
+
 #include "tests/unit/fetcher/source_fixture.h"
 
 namespace sluice::fetcher {
@@ -11,12 +13,28 @@ namespace {
 
 using ::testing::ElementsAre;
 
+// Counts how often it was asked what time it is.
+class CountingClock final : public Clock {
+ public:
+  explicit CountingClock(const Clock& real) : real_(real) {}
+  Timestamp now() const override {
+    ++asked_;
+    return real_.now();
+  }
+  std::chrono::milliseconds monotonic() const override { return real_.monotonic(); }
+  int asked() const { return asked_; }
+
+ private:
+  const Clock& real_;
+  mutable std::atomic<int> asked_ = 0;
+};
+
 class RecordingsTest : public SourceFixture {
  protected:
   RecordingsTest() { announced_.announced_at_ms = to_unix_ms(kNow); }
 
   Recordings& start() {
-    recordings_ = std::make_unique<Recordings>(options_, &teleport_, &buffers_, clock_);
+    recordings_ = std::make_unique<Recordings>(options_, &teleport_, &buffers_, counting_clock_);
     return *recordings_;
   }
   // Moves the clock on meanwhile, so that waits end.
@@ -40,6 +58,7 @@ class RecordingsTest : public SourceFixture {
     return uids;
   }
 
+  CountingClock counting_clock_{clock_};
   RecordingsOptions options_;
   RecordingState announced_;
   std::unique_ptr<Recordings> recordings_;
@@ -58,6 +77,7 @@ TEST_F(RecordingsTest, StreamsARecordingIntoTheSessionLaneAndErasesItsState) {
     }
   }
   EXPECT_EQ(state("recording/s1"), std::nullopt);
+  EXPECT_EQ(state("recording-done/s1"), format_rfc3339(kNow));
   EXPECT_EQ(recordings_->pending(), 0U);
 }
 
@@ -130,6 +150,19 @@ TEST_F(RecordingsTest, GivesUpARecordingThatNeverComesAndSaysSoInItsState) {
   ASSERT_TRUE(state("recording-lost/never"));
   EXPECT_NE(state("recording-lost/never")->find("no such recording"), std::string::npos);
   EXPECT_EQ(teleport_.starts_of("never").size(), Recordings::kTriesMax);
+}
+
+TEST_F(RecordingsTest, BeginsAnewARecordingThatIsAnnouncedWhileItIsGivenUp) {
+  RecordingState last_try = announced_;
+  last_try.tries = Recordings::kTriesMax - 1;
+  // A full lane holds the last mark back.
+  ASSERT_TRUE(buffers_.push(mark_of(queue::Lane::kSession, "x", std::string(1U << 20, 'x')), {}));
+  start().add("s1", last_try);
+  while (counting_clock_.asked() < 2) std::this_thread::yield();  // the failed try, the note of it
+  teleport_.add_recording("s1", {event(0)});
+  recordings_->add("s1", announced_);
+  collect_until([this] { return recordings_->pending() == 0; });
+  EXPECT_THAT(ids(), ElementsAre("s1:1"));
 }
 
 TEST_F(RecordingsTest, TriesAnOldRecordingAgainWhoseFirstTryFailed) {
