@@ -54,10 +54,12 @@ int end_with(const Error& error) {
 }
 
 int start(const Daemon& daemon, const Arguments& arguments) {
-  // First, so that a signal at any later moment is a request to stop.
+  // Before there is a second thread, since it replaces the logger: SignalStop's threads log.
+  init_logging(daemon.name, false);
+  // Then at once, so that a signal at any later moment is a request to stop.
   const auto signals = SignalStop::start();
   const auto config = load_config(daemon.program, to_sources(arguments));
-  init_logging(daemon.name, config && config->debug);
+  if (config && config->debug) show_debug_lines();
   if (!signals) return end_with(signals.error());
   if (!config) return end_with(config.error());
   for (const std::string& warning : config->warnings) log_warn("{}", warning);

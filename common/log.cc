@@ -120,6 +120,8 @@ void init_logging(std::string_view program_name, bool debug) {
                              debug ? LogLevel::kDebug : LogLevel::kInfo);
 }
 
+void show_debug_lines() { the_logger()->set_level(to_spdlog(LogLevel::kDebug)); }
+
 bool log_enabled(LogLevel level) { return the_logger()->should_log(to_spdlog(level)); }
 
 void log_line(LogLevel level, std::string_view message) {

@@ -30,6 +30,9 @@ enum class LogStyle { kText, kJournal };
 // logger, which the logging library's own complaints mention.
 void init_logging(std::string_view program_name, bool debug);
 
+// From now on there are debug lines as well. May be called while other threads log.
+void show_debug_lines();
+
 bool log_enabled(LogLevel level);
 
 // Writes one line as it is, without formatting.

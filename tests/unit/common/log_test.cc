@@ -106,6 +106,16 @@ TEST_F(LogOutput, HasDebugLinesWhenAskedFor) {
   EXPECT_THAT(lines_without_time(output), ElementsAre("debug is shown"));
 }
 
+TEST_F(LogOutput, GetsDebugLinesLaterThanItBegan) {
+  const std::string output = captured([] {
+    init_logging("test", false);
+    log_debug("not shown");
+    show_debug_lines();
+    log_debug("shown");
+  });
+  EXPECT_THAT(lines_without_time(output), ElementsAre("debug shown"));
+}
+
 TEST_F(LogOutput, TextWithBracesIsLoggedAsItIs) {
   const std::string output = captured([] {
     init_logging("test", false);
