@@ -18,6 +18,8 @@ namespace {
 constexpr long kIdleConnectionSecondsMax = 8;
 // libcurl keeps the parsed authorities this long.
 constexpr long kAuthoritiesCacheSeconds = 60;
+// More than anybody waits for, and far from what milliseconds can count.
+constexpr curl_off_t kRetryAfterSecondsMax = 86'400;
 
 template <typename T>
 void set(CURL* easy, CURLoption option, T value) {
@@ -48,6 +50,8 @@ void HttpRequest::set_options(curl_slist* headers) {
   set(easy_, CURLOPT_PROTOCOLS_STR, "http,https");
   set(easy_, CURLOPT_PROXY, "");
   set(easy_, CURLOPT_NOSIGNAL, 1L);
+  // The end of a request must not wait for a name server: libcurl leaves its thread behind.
+  set(easy_, CURLOPT_QUICK_EXIT, 1L);
   set(easy_, CURLOPT_HTTP_VERSION, static_cast<long>(CURL_HTTP_VERSION_1_1));
   set(easy_, CURLOPT_HTTPHEADER, headers);
   set(easy_, CURLOPT_POST, 1L);
@@ -107,7 +111,8 @@ Answer HttpRequest::answer(CURLcode code) {
     answer.body = std::move(received_);
     curl_off_t seconds = 0;
     curl_easy_getinfo(easy_, CURLINFO_RETRY_AFTER, &seconds);
-    if (seconds > 0) answer.retry_after = std::chrono::seconds(seconds);
+    if (seconds > 0)
+      answer.retry_after = std::chrono::seconds(std::min(seconds, kRetryAfterSecondsMax));
     return answer;
   }
   long os_error = 0;

@@ -79,6 +79,17 @@ TEST(HttpTransport, RetryAfterIsHandedOn) {
   EXPECT_EQ(answers[0].retry_after, seconds(17));
 }
 
+TEST(HttpTransport, AbsurdRetryAfterIsLongAndNotNegative) {
+  TinyHttpServer server(
+      always(TinyHttpServer::response(429, "", "Retry-After: 9223372036854775807\r\n")));
+  auto transport = make_transport();
+  transport->start(1, server.url("/"), "[]");
+  const auto answers = wait_for(transport.get(), 1);
+  ASSERT_EQ(answers.size(), 1U);
+  ASSERT_TRUE(answers[0].retry_after.has_value());
+  EXPECT_GE(*answers[0].retry_after, std::chrono::hours(1));
+}
+
 TEST(HttpTransport, RefusedConnectionIsAFailureWithoutDoubt) {
   std::string url;
   {
