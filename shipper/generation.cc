@@ -189,7 +189,8 @@ void Generation::watch(const std::stop_token& stop) {
     if (changed_.wait_for(lock, stop, interval, [this] { return !ended_.empty(); })) return;
     report_status();
     if (until_drained && is_drained()) {
-      log_info("everything in the queue is acknowledged");
+      log_info("{}", describe_drained(store_->progress(queue::Lane::kAudit),
+                                      store_->progress(queue::Lane::kSession)));
       return;
     }
   }

@@ -12,6 +12,11 @@ constexpr std::chrono::milliseconds kInterval{60'000};
 
 }  // namespace
 
+std::string describe_drained(const queue::LaneProgress& audit, const queue::LaneProgress& session) {
+  return fmt::format("everything in the queue is accounted for: {} acknowledged, {} dead letters",
+                     audit.acknowledged + session.acknowledged, audit.dead + session.dead);
+}
+
 StatusLine::StatusLine(const queue::PerLane<LaneCounters>* counters, const Clock& clock)
     : counters_(counters), clock_(clock), last_(clock.monotonic()) {}
 

@@ -15,6 +15,9 @@
 
 namespace sluice::shipper {
 
+// What became of a queue whose every number is accounted for.
+std::string describe_drained(const queue::LaneProgress& audit, const queue::LaneProgress& session);
+
 class StatusLine {
  public:
   StatusLine(const queue::PerLane<LaneCounters>* counters, const Clock& clock);
