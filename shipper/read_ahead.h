@@ -5,6 +5,9 @@
 // batches go out in the order of their first records. With `strict_order` only records that follow
 // each other share a batch, and the batches go out in the lane's order.
 //
+// There a record is copied out of the block that it was read into: it may wait long for its
+// recording's turn, and would keep the whole block alive.
+//
 // Bounded: it holds no more than `records_max` records and, past the first, `bytes_max` of bodies.
 // One thread.
 #ifndef SLUICE_SHIPPER_READ_AHEAD_H_

@@ -101,6 +101,48 @@ TEST(ReadAhead, CompletedRangesAreNotReadAgain) {
   EXPECT_EQ(lane.numbers_read, (std::set<queue::Seq>{3, 6, 10, 11, 12}));
 }
 
+// Returns records that share the block that they were read into, as the queue's reader does.
+class BlockSource final : public RecordSource {
+ public:
+  Result<std::vector<RecordPtr>> read(queue::Lane /*lane*/, queue::Seq first,
+                                      const queue::ReadLimits& /*limits*/) override {
+    struct Block {
+      std::string text = "route-id-body";
+      std::vector<queue::StoredRecord> records;
+    };
+    std::vector<RecordPtr> read;
+    if (first > 1) return read;
+    auto made = std::make_shared<Block>();
+    const std::string_view text = made->text;
+    for (queue::Seq seq = 1; seq <= 3; ++seq) {
+      queue::StoredRecord stored{.seq = seq, .record = {}};
+      stored.record.route = text.substr(0, 5);
+      stored.record.id = text.substr(6, 2);
+      stored.record.body = text.substr(9);
+      made->records.push_back(stored);
+    }
+    for (const auto& record : made->records) read.emplace_back(made, &record);
+    block = made;
+    return read;
+  }
+  std::weak_ptr<const void> block;
+};
+
+TEST(ReadAhead, WaitingRecordsOfRecordingsDoNotKeepTheirBlock) {
+  BlockSource source;
+  ReadAhead ahead(session_options(), &source, {});
+  fill_all(&ahead);
+  EXPECT_TRUE(source.block.expired());
+  const auto batch = ahead.take({});
+  ASSERT_TRUE(batch.has_value());
+  ASSERT_EQ(numbers(*batch), (std::vector<queue::Seq>{1, 2, 3}));
+  for (const auto& record : batch->records()) {
+    EXPECT_EQ(record->record.route, "route");
+    EXPECT_EQ(record->record.id, "id");
+    EXPECT_EQ(record->record.body, "body");
+  }
+}
+
 TEST(ReadAhead, RejectsAndGapsAreHandedOverInsteadOfSent) {
   FakeLane lane;
   lane.add_events(1);
