@@ -64,6 +64,11 @@ bool is_chunk_limit_refusal(const fluentd::Answer& answer) {
          answer.body.find("chunk limit") != std::string::npos;
 }
 
+bool may_be_an_events_fault(const fluentd::Answer& answer) {
+  return answer.status == 500 &&
+         answer.body.find("buffer space has too many data") == std::string::npos;
+}
+
 std::chrono::milliseconds retry_after(const fluentd::Answer& answer) {
   return std::min(answer.retry_after.value_or(std::chrono::milliseconds{0}), kRetryAfterMax);
 }
@@ -73,6 +78,12 @@ std::string describe(const fluentd::Answer& answer, std::string_view url) {
   const std::string words = first_words(answer.body);
   return fmt::format("{}: answered {}{}{}{}", url, answer.status, words.empty() ? "" : " ",
                      words.empty() ? "" : fmt::format("\"{}\"", words), advice(verdict_of(answer)));
+}
+
+std::string describe_refusal_of_all(const fluentd::Answer& answer, std::string_view url) {
+  return describe(answer, url) +
+         "; nothing was accepted since several events were refused one by one, and nothing more is "
+         "set aside until something is: look at what is in front of Fluentd";
 }
 
 }  // namespace sluice::shipper

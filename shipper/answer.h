@@ -25,6 +25,10 @@ Verdict verdict_of(const fluentd::Answer& answer);
 // failure, stays for ever, and the batch's other records are stored at each try.
 bool is_chunk_limit_refusal(const fluentd::Answer& answer);
 
+// Whether a failure may concern this batch alone and for ever: a 500 other than that of a buffer
+// that is full for all.
+bool may_be_an_events_fault(const fluentd::Answer& answer);
+
 // The longest wait that a sink can ask for with Retry-After.
 inline constexpr std::chrono::milliseconds kRetryAfterMax = std::chrono::minutes(5);
 
@@ -34,6 +38,9 @@ std::chrono::milliseconds retry_after(const fluentd::Answer& answer);
 // One sentence for an answer that is not a success: URL, status and the first line of the sink's
 // own words, or the network failure's sentence.
 std::string describe(const fluentd::Answer& answer, std::string_view url);
+
+// The same for a refusal that is not believed to be the event's fault.
+std::string describe_refusal_of_all(const fluentd::Answer& answer, std::string_view url);
 
 }  // namespace sluice::shipper
 

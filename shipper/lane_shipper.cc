@@ -69,7 +69,8 @@ void LaneShipper::drop_flights() {
 }
 
 Result<void> LaneShipper::send() {
-  while (gate_.may_send(parts_.clock->monotonic())) {
+  more_to_read_ = false;
+  while (flights_.size() < options_.connections && gate_.may_send(parts_.clock->monotonic())) {
     SLUICE_ASSIGN(Slot * slot, next_slot(parts_.clock->monotonic()));
     if (slot == nullptr) return {};
     send(slot);
@@ -101,19 +102,39 @@ Slot* LaneShipper::slot_to_send_again(milliseconds now) {
 // While the sink answers with errors, these may be the fault of the batches that were tried. Once
 // each of them was tried again, a new one is worth a probe.
 bool LaneShipper::may_probe_with_new_batch() const {
+  const unsigned failures_min = refuses_everything() ? 1 : 2;
   return last_failure_was_answered_ &&
-         std::all_of(slots_.begin(), slots_.end(),
-                     [](const Slot& slot) { return !slot.in_flight() && slot.failures() >= 2; });
+         std::all_of(slots_.begin(), slots_.end(), [failures_min](const Slot& slot) {
+           return !slot.in_flight() && slot.failures() >= failures_min;
+         });
 }
 
+// Whether only a batch that is not under way yet can show if the sink takes other events.
+bool LaneShipper::needs_witness() const {
+  if (refuses_everything()) return true;
+  return std::any_of(slots_.begin(), slots_.end(), [this](const Slot& slot) {
+    return !slot.is_done() && slot.piece().server_errors >= kServerErrorsMax &&
+           slot.piece().accepted_at_error == accepted_;
+  });
+}
+
+// The witness has a slot besides. Requests in flight are no more for it.
+std::size_t LaneShipper::slots_max() const {
+  return options_.connections + (needs_witness() ? 1 : 0);
+}
+
+// After records that are not to be sent it reads no more in this step, so that a long run of them
+// holds up neither a stop nor answers.
 Result<Slot*> LaneShipper::slot_for_new_batch() {
-  while (slots_.size() < options_.connections) {
+  while (slots_.size() < slots_max()) {
     if (auto batch = ahead_.take(busy_routes())) {
       return &slots_.emplace_back(std::move(*batch), new_backoff());
     }
+    if (more_to_read_) return nullptr;
     bool found = false;
     SLUICE_ASSIGN(auto not_to_be_sent, ahead_.fill(&found));
     if (!found) return nullptr;
+    more_to_read_ = !not_to_be_sent.empty();
     pass(std::move(not_to_be_sent));
     SLUICE_TRY(commit());
   }
@@ -163,7 +184,6 @@ void LaneShipper::apply(const fluentd::Answer& answer) {
       return accept(slot);
     case Verdict::kTooLarge:
     case Verdict::kRefused:
-      sink_served();
       return refuse(slot, answer);
     case Verdict::kRetry:
     case Verdict::kConfiguration:
@@ -178,7 +198,8 @@ void LaneShipper::count(const fluentd::Answer& answer, Piece* piece) {
   const bool was_sent = !answer.failure || answer.outcome_unknown;
   if (!was_sent) return;
   if (piece->outcome_unknown) parts_.counters->resent_unknown += events;
-  piece->outcome_unknown = answer.outcome_unknown;
+  // A server that failed may have stored some of it first.
+  piece->outcome_unknown = answer.outcome_unknown || answer.status >= 500;
 }
 
 void LaneShipper::sink_served() {
@@ -189,6 +210,9 @@ void LaneShipper::sink_served() {
 
 void LaneShipper::accept(Slot* slot) {
   sink_served();
+  ++accepted_;
+  lone_refusals_ = 0;
+  doubts_ = 0;
   if (slot->failures() > 0) parts_.observer->on_healed();
   const auto& records = slot->piece().batch.records();
   finished_.acknowledged.insert(finished_.acknowledged.end(), records.begin(), records.end());
@@ -196,11 +220,39 @@ void LaneShipper::accept(Slot* slot) {
 }
 
 void LaneShipper::refuse(Slot* slot, const fluentd::Answer& answer) {
-  if (slot->piece().batch.size() > 1) {
-    slot->split_piece();
-  } else {
-    set_aside(slot, answer);
-  }
+  const Piece& piece = slot->piece();
+  // Refused before and after others were accepted, so that there is no doubt about the sink.
+  const bool is_certain = piece.accepted_at_doubt && *piece.accepted_at_doubt < accepted_;
+  if (refuses_everything() && !is_certain) return doubt(slot, answer);
+  sink_served();
+  if (slot->piece().batch.size() > 1) return slot->split_piece();
+  if (!is_certain) ++lone_refusals_;
+  set_aside(slot, answer);
+}
+
+// Events that were refused one by one with none accepted in between: rather than all events being
+// at fault, something in front of the sink refuses whatever comes. Other pieces are tried, a few at
+// once and then one after each wait, until one is accepted.
+void LaneShipper::doubt(Slot* slot, const fluentd::Answer& answer) {
+  ++parts_.counters->requests_failed;
+  ++doubts_;
+  slot->piece().accepted_at_doubt = accepted_;
+  const bool has_others = slot->turn_to_another_piece();
+  if (has_others && gate_.is_open() && doubts_ <= kHastyProbesMax) return;
+  parts_.observer->on_failure(describe_refusal_of_all(answer, destination_.base_url()));
+  postpone(slot, answer, milliseconds{0});
+}
+
+// Whether the sink fails on this piece alone. A piece of several events is only taken apart for it,
+// so that one acceptance is enough; for a single event each failure counts only if others were
+// accepted since the one before, so that no outage makes dead letters.
+bool LaneShipper::fails_alone(const fluentd::Answer& answer, Piece* piece) const {
+  if (!may_be_an_events_fault(answer)) return false;
+  if (piece->server_errors > 0 && accepted_ > piece->accepted_at_error) ++piece->errors_alone;
+  ++piece->server_errors;
+  piece->accepted_at_error = accepted_;
+  if (piece->batch.size() == 1) return piece->errors_alone >= kServerErrorsMax;
+  return piece->errors_alone > 0 && piece->server_errors >= kServerErrorsMax;
 }
 
 void LaneShipper::retry_later(Slot* slot, const fluentd::Answer& answer) {
@@ -208,13 +260,14 @@ void LaneShipper::retry_later(Slot* slot, const fluentd::Answer& answer) {
   Piece& piece = slot->piece();
   parts_.observer->on_failure(describe(answer, destination_.base_url()));
   piece.chunk_limit_refusals = is_chunk_limit_refusal(answer) ? piece.chunk_limit_refusals + 1 : 0;
-  if (piece.chunk_limit_refusals >= kChunkLimitTriesMax) {
-    sink_served();
-    return refuse(slot, answer);
-  }
+  const bool is_at_fault = fails_alone(answer, &piece);
+  if (is_at_fault || piece.chunk_limit_refusals >= kChunkLimitTriesMax) return refuse(slot, answer);
+  const bool is_configuration = verdict_of(answer) == Verdict::kConfiguration;
+  postpone(slot, answer, is_configuration ? options_.retry_max : retry_after(answer));
+}
+
+void LaneShipper::postpone(Slot* slot, const fluentd::Answer& answer, milliseconds wait_min) {
   const auto now = parts_.clock->monotonic();
-  const auto wait_min =
-      verdict_of(answer) == Verdict::kConfiguration ? options_.retry_max : retry_after(answer);
   last_failure_was_answered_ = !answer.failure;
   if (slot->fail(served_, now, wait_min)) {
     gate_.inconclusive(answer.request_id);
@@ -265,6 +318,7 @@ Result<void> LaneShipper::commit() {
 }
 
 milliseconds LaneShipper::wait_max() const {
+  if (more_to_read_) return milliseconds{0};
   const auto now = parts_.clock->monotonic();
   auto wait = gate_.wait(now).value_or(kIdleWaitMax);
   for (const Slot& slot : slots_) {

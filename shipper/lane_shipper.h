@@ -7,7 +7,8 @@
 //    connections x batch_events events of the lane.
 //  - Nothing is sent after a failed commit or read; the error is returned from then on.
 //  - What may pass is retried for ever, one request at a time while the sink as a whole is ill. An
-//    event that the sink will never take becomes a dead letter, at the price of O(log n) requests.
+//    event that the sink will never take becomes a dead letter, at the price of O(log n) requests;
+//    but no more than kLoneRefusalsMax do while the sink accepts nothing.
 //
 // Threads: one thread calls everything; it is driven step by step, so that tests need neither
 // threads nor sleeps. All pointers in LaneParts must outlive the shipper.
@@ -68,6 +69,14 @@ struct LaneParts {
 // How many times a batch may be answered with Fluentd's chunk limit before it is taken apart. Few,
 // because Fluentd stores the rest of the batch each time (from its version 1.14.3 on).
 inline constexpr unsigned kChunkLimitTriesMax = 2;
+// How many events in a row are set aside while the sink accepts none in between. After that it is
+// taken for a sink, or something in front of it, that refuses everything.
+inline constexpr unsigned kLoneRefusalsMax = 3;
+// How many requests then look at once, and not after a wait, for an event that is accepted.
+inline constexpr unsigned kHastyProbesMax = 8;
+// How many times the sink may fail on a batch with status 500, while it accepts others, before the
+// batch is taken apart; and on a single event, before that is set aside.
+inline constexpr unsigned kServerErrorsMax = 8;
 // How long answers under way are waited for when there is no time for more.
 inline constexpr std::chrono::milliseconds kFinishPatience{5000};
 // How much of the sink's answer a dead letter keeps.
@@ -94,6 +103,9 @@ class LaneShipper {
   Slot* slot_to_send_again(std::chrono::milliseconds now);
   Result<Slot*> slot_for_new_batch();
   bool may_probe_with_new_batch() const;
+  bool refuses_everything() const { return lone_refusals_ >= kLoneRefusalsMax; }
+  bool needs_witness() const;
+  std::size_t slots_max() const;
   std::set<std::string, std::less<>> busy_routes() const;
   void send(Slot* slot);
 
@@ -102,6 +114,9 @@ class LaneShipper {
   void count(const fluentd::Answer& answer, Piece* piece);
   void accept(Slot* slot);
   void refuse(Slot* slot, const fluentd::Answer& answer);
+  void doubt(Slot* slot, const fluentd::Answer& answer);
+  bool fails_alone(const fluentd::Answer& answer, Piece* piece) const;
+  void postpone(Slot* slot, const fluentd::Answer& answer, std::chrono::milliseconds wait_min);
   void retry_later(Slot* slot, const fluentd::Answer& answer);
   void set_aside(Slot* slot, const fluentd::Answer& answer);
   void pass(std::vector<RecordPtr> not_to_be_sent);
@@ -122,6 +137,10 @@ class LaneShipper {
   Finished finished_;                                 // not yet committed
   std::uint64_t last_request_id_ = 0;
   std::uint64_t served_ = 0;                // answers that showed the sink at work
+  std::uint64_t accepted_ = 0;              // answers 2xx
+  unsigned lone_refusals_ = 0;              // of single events, since the last 2xx
+  unsigned doubts_ = 0;                     // refusals since lone_refusals_ reached its limit
+  bool more_to_read_ = false;               // the last read was of records that are not sent
   bool last_failure_was_answered_ = false;  // by the sink, and not by the network
   std::optional<Error> ended_;              // why no step is made any more
   bool may_commit_ = true;

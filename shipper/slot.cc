@@ -43,8 +43,20 @@ void Slot::split_piece() {
   first.batch = std::move(earlier);
   Piece second = whole;
   second.batch = std::move(later);
+  // What the whole did wrong is no evidence against a single event.
+  for (Piece* half : {&first, &second}) {
+    if (half->batch.size() == 1) half->server_errors = half->errors_alone = 0;
+  }
   pieces_.push_front(std::move(second));
   pieces_.push_front(std::move(first));
+}
+
+bool Slot::turn_to_another_piece() {
+  if (piece().batch.size() > 1) split_piece();
+  if (pieces_.size() == 1) return false;
+  pieces_.push_back(std::move(pieces_.front()));
+  pieces_.pop_front();
+  return true;
 }
 
 bool Slot::fail(std::uint64_t served, milliseconds now, milliseconds wait_min) {

@@ -30,7 +30,12 @@ struct Piece {
   std::int64_t first_at_ms = 0;  // unix time of the first attempt, and of the last
   std::int64_t last_at_ms = 0;
   unsigned chunk_limit_refusals = 0;  // in a row
-  bool outcome_unknown = false;       // an earlier attempt may have been stored
+  // The lane's acceptances when it was refused and that was not believed.
+  std::optional<std::uint64_t> accepted_at_doubt;
+  unsigned server_errors = 0;           // answers 500 that may be an event's fault
+  unsigned errors_alone = 0;            // those with other events accepted since the one before
+  std::uint64_t accepted_at_error = 0;  // the lane's acceptances when the last one came
+  bool outcome_unknown = false;         // an earlier attempt may have been stored
 };
 
 class Slot {
@@ -40,6 +45,7 @@ class Slot {
   const std::string& route() const { return route_; }
   bool is_done() const { return pieces_.empty(); }
   Piece& piece() { return pieces_.front(); }  // in flight, or the next to be sent
+  const Piece& piece() const { return pieces_.front(); }
 
   bool in_flight() const { return request_id_.has_value(); }
   // Events that the sink may have stored and that are not known to be: the piece in flight, and
@@ -53,6 +59,9 @@ class Slot {
   void finish_piece();
   // Replaces the front piece by its two halves.
   void split_piece();
+  // Moves the front piece behind all others, halved if it has several events. False: there is no
+  // other.
+  bool turn_to_another_piece();
 
   // A failure that may pass. `served` is the lane's count of answers that showed the sink at work.
   // True: others were served since this slot's previous failure, so the cause is this batch itself,

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <utility>
 
 #include "shipper/lane_shipper.h"
 #include "tests/unit/shipper/fake_sink.h"
@@ -151,6 +152,97 @@ TEST(LaneShipperRefusal, OtherServerErrorsNeverMakeDeadLetters) {
   rig.step(3000);
   EXPECT_TRUE(rig.store.letters.empty());
   EXPECT_EQ(rig.store.progress().position, 100U);
+}
+
+TEST(LaneShipperRefusal, SinkThatRefusesEverythingDoesNotEmptyTheLane) {
+  for (const auto& [connections, batch_events] : {std::pair{1U, 1U}, {1U, 100U}, {4U, 100U}}) {
+    LaneRig rig(options_with(connections, batch_events));
+    rig.lane.add_events(2000);
+    rig.transport.responder = [](const auto&) { return status(400); };
+    rig.step(500);
+    EXPECT_EQ(rig.store.letters.size(), kLoneRefusalsMax);
+    EXPECT_THAT(rig.observer.failures.back(), HasSubstr("nothing more is set aside"));
+    EXPECT_EQ(rig.transport.in_flight_max, connections);
+    const auto& sent = rig.transport.sent;
+    EXPECT_GE(sent.back().at - sent[sent.size() - 20].at, std::chrono::seconds(30));
+
+    rig.transport.responder = [](const auto&) { return status(200); };
+    EXPECT_TRUE(rig.step_until_position(2000, 5000));
+    EXPECT_EQ(rig.store.letters.size(), kLoneRefusalsMax);
+    EXPECT_GE(rig.observer.healed, 1);
+  }
+}
+
+TEST(LaneShipperRefusal, PoisonInARowIsSetAsideAsLongAsOtherEventsAreAccepted) {
+  for (const std::size_t connections : {1U, 3U}) {
+    LaneRig rig(options_with(connections, 50));
+    rig.lane.add_events(1000);
+    PickySink sink{.poison = {}, .refusal = status(400), .taken = {}};
+    for (int n = 1; n <= 20; ++n) sink.poison.insert({n, 480 + n});
+    rig.transport.responder = sink.responder();
+    ASSERT_TRUE(rig.step_until_position(1000)) << connections;
+    EXPECT_EQ(rig.store.letters.size(), 40U);
+    EXPECT_EQ(sink.taken.size(), 960U);
+  }
+}
+
+TEST(LaneShipperRefusal, WholeBatchOfPoisonIsSetAsideOnceALaterBatchIsAccepted) {
+  LaneRig rig(options_with(1, 4));
+  rig.lane.add_events(40);
+  PickySink sink{.poison = {5, 6, 7, 8}, .refusal = status(400), .taken = {}};
+  rig.transport.responder = sink.responder();
+  ASSERT_TRUE(rig.step_until_position(40));
+  EXPECT_EQ(rig.store.letters.size(), 4U);
+  EXPECT_EQ(sink.taken.size(), 36U);
+  EXPECT_EQ(rig.transport.in_flight_max, 1U);
+}
+
+TEST(LaneShipperRefusal, EventThatMakesTheSinkFailIsSetAsideWhileOthersAreAccepted) {
+  for (const std::size_t connections : {1U, 3U}) {
+    LaneRig rig(options_with(connections, 10));
+    rig.lane.add_events(20);
+    PickySink sink{.poison = {15}, .refusal = status(500, "undefined method"), .taken = {}};
+    rig.transport.responder = sink.responder();
+    while (rig.store.letters.empty() && rig.lane.last() < 20'000) {
+      rig.lane.add_events(1);
+      rig.clock.advance(std::chrono::milliseconds{500});
+      rig.step();
+    }
+    const auto last = rig.lane.last();
+    ASSERT_TRUE(rig.step_until_position(last)) << connections;
+    ASSERT_EQ(rig.store.letters.size(), 1U);
+    EXPECT_EQ(rig.store.letters.front().seq, 15U);
+    EXPECT_GT(rig.store.letters.front().attempts, kServerErrorsMax);
+    EXPECT_EQ(sink.taken.size(), last - 1);
+    EXPECT_EQ(rig.transport.in_flight_max, connections);
+  }
+}
+
+TEST(LaneShipperRefusal, OutageOfServerErrorsNeitherSplitsNorSetsAside) {
+  for (const std::size_t connections : {1U, 3U}) {
+    LaneRig rig(options_with(connections, 10));
+    rig.lane.add_events(200);
+    rig.transport.responder = [](const auto& request) {
+      EXPECT_EQ(event_numbers(request.body).size(), 10U);
+      return status(500, "internal error");
+    };
+    rig.step(1000);
+    EXPECT_GE(rig.transport.sent.size(), 30U);
+    EXPECT_TRUE(rig.store.letters.empty());
+  }
+}
+
+TEST(LaneShipperRefusal, OutagesOfServerErrorsThatComeAndGoMakeNoDeadLetters) {
+  for (const std::size_t connections : {1U, 3U}) {
+    LaneRig rig(options_with(connections, 10));
+    rig.lane.add_events(600);
+    int turn = 0;
+    rig.transport.responder = [&](const auto&) {
+      return status(++turn % 60 < 40 ? 500 : 200, "internal error");
+    };
+    ASSERT_TRUE(rig.step_until_position(600, 100'000));
+    EXPECT_TRUE(rig.store.letters.empty());
+  }
 }
 
 }  // namespace

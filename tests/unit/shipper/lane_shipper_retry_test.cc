@@ -155,7 +155,7 @@ TEST(LaneShipperRetry, BatchThatAloneFailsForEverDoesNotHoldUpTheOthers) {
     if (!std::exchange(may_answer, false)) return std::nullopt;
     const bool fails = event_numbers(request.body).front() == 11;
     attempts += fails ? 1 : 0;
-    return status(fails ? 500 : 200);
+    return status(fails ? 503 : 200);
   };
   const auto begin = rig.clock.monotonic();
   for (int i = 0; i < 5000 && !rig.store.has(2000); ++i) {
@@ -180,8 +180,8 @@ TEST(LaneShipperRetry, ProbesTakeTurnsSoThatOneBatchCannotStandForAll) {
   int second_batch_tries = 0;
   rig.transport.responder = [&](const auto& request) {
     const int first = event_numbers(request.body).front();
-    if (first == 1) return status(500);
-    return status(first == 11 && ++second_batch_tries == 1 ? 500 : 200);
+    if (first == 1) return status(503);
+    return status(first == 11 && ++second_batch_tries == 1 ? 503 : 200);
   };
   for (int i = 0; i < 500 && !rig.store.has(400); ++i) rig.step();
   EXPECT_THAT(rig.store.progress().completed, ::testing::ElementsAre(queue::SeqRange{11, 400}));
@@ -191,7 +191,7 @@ TEST(LaneShipperRetry, FailingBatchThatIsAloneDoesNotHideThatTheSinkTakesOthers)
   LaneRig rig(options_with(3));
   rig.lane.add_events(10);
   rig.transport.responder = [](const auto& request) {
-    return status(event_numbers(request.body).front() == 1 ? 500 : 200);
+    return status(event_numbers(request.body).front() == 1 ? 503 : 200);
   };
   rig.step(20);
   rig.lane.add_events(990);
@@ -214,6 +214,24 @@ TEST(LaneShipperRetry, EventsSentAgainAfterAnUnknownOutcomeAreCountedOnce) {
   ASSERT_TRUE(rig.step_until_position(10));
   EXPECT_EQ(rig.counters.resent_unknown, 10U);
   EXPECT_EQ(rig.counters.requests_failed, 2U);
+}
+
+TEST(LaneShipperRetry, EventsSentAgainAfterAServerErrorMayHaveBeenStored) {
+  LaneRig rig(options_with(1));
+  rig.lane.add_events(10);
+  int turn = 0;
+  rig.transport.responder = [&](const auto&) { return status(++turn <= 2 ? 500 : 200); };
+  ASSERT_TRUE(rig.step_until_position(10));
+  EXPECT_EQ(rig.counters.resent_unknown, 20U);
+}
+
+TEST(LaneShipperRetry, EventsSentAgainAfterARefusalCannotBeDuplicates) {
+  LaneRig rig(options_with(1));
+  rig.lane.add_events(10);
+  int turn = 0;
+  rig.transport.responder = [&](const auto&) { return status(++turn <= 2 ? 429 : 200); };
+  ASSERT_TRUE(rig.step_until_position(10));
+  EXPECT_EQ(rig.counters.resent_unknown, 0U);
 }
 
 TEST(LaneShipperRetry, HiddenResendsAreCountedApart) {

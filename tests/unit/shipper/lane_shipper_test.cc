@@ -169,10 +169,20 @@ TEST(LaneShipper, RejectsBecomeDeadLettersWithoutARequest) {
 TEST(LaneShipper, LongRunOfRejectsIsPassedInBoundedCommits) {
   LaneRig rig(options_with(2, 10));
   for (int i = 0; i < 100; ++i) rig.lane.add(queue::RecordKind::kReject, "raw", "bad");
-  rig.step();
-  EXPECT_EQ(rig.store.progress().position, 100U);
+  const auto begin = rig.clock.monotonic();
+  ASSERT_TRUE(rig.step_until_position(100));
+  EXPECT_EQ(rig.clock.monotonic(), begin);
   EXPECT_GE(rig.store.commits, 10U);
   EXPECT_TRUE(rig.transport.sent.empty());
+}
+
+TEST(LaneShipper, LongRunOfRejectsLeavesTimeForAStopAndForAnswers) {
+  LaneRig rig(options_with(2, 1));
+  for (int i = 0; i < 100; ++i) rig.lane.add(queue::RecordKind::kReject, "raw", "bad");
+  rig.step();
+  EXPECT_EQ(rig.store.commits, 1U);
+  rig.step();
+  EXPECT_EQ(rig.store.commits, 2U);
 }
 
 TEST(LaneShipper, FinishCommitsWhatIsAnsweredAndSendsNothing) {
