@@ -69,16 +69,18 @@ Result<void> IngestLoop::add_record(const Item& item, const Head& head) {
   const bool keep = filter_.keeps(item.lane, head.type, head.time);
   const Day day = day_of(head.time);
   if (item.lane == queue::Lane::kAudit) {
-    const std::uint32_t generation = keep ? kQueuedIds : kFilteredIds;
-    SLUICE_ASSIGN(const bool duplicate, is_duplicate(generation, day, head.id));
-    if (duplicate) {
-      if (keep) {
-        append_.count_duplicate(item.lane, day);
-        ++counts_.duplicates[item.lane];
-      }
+    // The queue first: what is in it already is not left out, whatever the configuration says now.
+    SLUICE_ASSIGN(const bool queued, is_duplicate(kQueuedIds, day, head.id));
+    if (queued) {
+      append_.count_duplicate(item.lane, day);
+      ++counts_.duplicates[item.lane];
       return {};
     }
-    append_.mark_seen(generation, day, head.id);
+    if (!keep) {
+      SLUICE_ASSIGN(const bool counted, is_duplicate(kFilteredIds, day, head.id));
+      if (counted) return {};
+    }
+    append_.mark_seen(keep ? kQueuedIds : kFilteredIds, day, head.id);
   }
   if (!keep) {
     append_.count_filtered(item.lane, day);

@@ -145,6 +145,17 @@ TEST_F(IngestLoopTest, LeavesOutWhatTheConfigurationSaysAndCountsItOnce) {
   EXPECT_EQ(loop_->counts().duplicates[Lane::kAudit], 1U);
 }
 
+TEST_F(IngestLoopTest, CountsAQueuedEventThatIsSkippedSinceAsADuplicate) {
+  push(event("a1"));
+  step();
+  config_.skip_event_types = {"user.login"};
+  open();
+  push(event("a1"));
+  step();
+  EXPECT_EQ(loop_->counts().filtered[Lane::kAudit], 0U);
+  EXPECT_EQ(loop_->counts().duplicates[Lane::kAudit], 1U);
+}
+
 TEST_F(IngestLoopTest, AnnouncesARecordingTogetherWithItsEvent) {
   push(upload("u1", "s1"));
   push(upload("u2", "not a session id"));
