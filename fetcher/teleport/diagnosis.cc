@@ -15,11 +15,14 @@
 #include <array>
 #include <cerrno>
 #include <chrono>
+#include <condition_variable>
 #include <cstring>
 #include <expected>
 #include <memory>
+#include <mutex>
 #include <string_view>
 #include <system_error>
+#include <thread>
 #include <utility>
 
 #include "common/time.h"
@@ -74,6 +77,46 @@ HostAndPort split(const std::string& address) {
     host = host.substr(1, host.size() - 2);
   }
   return {std::move(host), address.substr(colon + 1)};
+}
+
+// A name being resolved. getaddrinfo() cannot be interrupted, and with a resolver that does not
+// answer it takes many seconds; so it has a thread of its own, which nobody waits for after a stop.
+struct Resolution {
+  std::mutex mutex;
+  std::condition_variable_any changed;
+  bool done = false;
+  int failed = 0;  // as getaddrinfo() returns it
+  Owned<addrinfo> found;
+};
+
+void resolve(Resolver resolver, const HostAndPort& address, Resolution* resolution) {
+  addrinfo hints{};
+  hints.ai_socktype = SOCK_STREAM;
+  addrinfo* found = nullptr;
+  const int failed = resolver(address.host.c_str(), address.port.c_str(), &hints, &found);
+  const std::lock_guard lock(resolution->mutex);
+  resolution->failed = failed;
+  if (failed == 0) resolution->found.reset(found);
+  resolution->done = true;
+  resolution->changed.notify_all();
+}
+
+// The addresses, or why there are none; nothing of either when asked to stop.
+std::expected<Owned<addrinfo>, std::string> resolve_until_stopped(Resolver resolver,
+                                                                  HostAndPort address,
+                                                                  const std::stop_token& stop) {
+  const auto shared = std::make_shared<Resolution>();
+  try {
+    std::thread([shared, resolver, address = std::move(address)] {
+      resolve(resolver, address, shared.get());
+    }).detach();
+  } catch (const std::system_error& error) {
+    return std::unexpected(fmt::format("no thread can be started for it: {}", error.what()));
+  }
+  std::unique_lock lock(shared->mutex);
+  if (!shared->changed.wait(lock, stop, [&] { return shared->done; })) return nullptr;
+  if (shared->failed != 0) return std::unexpected(std::string(::gai_strerror(shared->failed)));
+  return std::move(shared->found);
 }
 
 // Waits for `events`; false when the time is over, or when asked to stop.
@@ -259,20 +302,17 @@ std::optional<Error> tls_finding(const std::string& address, const Identity& ide
 }  // namespace
 
 std::optional<Error> diagnose_connection(const std::string& address, const Identity& identity,
-                                         std::stop_token stop) {
-  const auto [host, port] = split(address);
-  addrinfo hints{};
-  hints.ai_socktype = SOCK_STREAM;
-  addrinfo* found = nullptr;
-  const int failed = ::getaddrinfo(host.c_str(), port.c_str(), &hints, &found);
-  if (failed != 0) {
-    return Error{ErrorKind::kUnavailable,
-                 fmt::format("the Teleport address {} cannot be resolved: {}", address,
-                             ::gai_strerror(failed))};
+                                         std::stop_token stop, Resolver resolver) {
+  const auto targets =
+      resolve_until_stopped(resolver != nullptr ? resolver : &::getaddrinfo, split(address), stop);
+  if (stop.stop_requested()) return std::nullopt;
+  if (!targets) {
+    return Error{
+        ErrorKind::kUnavailable,
+        fmt::format("the Teleport address {} cannot be resolved: {}", address, targets.error())};
   }
-  const Owned<addrinfo> targets(found);
   std::string reason = "it has no address";
-  for (const addrinfo* target = found; target != nullptr; target = target->ai_next) {
+  for (const addrinfo* target = targets->get(); target != nullptr; target = target->ai_next) {
     auto socket = connect_to(*target, stop);
     if (stop.stop_requested()) return std::nullopt;
     if (socket) return tls_finding(address, identity, (*socket)->fd(), stop);

@@ -3,10 +3,13 @@
 #include <arpa/inet.h>
 #include <fmt/format.h>
 #include <gtest/gtest.h>
+#include <netdb.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <atomic>
+#include <semaphore>
 #include <string>
 #include <string_view>
 #include <thread>
@@ -85,6 +88,36 @@ TEST(Diagnosis, EndsAtOnceWhenAskedToStop) {
   std::stop_source stop;
   stop.request_stop();
   EXPECT_FALSE(diagnose_connection(silent.address(), Identity{}, stop.get_token()));
+}
+
+// A resolver that answers only when it is allowed to.
+std::binary_semaphore resolver_asked{0};
+std::binary_semaphore resolver_may_answer{0};
+std::binary_semaphore resolver_answered{0};
+
+int stuck_resolver(const char*, const char*, const addrinfo*, addrinfo**) {
+  resolver_asked.release();
+  resolver_may_answer.acquire();
+  resolver_answered.release();
+  return EAI_AGAIN;
+}
+
+TEST(Diagnosis, WaitsForNoResolverWhenAskedToStop) {
+  std::stop_source stop;
+  std::atomic<bool> ended = false;
+  std::jthread diagnosis([&] {
+    EXPECT_FALSE(
+        diagnose_connection("slow.invalid:3025", Identity{}, stop.get_token(), &stuck_resolver));
+    ended = true;
+    ended.notify_all();
+  });
+  resolver_asked.acquire();
+  EXPECT_FALSE(ended);
+  stop.request_stop();
+  ended.wait(false);
+  EXPECT_FALSE(resolver_answered.try_acquire());
+  resolver_may_answer.release();
+  resolver_answered.acquire();
 }
 
 }  // namespace
