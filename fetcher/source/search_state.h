@@ -18,7 +18,7 @@ inline constexpr std::string_view kSearchKey = "search";
 
 struct SearchState {
   Timestamp from;                   // everything before is in the queue
-  std::optional<Timestamp> newest;  // the newest time of all events received
+  std::optional<Timestamp> newest;  // of the events received that were not ahead of our clock
   // The page to ask for next; empty: the window's first, and then the next two mean nothing.
   std::string page_key;
   Timestamp to;

@@ -1,5 +1,7 @@
 #include <gtest/gtest.h>
 
+#include <limits>
+
 #include "fetcher/source/bulk_state.h"
 #include "fetcher/source/recording_state.h"
 #include "fetcher/source/search_state.h"
@@ -36,6 +38,23 @@ TEST(SearchState, ComesBackAsItWas) {
                     .types = "a,b"};
   EXPECT_EQ(decode_search_state(encode_search_state(state)).value(), state);
   EXPECT_FALSE(decode_search_state("newest=2026-11-23T00:00:00Z\n"));
+}
+
+TEST(SearchState, ComesBackWithTimesThatRfc3339CannotSay) {
+  for (const std::int64_t seconds :
+       {std::int64_t{253'402'300'800}, std::int64_t{-62'167'219'201},
+        std::numeric_limits<std::int64_t>::max(), std::numeric_limits<std::int64_t>::min()}) {
+    const Timestamp time{seconds, 999'999'999};
+    const SearchState state{
+        .from = time, .newest = time, .page_key = "key", .to = time, .types = ""};
+    const auto back = decode_search_state(encode_search_state(state));
+    ASSERT_TRUE(back) << back.error().message;
+    EXPECT_EQ(*back, state);
+  }
+  for (const char* text : {"unix:", "unix:1", "unix:1.5", "unix:1.0000000001", "unix:x.000000000",
+                           "unix:1.00000000x", "10000-01-01T00:00:00Z"}) {
+    EXPECT_FALSE(decode_search_state(std::string("from=") + text + "\n")) << text;
+  }
 }
 
 TEST(RecordingState, ComesBackAsItWas) {
