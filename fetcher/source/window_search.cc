@@ -6,8 +6,6 @@
 #include <algorithm>
 #include <utility>
 
-#include "common/log.h"
-
 namespace sluice::fetcher {
 namespace {
 
@@ -15,9 +13,12 @@ namespace {
 constexpr std::size_t kRecentIdsMax = 200'000;
 // The last window's end lies this far in the future, for events of hosts whose clock is ahead.
 constexpr std::int64_t kTailSeconds = 24 * 3600;
-// Bounds of a growing window. The first keeps the shift below within 64 bits.
-constexpr std::uint32_t kDoublingsMax = 30;
-constexpr std::int64_t kWindowSecondsMax = 20LL * 366 * 24 * 3600;
+// Bounds of a growing window, past which it becomes the last one. Teleport is younger than the
+// second.
+constexpr std::uint32_t kDoublingsMax = 20;
+constexpr std::int64_t kWindowSecondsMax = 30LL * 366 * 24 * 3600;
+// A saved time that lies further in the future than this is not believed.
+constexpr std::int64_t kBelievedAheadSeconds = 2 * 24 * 3600;
 
 std::unexpected<Error> stopped() { return fail(ErrorKind::kStopped, "asked to stop"); }
 
@@ -36,8 +37,12 @@ WindowSearch::WindowSearch(WindowSearchOptions options, SearchState saved, Event
       clock_(clock),
       recent_(kRecentIdsMax),
       trouble_("cannot search for events", LogLevel::kWarn, clock),
+      key_trouble_("cannot turn the pages of a search", LogLevel::kWarn, clock),
       types_(fmt::format("{}", fmt::join(options_.types, ","))) {
   if (state_.types != types_) state_.page_key.clear();
+  const Timestamp believed =
+      add_seconds(std::max(clock_.now(), state_.from), kBelievedAheadSeconds);
+  if (state_.newest > believed) state_.newest.reset();
 }
 
 SourceEnd WindowSearch::run(std::stop_token stop) {
@@ -57,23 +62,36 @@ SourceEnd WindowSearch::run(std::stop_token stop) {
   return SourceEnd::kStopped;
 }
 
-// Chooses the window's end. Where it would lie past the present, the window becomes the last one.
+// Chooses the window's end. Where it would lie past the present, or the window has grown to its
+// bounds, the window becomes the last one.
 void WindowSearch::open_window() {
   const Timestamp now = clock_.now();
-  const Timestamp present = std::max(now, state_.newest.value_or(now));
   const std::int64_t size = std::max<std::int64_t>(whole_seconds(options_.window_size), 1);
-  state_.to = add_seconds(state_.from, std::min(size << doublings_, kWindowSecondsMax));
-  tail_ = state_.to >= present;
-  // A clock that is behind the window's start knows nothing of the present: the window then goes on
-  // growing, and ends when something is found.
-  if (tail_ && now >= state_.from) state_.to = add_seconds(present, kTailSeconds);
-  newest_before_ = state_.newest;
+  const std::int64_t span = std::min(size << doublings_, std::max(size, kWindowSecondsMax));
+  const bool at_bounds = doublings_ == kDoublingsMax || span >= kWindowSecondsMax;
+  state_.to = add_seconds(state_.from, span);
+  tail_ = at_bounds || state_.to >= now;
+  may_grow_ = false;
+  if (tail_) extend_to_tail(now, state_.to);
+  if (tail_ && !at_bounds) may_grow_ = state_.from > add_seconds(now, kTailSeconds);
+  new_ids_ = 0;
+  latest_open_ = latest_;
+}
+
+// A clock that is more than a day behind the window's start knows nothing of the present: the
+// window then goes on growing, a step at each poll.
+void WindowSearch::extend_to_tail(Timestamp now, Timestamp grown) {
+  const Timestamp known =
+      std::max({now, state_.from, state_.newest.value_or(now), latest_.value_or(now)});
+  state_.to = add_seconds(known, kTailSeconds);
+  if (state_.from > add_seconds(now, kTailSeconds)) state_.to = std::max(state_.to, grown);
 }
 
 // Reads the window's pages from the present one on. After an error it can be called again.
 Result<void> WindowSearch::search_window(const std::stop_token& stop) {
   while (true) {
     SLUICE_ASSIGN(const SearchPage page, fetch_page(stop));
+    const std::size_t new_ids_before = new_ids_;
     SLUICE_TRY(push_events(page, stop));
     const bool repeats = !page.last_key.empty() && page.last_key == state_.page_key;
     state_.page_key = page.last_key;
@@ -81,13 +99,17 @@ Result<void> WindowSearch::search_window(const std::stop_token& stop) {
     if (repeats) {
       // Following it would go on for ever. What lies behind is searched for from the newest event
       // on.
-      log_warn(
-          "Teleport gave a page its own key as that of the next page; the search goes on in "
-          "a new window");
+      key_trouble_.failed(
+          "Teleport gave a page its own key as that of the next page; the search goes on in a new "
+          "window");
       state_.page_key.clear();
     }
-    if (state_.page_key.empty()) break;
-    SLUICE_TRY(save(stop));
+    if (state_.page_key.empty()) {
+      if (!repeats) key_trouble_.succeeded();
+      break;
+    }
+    // A page that brought nothing new may as well be read again after a restart.
+    if (new_ids_ > new_ids_before) SLUICE_TRY(save(stop));
   }
   close_window();
   return save(stop);
@@ -101,16 +123,17 @@ Result<SearchPage> WindowSearch::fetch_page(const std::stop_token& stop) {
                         .start_key = state_.page_key};
   auto page = api_.search(request, stop);
   if (page || page.error().kind != ErrorKind::kRejected || request.start_key.empty()) return page;
-  log_warn(
-      "Teleport does not take the saved page key, so the window from {} is searched again "
-      "from its start: {}",
-      format_rfc3339(state_.from), page.error().message);
+  // The caller waits before the window is opened again: a server that refuses the keys which it has
+  // just given would otherwise be asked without end.
   state_.page_key.clear();
-  request.start_key.clear();
-  return api_.search(request, stop);
+  return fail(ErrorKind::kRejected,
+              fmt::format("Teleport does not take its page key, so the window from {} is searched "
+                          "again from its start: {}",
+                          format_rfc3339(state_.from), page.error().message));
 }
 
 Result<void> WindowSearch::push_events(const SearchPage& page, const std::stop_token& stop) {
+  const Timestamp now = clock_.now();
   for (const std::string_view bytes : page.events) {
     auto decoded = decoder_.decode(bytes);
     Timestamp& time = decoded ? decoded->time : decoded.error().time;
@@ -120,8 +143,10 @@ Result<void> WindowSearch::push_events(const SearchPage& page, const std::stop_t
     if (!recent_.contains(id)) {
       if (!buffers_.push(item_of(queue::Lane::kAudit, std::move(decoded)), stop)) return stopped();
       recent_.add(id);
+      ++new_ids_;
     }
-    state_.newest = std::max(state_.newest.value_or(received), received);
+    if (received <= now) state_.newest = std::max(state_.newest.value_or(received), received);
+    if (received <= state_.to) latest_ = std::max(latest_.value_or(received), received);
   }
   return {};
 }
@@ -142,17 +167,22 @@ Result<void> WindowSearch::save(const std::stop_token& stop) {
   return {};
 }
 
-// Everything in the window is pushed: decides where the next one starts.
+// Everything in the window is pushed: decides where the next one starts. `newest` can be ahead of a
+// clock that was set back since.
 void WindowSearch::close_window() {
   const Timestamp from_before = state_.from;
-  if (state_.newest) {
-    const Timestamp now = clock_.now();
-    const Timestamp reached = now >= state_.from ? std::min(*state_.newest, now) : *state_.newest;
-    state_.from = std::max(state_.from, add_seconds(reached, -whole_seconds(options_.overlap)));
+  if (state_.newest && *state_.newest <= clock_.now()) {
+    const Timestamp reached = add_seconds(*state_.newest, -whole_seconds(options_.overlap));
+    state_.from = std::max(state_.from, reached);
   }
-  const bool advanced = state_.from > from_before || state_.newest > newest_before_;
-  doublings_ = advanced ? 0 : std::min(doublings_ + 1, kDoublingsMax);
-  idle_ = tail_ && !advanced;
+  const bool moved = state_.from > from_before;
+  const bool found_later = latest_ > latest_open_;
+  if (moved) {
+    doublings_ = 0;
+  } else if (!found_later || !tail_) {
+    doublings_ = std::min(doublings_ + 1, kDoublingsMax);
+  }
+  idle_ = tail_ && !may_grow_ && !moved && !found_later;
 }
 
 }  // namespace sluice::fetcher

@@ -2,14 +2,17 @@
 // other, page by page, oldest first.
 //
 // How windows follow each other:
-// - The next window starts at the newest received event's time minus the overlap, since events may
-//   be stored a little later than their time says. Our own clock is used only to pull that start
-//   back (an event with a time in the future must not make the search skip what lies before it),
-//   never to push it forward, and not at all while it is behind what was read already.
+// - The next window starts at the time of the newest received event that is not ahead of our clock,
+//   minus the overlap, since events may be stored a little later than their time says. Nothing else
+//   moves that start: not our clock, and not an event that is ahead of it, which is taken but says
+//   nothing of what lies before it. Where our clock is behind Teleport's, the start follows later,
+//   and until then the same events are read again once per poll interval.
 // - A window that brought nothing newer is not closed: its start stays, and its end moves away,
 //   doubling the window each time, until it reaches the present. So silence costs few calls, and
 //   nothing that is stored late in it is missed.
-// - The last window ends a day after the present, and is searched again at every poll.
+// - The last window ends a day after the present, or after the latest event that was found there.
+// It
+//   is searched once per poll interval.
 //
 // A page key is used for no other window than the one that gave it; one that Teleport does not take
 // (any more) restarts its window. What comes again is recognised by its id, here or in the queue.
@@ -18,6 +21,7 @@
 
 #include <atomic>
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <stop_token>
@@ -66,6 +70,7 @@ class WindowSearch final : public AuditSource {
   Result<void> push_events(const SearchPage& page, const std::stop_token& stop);
   Result<void> save(const std::stop_token& stop);
   void open_window();
+  void extend_to_tail(Timestamp now, Timestamp grown);
   void close_window();
 
   WindowSearchOptions options_;
@@ -76,14 +81,18 @@ class WindowSearch final : public AuditSource {
   EventDecoder decoder_;
   RecentIds recent_;
   RepeatedMessage trouble_;
+  RepeatedMessage key_trouble_;
   std::atomic<bool> idle_ = false;
 
-  std::string types_;                       // options_.types as the state has them
-  std::string saved_;                       // the state as last pushed
-  std::optional<Day> ids_needed_from_;      // as last pushed
-  bool tail_ = false;                       // the window reaches the present
-  std::uint32_t doublings_ = 0;             // of the window's size, since something newer came
-  std::optional<Timestamp> newest_before_;  // as the window was opened
+  std::string types_;                     // options_.types as the state has them
+  std::string saved_;                     // the state as last pushed
+  std::optional<Day> ids_needed_from_;    // as last pushed
+  bool tail_ = false;                     // the window reaches the present
+  bool may_grow_ = false;                 // the tail ends before what our clock cannot know
+  std::uint32_t doublings_ = 0;           // of the window's size, since its start moved
+  std::size_t new_ids_ = 0;               // received in the window
+  std::optional<Timestamp> latest_;       // received in any window, before the end of it
+  std::optional<Timestamp> latest_open_;  // as the window was opened
 };
 
 }  // namespace sluice::fetcher

@@ -47,6 +47,12 @@ class WindowSearchTest : public SourceFixture {
     collect_until([&] { return ids().size() >= count && source_->idle(); });
     stop();
   }
+  // Two more, of which the second was begun after the call.
+  void search_again() {
+    const std::size_t before = teleport_.searches().size();
+    collect_until([&] { return teleport_.searches().size() >= before + 3; });
+  }
+  Timestamp searched_from() const { return teleport_.searches().back().from; }
   std::string add_event(std::int64_t seconds_ago) {
     const std::string id = fmt::format("e{}", ++count_);
     teleport_.add_event(id, add_seconds(kNow, -seconds_ago));
@@ -200,6 +206,128 @@ TEST_F(WindowSearchTest, SavesNothingWhileNothingComes) {
   collect_until([&] { return teleport_.searches().size() > searched + 5; });
   stop();
   EXPECT_EQ(items_.size(), pushed);
+}
+
+TEST_F(WindowSearchTest, FindsAnEventThatIsStoredLateInSpiteOfOneFromTheFuture) {
+  start_.from = add_seconds(kNow, -3600);
+  const std::string future = add_event(-3600);
+  start();
+  collect_until([this] { return ids().size() == 1; });
+  clock_.advance(std::chrono::minutes(5));
+  search_again();
+  EXPECT_EQ(searched_from(), start_.from);
+  const std::string late = add_event(0);
+  if (searched_from() == start_.from) collect_until([this] { return ids().size() == 2; });
+  stop();
+  EXPECT_THAT(ids(), ElementsAre(future, late));
+}
+
+TEST_F(WindowSearchTest, KeepsItsStartWhenTheClockIsSetBack) {
+  start_.from = add_seconds(kNow, -600);
+  add_event(1);
+  add_event(-12 * 3600);
+  start();
+  collect_until([this] { return ids().size() == 2; });
+  search_again();
+  clock_.advance(-std::chrono::minutes(10));
+  search_again();
+  clock_.advance(std::chrono::minutes(11));
+  search_again();
+  stop();
+  EXPECT_EQ(searched_from(), add_seconds(kNow, -1 - 120));
+}
+
+TEST_F(WindowSearchTest, MovesItsStartWhenTheClockReachesAnEventThatWasAheadOfIt) {
+  start_.from = add_seconds(kNow, -600);
+  add_event(-60);
+  start();
+  collect_until([this] { return ids().size() == 1; });
+  search_again();
+  EXPECT_EQ(searched_from(), start_.from);
+  clock_.advance(std::chrono::seconds(60));
+  collect_until([this] { return searched_from() == add_seconds(kNow, 60 - 120); });
+  stop();
+  EXPECT_EQ(ids().size(), 1U);
+}
+
+TEST_F(WindowSearchTest, CrossesDecadesOfSilence) {
+  for (const char* begin : {"1970-01-01T00:00:00Z", "2006-01-01T00:00:00Z"}) {
+    items_.clear();
+    state_.clear();
+    start_.from = parse_rfc3339(begin).value();
+    const std::size_t before = teleport_.searches().size();
+    const std::string id = add_event(kDaySeconds);
+    run_until(1);
+    EXPECT_EQ(ids().back(), id) << begin;
+    EXPECT_LE(teleport_.searches().size() - before, 40U) << begin;
+  }
+}
+
+TEST_F(WindowSearchTest, WaitsBetweenSearchesWhenAnEventLiesBeyondItsWindow) {
+  options_.window_size = std::chrono::hours(1);
+  options_.poll_interval = std::chrono::hours(1);
+  start_.from = add_seconds(kNow, -600);
+  start_.newest = add_seconds(kNow, 5 * 3600);
+  add_event(-5 * 3600);
+  start();
+  collect_until([this] { return teleport_.searches().size() >= 1 && state("search"); });
+  stop();
+  EXPECT_THAT(ids(), ElementsAre("e1"));
+  EXPECT_EQ(teleport_.searches().size(), 1U);
+}
+
+TEST_F(WindowSearchTest, IsIdleAndSavesNothingWhileTheNewestEventIsAheadOfTheClock) {
+  start_.from = add_seconds(kNow, -600);
+  add_event(-3600);
+  start();
+  collect_until([this] { return ids().size() == 1; });
+  search_again();
+  const std::size_t pushed = items_.size();
+  for (int i = 0; i < 5; ++i) {
+    clock_.advance(std::chrono::seconds(1));
+    search_again();
+    EXPECT_TRUE(source_->idle());
+  }
+  stop();
+  EXPECT_EQ(items_.size(), pushed);
+}
+
+TEST_F(WindowSearchTest, WaitsWhenTeleportRefusesThePageKeyThatItJustGave) {
+  options_.page_size = 3;
+  options_.backoff_min = std::chrono::hours(1);
+  options_.backoff_max = std::chrono::hours(1);
+  for (int i = 0; i < 10; ++i) add_event(3600);
+  teleport_.refuse_keys(true);
+  start_.from = add_seconds(kNow, -2 * 3600);
+  start();
+  collect_until([this] { return teleport_.searches().size() >= 2 && ids().size() == 3; });
+  stop();
+  EXPECT_EQ(teleport_.searches().size(), 2U);
+}
+
+TEST_F(WindowSearchTest, SavesAReadableStateAfterAnEventOfYear10000) {
+  const Timestamp year_10000{253'402'300'800, 0};
+  add_event(600);
+  teleport_.add_event("far", add_seconds(year_10000, 86'400));
+  FakeTeleport& teleport = teleport_;
+  SearchState saved = start_;
+  SearchRequest request{.from = saved.from,
+                        .to = add_seconds(year_10000, 2 * 86'400),
+                        .types = {},
+                        .limit = 1,
+                        .start_key = ""};
+  saved.page_key = teleport.search(request, {}).value().last_key;
+  ASSERT_NE(saved.page_key, "");
+  saved.to = request.to;
+  source_ = std::make_unique<WindowSearch>(options_, saved, &teleport_, &buffers_, clock_);
+  thread_ = std::jthread([this](const std::stop_token& token) { source_->run(token); });
+  collect_until([this] { return source_->idle(); });
+  stop();
+  ASSERT_EQ(rejects().size(), 1U);
+  EXPECT_EQ(rejects()[0].id, "far");
+  const auto state_after = decode_search_state(state("search").value());
+  ASSERT_TRUE(state_after) << state_after.error().message;
+  EXPECT_EQ(state_after->newest, add_seconds(kNow, -600));
 }
 
 }  // namespace
