@@ -10,7 +10,13 @@ bool LaneBuffers::push(Item item, std::stop_token stop) {
   std::unique_lock lock(mutex_);
   LaneBuffer& lane = lanes_[item.lane];
   const auto fits = [&] { return lane.entries.empty() || lane.bytes + bytes <= lane_bytes_max_; };
-  if (!lane.has_room.wait(lock, stop, fits)) return false;
+  if (!lane.waiting.empty() || !fits()) {
+    const std::uint64_t ticket = lane.next_ticket++;
+    lane.waiting.insert(ticket);
+    lane.has_room.wait(lock, stop, [&] { return *lane.waiting.begin() == ticket && fits(); });
+    lane.waiting.erase(ticket);
+    lane.has_room.notify_all();
+  }
   if (stop.stop_requested()) return false;
   lane.bytes += bytes;
   lane.entries.push_back(Entry{std::move(item), bytes});

@@ -12,6 +12,7 @@
 #include <cstdint>
 #include <deque>
 #include <mutex>
+#include <set>
 #include <stop_token>
 #include <vector>
 
@@ -31,8 +32,9 @@ class LaneBuffers {
   LaneBuffers(const LaneBuffers&) = delete;
   LaneBuffers& operator=(const LaneBuffers&) = delete;
 
-  // Waits while the item's lane is full; an item larger than the whole buffer goes in once the lane
-  // is empty. False: asked to stop before there was room, and the item is gone.
+  // Waits while the item's lane is full, and for those that waited before it: an item larger than
+  // the whole buffer goes in once the lane is empty, and would else be overtaken for ever. False:
+  // asked to stop before there was room, and the item is gone.
   bool push(Item item, std::stop_token stop);
 
   // Appends to *batch what is there, up to `limits`; waits up to `timeout` for the first item. When
@@ -50,7 +52,9 @@ class LaneBuffers {
   struct LaneBuffer {
     std::deque<Entry> entries;
     std::uint64_t bytes = 0;
-    std::condition_variable_any has_room;
+    std::condition_variable_any has_room;  // or another is the first to wait
+    std::set<std::uint64_t> waiting;       // tickets of those who wait to push
+    std::uint64_t next_ticket = 0;
   };
 
   bool empty_unlocked() const;

@@ -50,6 +50,45 @@ TEST(LaneBuffers, HoldBackTheSourcesOfAFullLaneOnly) {
   EXPECT_THAT(take(&buffers), ElementsAre("s2"));
 }
 
+TEST(LaneBuffers, LetNobodyOvertakeAnItemThatIsLargerThanTheBuffer) {
+  LaneBuffers buffers(10'000);
+  std::stop_source stop;
+  std::vector<std::jthread> sources;
+  ASSERT_TRUE(buffers.push(item(Lane::kAudit, "small", 500), {}));
+  sources.emplace_back(
+      [&] { buffers.push(item(Lane::kAudit, "large", 20'000), stop.get_token()); });
+  for (int i = 0; i < 4; ++i) {
+    sources.emplace_back([&] {
+      while (buffers.push(item(Lane::kAudit, "small", 500), stop.get_token())) {
+      }
+    });
+  }
+  // One item a time, so that the lane is never empty while somebody may push.
+  bool taken = false;
+  for (int i = 0; i < 100'000 && !taken; ++i) {
+    const auto keys = take(&buffers, {.items_max = 1, .bytes_max = 100});
+    taken = !keys.empty() && keys.front() == "large";
+    std::this_thread::sleep_for(std::chrono::microseconds(10));
+  }
+  stop.request_stop();
+  EXPECT_TRUE(taken);
+}
+
+TEST(LaneBuffers, ServeTheNextWhenTheFirstOfThoseWhoWaitIsStopped) {
+  LaneBuffers buffers(10'000);
+  ASSERT_TRUE(buffers.push(item(Lane::kAudit, "a1", 500), {}));
+  std::stop_source stop;
+  std::atomic<bool> pushed = true;
+  std::jthread first(
+      [&] { pushed = buffers.push(item(Lane::kAudit, "large", 50'000), stop.get_token()); });
+  std::jthread second([&] { buffers.push(item(Lane::kAudit, "a2"), {}); });
+  stop.request_stop();
+  first.join();
+  second.join();
+  EXPECT_FALSE(pushed);
+  EXPECT_THAT(take(&buffers), ElementsAre("a1", "a2"));
+}
+
 TEST(LaneBuffers, LetAWaitingSourceGoWhenItIsStopped) {
   LaneBuffers buffers(1'000);
   ASSERT_TRUE(buffers.push(item(Lane::kAudit, "a1", 5'000), {})) << "an empty lane takes any item";
