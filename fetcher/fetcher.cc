@@ -25,9 +25,11 @@ constexpr milliseconds kConnectBackoffMax{30'000};
 constexpr milliseconds kReopenBackoffMin{500};
 constexpr milliseconds kReopenBackoffMax{30'000};
 
-// Whether opening the queue again can help against an error of it.
+// Whether opening the queue again can help against an error of a generation. A refusal by Teleport
+// ends a run that is to end by itself, and none else.
 bool heals_by_waiting(ErrorKind kind) {
-  return kind != ErrorKind::kIdentity && kind != ErrorKind::kFormat && kind != ErrorKind::kCorrupt;
+  return kind != ErrorKind::kIdentity && kind != ErrorKind::kFormat &&
+         kind != ErrorKind::kCorrupt && kind != ErrorKind::kUnauthorized;
 }
 
 // Asks for the cluster's name until Teleport answers (once only, if not patient), on a thread of

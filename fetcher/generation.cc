@@ -86,7 +86,9 @@ Result<Generation::End> Generation::run(std::stop_token stop) {
     }
     log_each_minute();
     if (choose_again_) return End::kChooseAgain;
-    if (items == 0 && config_.exit_on_last_event && finished()) return End::kFinished;
+    if (items > 0 || !config_.exit_on_last_event || !finished()) continue;
+    if (const auto refused = recordings_.refusal()) return fail(*refused);
+    return End::kFinished;
   }
   return End::kStopped;
 }

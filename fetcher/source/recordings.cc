@@ -96,6 +96,14 @@ std::size_t Recordings::pending() const {
   return recordings_.size();
 }
 
+std::optional<Error> Recordings::refusal() const {
+  const std::lock_guard lock(mutex_);
+  for (const auto& [sid, recording] : recordings_) {
+    if (recording.refusal) return recording.refusal;
+  }
+  return std::nullopt;
+}
+
 void Recordings::work(const std::stop_token& stop) {
   EventDecoder decoder;
   while (const auto sid = next_recording(stop)) {
@@ -103,6 +111,7 @@ void Recordings::work(const std::stop_token& stop) {
     {
       const std::lock_guard lock(mutex_);
       state = recordings_.at(*sid).state;
+      recordings_.at(*sid).refusal.reset();
     }
     const auto done = read(*sid, &state, &decoder, stop);
     if (done) {
@@ -204,6 +213,10 @@ void Recordings::failed(const std::string& sid, RecordingState state, const Erro
   trouble_.failed(error.message);
   if (!counts_as_try(error, stop)) {
     const bool refused = error.kind == ErrorKind::kUnauthorized;
+    if (refused) {
+      const std::lock_guard lock(mutex_);
+      recordings_.at(sid).refusal = error;
+    }
     retry(sid, state, refused ? options_.refusal_wait : options_.outage_wait, refused);
     return;
   }

@@ -70,10 +70,14 @@ class Recordings {
   bool idle() const;
   std::size_t pending() const;
 
+  // Why Teleport refuses one of those put aside, if it refuses our identity. Any thread.
+  std::optional<Error> refusal() const;
+
  private:
   struct Recording {
     RecordingState state;
     bool put_aside = false;               // cannot be had now, though Teleport answers
+    std::optional<Error> refusal;         // of the last try
     bool ending = false;                  // its last mark is on its way, or in the queue already
     std::optional<RecordingState> again;  // added while it was ending
   };

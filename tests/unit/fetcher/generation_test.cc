@@ -95,6 +95,15 @@ TEST_F(GenerationTest, EndsWhenEverythingOfTheBulkExportIsInTheQueue) {
   EXPECT_THAT(ids(Lane::kSession), UnorderedElementsAreArray(expected_recordings_));
 }
 
+TEST_F(GenerationTest, EndsWithTheRefusalOfARecordingThatItMayNotHave) {
+  fill(100);
+  teleport_.fail_recording("sid-50", 0, ErrorKind::kUnauthorized);
+  const auto end = run();
+  ASSERT_FALSE(end);
+  EXPECT_EQ(end.error().kind, ErrorKind::kUnauthorized);
+  EXPECT_THAT(ids(Lane::kAudit), UnorderedElementsAreArray(expected_));
+}
+
 TEST_F(GenerationTest, EndsWhenTheSearchBringsNothingMore) {
   teleport_.set_export(false);
   fill(1000);

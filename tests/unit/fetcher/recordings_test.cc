@@ -211,6 +211,18 @@ TEST_F(RecordingsTest, DoesNotCountAnOutageAgainstARecording) {
   EXPECT_THAT(ids(), ElementsAre("s1:1"));
 }
 
+TEST_F(RecordingsTest, SaysThatARecordingIsRefusedUntilItIsNot) {
+  teleport_.add_recording("s1", {event(0)});
+  teleport_.fail_recording("s1", 0, ErrorKind::kUnauthorized);
+  start().add("s1", announced_);
+  collect_until([this] { return recordings_->idle(); });
+  ASSERT_TRUE(recordings_->refusal());
+  EXPECT_EQ(recordings_->refusal()->kind, ErrorKind::kUnauthorized);
+  run_until([this] { return recordings_->pending() == 0; });
+  EXPECT_FALSE(recordings_->refusal());
+  EXPECT_THAT(ids(), ElementsAre("s1:1"));
+}
+
 TEST_F(RecordingsTest, KeepsWhatCannotBeDecodedAsARejectOfTheSession) {
   teleport_.add_recording("s1", {event(0), "\x0A\x7F nonsense", event(1)});
   start().add("s1", announced_);
