@@ -86,6 +86,7 @@ Result<Generation::End> Generation::run(std::stop_token stop) {
     }
     log_each_minute();
     if (choose_again_) return End::kChooseAgain;
+    if (const auto refused = refusal()) return fail(*refused);
     if (items > 0 || !config_.exit_on_last_event || !finished()) continue;
     if (const auto refused = recordings_.refusal()) return fail(*refused);
     return End::kFinished;
@@ -100,6 +101,11 @@ bool Generation::finished() const {
   return source != nullptr && source->idle() && recordings_.idle() && buffers_.empty();
 }
 
+std::optional<Error> Generation::refusal() {
+  const std::lock_guard lock(refusal_mutex_);
+  return refusal_;
+}
+
 void Generation::run_audit_source(const std::stop_token& stop) {
   source_ = choose_source(stop);
   if (!source_) return;
@@ -110,7 +116,9 @@ void Generation::run_audit_source(const std::stop_token& stop) {
   }
 }
 
-// Asks until it is known which source this Teleport serves; nothing when asked to stop.
+// Asks until it is known which source this Teleport serves; nothing when asked to stop. A run that
+// is to end by itself has somebody waiting for its exit status, and a refusal does not pass by
+// waiting.
 std::unique_ptr<AuditSource> Generation::choose_source(const std::stop_token& stop) {
   RepeatedMessage trouble("cannot find out whether Teleport has a bulk export", LogLevel::kWarn,
                           clock_);
@@ -120,6 +128,11 @@ std::unique_ptr<AuditSource> Generation::choose_source(const std::stop_token& st
     if (probed) return make_bulk_export();
     if (probed.error().kind == ErrorKind::kUnimplemented) return make_window_search();
     if (probed.error().kind == ErrorKind::kStopped) break;
+    if (probed.error().kind == ErrorKind::kUnauthorized && config_.exit_on_last_event) {
+      const std::lock_guard lock(refusal_mutex_);
+      refusal_ = probed.error();
+      break;
+    }
     trouble.failed(probed.error().message);
     sleep_for(stop, backoff.next());
   }

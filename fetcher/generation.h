@@ -11,6 +11,7 @@
 #include <chrono>
 #include <cstdint>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <stop_token>
 #include <thread>
@@ -44,7 +45,9 @@ class Generation {
                                                     EventApi* api, queue::Writer* writer,
                                                     const Clock& clock);
 
-  // Runs until one of the above. An error: the Writer is dead, destroy this and then it.
+  // Runs until one of the above. An error: the Writer is dead, destroy this and then it; or, with
+  // exit_on_last_event only, kUnauthorized: Teleport refuses
+  // to say which source it has, or to give a recording.
   Result<End> run(std::stop_token stop);
 
  private:
@@ -56,6 +59,7 @@ class Generation {
   std::unique_ptr<AuditSource> choose_source(const std::stop_token& stop);
   std::unique_ptr<AuditSource> make_bulk_export();
   std::unique_ptr<AuditSource> make_window_search();
+  std::optional<Error> refusal();
   bool finished() const;
   void log_each_minute();
 
@@ -77,7 +81,9 @@ class Generation {
   std::unique_ptr<AuditSource> source_;
   std::atomic<const AuditSource*> running_source_ = nullptr;  // source_, once it is set
   std::atomic<bool> choose_again_ = false;
-  std::jthread audit_thread_;  // last: it uses all of the above
+  std::mutex refusal_mutex_;
+  std::optional<Error> refusal_;  // of choose_source(); ends the run
+  std::jthread audit_thread_;     // last: it uses all of the above
 };
 
 }  // namespace sluice::fetcher

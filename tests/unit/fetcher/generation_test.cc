@@ -151,6 +151,40 @@ TEST_F(GenerationTest, LosesAndRepeatsNothingOverFailedWrites) {
   EXPECT_THAT(ids(Lane::kSession), UnorderedElementsAreArray(expected_recordings_));
 }
 
+// Answers nothing but that it may not.
+class RefusingTeleport final : public EventApi {
+ public:
+  Result<std::string> ping(std::stop_token) override { return "fake.example.com"; }
+  Result<std::vector<std::string>> list_chunks(Day, std::stop_token) override {
+    return fail(ErrorKind::kUnauthorized, "access denied to perform action list on event");
+  }
+  std::unique_ptr<ExportStream> export_chunk(Day, const std::string&, const std::string&,
+                                             std::stop_token) override {
+    return nullptr;
+  }
+  Result<SearchPage> search(const SearchRequest&, std::stop_token) override {
+    return fail(ErrorKind::kUnauthorized, "access denied to perform action list on event");
+  }
+  std::unique_ptr<SessionStream> stream_session(const std::string&, std::int32_t,
+                                                std::stop_token) override {
+    return nullptr;
+  }
+};
+
+TEST_F(GenerationTest, EndsWithTheRefusalOfTeleportWhenItIsToEndByItself) {
+  queue::WriterOptions options;
+  options.paths.root = folder_.path();
+  const auto writer = queue::Writer::open(options);
+  ASSERT_TRUE(writer) << writer.error().message;
+  RefusingTeleport teleport;
+  const auto generation =
+      Generation::create(config_, start_time_, &teleport, writer->get(), system_clock());
+  ASSERT_TRUE(generation) << generation.error().message;
+  const auto end = (*generation)->run({});
+  ASSERT_FALSE(end);
+  EXPECT_EQ(end.error().kind, ErrorKind::kUnauthorized);
+}
+
 TEST_F(GenerationTest, SaysWhenTheSourceMustBeChosenAgain) {
   fill(10);
   config_.fetcher.exit_on_last_event = false;
