@@ -7,14 +7,14 @@
 #ifndef SLUICE_FETCHER_TELEPORT_DIAGNOSIS_H_
 #define SLUICE_FETCHER_TELEPORT_DIAGNOSIS_H_
 
+#include <netdb.h>
+
 #include <optional>
 #include <stop_token>
 #include <string>
 
 #include "common/error.h"
 #include "fetcher/teleport/identity.h"
-
-struct addrinfo;
 
 namespace sluice::fetcher {
 
