@@ -19,6 +19,7 @@
 #include "common/check.h"
 #include "queue/bytes.h"
 #include "queue/crc32c.h"
+#include "queue/key_parts.h"
 
 namespace sluice::queue {
 namespace {
@@ -244,15 +245,6 @@ bool PageReader::wait(std::uint32_t seen, std::chrono::milliseconds timeout) {
 
 namespace {
 
-void put_id(std::string* out, const Id128& id) {
-  out->append(reinterpret_cast<const char*>(id.bytes.data()), id.bytes.size());
-}
-Id128 take_id(ByteReader* reader) {
-  Id128 id;
-  const std::string_view bytes = reader->bytes(id.bytes.size());
-  if (!bytes.empty()) std::memcpy(id.bytes.data(), bytes.data(), id.bytes.size());
-  return id;
-}
 void put_boot_id(std::string* out, std::string_view boot_id) {
   std::string fixed(boot_id.substr(0, kBootIdBytes));
   fixed.resize(kBootIdBytes, '\0');
@@ -286,7 +278,7 @@ PerLane<Seq> take_lanes(ByteReader* reader) {
 std::string encode_page(const FetcherPage& page) {
   std::string payload;
   put_little(&payload, kPayloadVersion);
-  put_id(&payload, page.queue_id);
+  payload += id_bytes(page.queue_id);
   put_boot_id(&payload, page.boot_id);
   put_epoch(&payload, page.epoch);
   put_lanes(&payload, page.durable);
@@ -297,8 +289,8 @@ std::string encode_page(const FetcherPage& page) {
 std::string encode_page(const ShipperPage& page) {
   std::string payload;
   put_little(&payload, kPayloadVersion);
-  put_id(&payload, page.delivery_id);
-  put_id(&payload, page.queue_id);
+  payload += id_bytes(page.delivery_id);
+  payload += id_bytes(page.queue_id);
   put_boot_id(&payload, page.boot_id);
   put_epoch(&payload, page.epoch);
   put_lanes(&payload, page.position);

@@ -47,7 +47,7 @@ Result<Binding> decode_binding(std::string_view bytes) {
   ByteReader reader(bytes);
   const auto version = reader.little<std::uint8_t>();
   Binding binding;
-  binding.queue_id = id_from_bytes(reader.bytes(binding.queue_id.bytes.size()));
+  binding.queue_id = take_id(&reader);
   binding.cluster = reader.sized();
   binding.machine_id = reader.sized();
   SLUICE_TRY(check_row(reader, version, "a binding to a queue"));
@@ -78,7 +78,7 @@ Result<LaneRow> decode_lane_row(std::string_view bytes) {
   ByteReader reader(bytes);
   const auto version = reader.little<std::uint8_t>();
   LaneRow row;
-  row.queue_id = id_from_bytes(reader.bytes(row.queue_id.bytes.size()));
+  row.queue_id = take_id(&reader);
   LaneProgress& progress = row.progress;
   for (std::uint64_t* value : {&row.epoch.number, &row.epoch.nonce, &progress.position,
                                &row.completed_count, &progress.acknowledged, &progress.dead,

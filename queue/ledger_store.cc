@@ -6,16 +6,14 @@
 #include <string>
 
 #include "queue/bytes.h"
+#include "queue/key_parts.h"
 
 namespace sluice::queue {
 namespace {
 
-// Days before 1970 sort first.
-constexpr std::uint32_t kDayOffset = 0x8000'0000;
-
 std::string row_key(const LedgerKey& key, std::uint64_t version) {
   std::string bytes;
-  put_big(&bytes, static_cast<std::uint32_t>(key.day) + kDayOffset);
+  put_day(&bytes, key.day);
   put_big(&bytes, static_cast<std::uint8_t>(key.lane));
   put_big(&bytes, version);
   return bytes;
@@ -30,7 +28,7 @@ Result<void> for_each_row(Database& database, const Visit& visit) {
   for (it->SeekToFirst(); it->Valid(); it->Next()) {
     ByteReader reader({it->key().data(), it->key().size()});
     LedgerKey key;
-    key.day = static_cast<Day>(reader.big<std::uint32_t>() - kDayOffset);
+    key.day = take_day(&reader);
     key.lane = static_cast<Lane>(reader.big<std::uint8_t>());
     const auto version = reader.big<std::uint64_t>();
     if (!reader.finished() || static_cast<std::size_t>(key.lane) >= kLaneCount) {

@@ -3,7 +3,6 @@
 #ifndef SLUICE_QUEUE_QUEUE_SCHEMA_H_
 #define SLUICE_QUEUE_QUEUE_SCHEMA_H_
 
-#include <cstring>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -11,6 +10,7 @@
 #include "queue/bytes.h"
 #include "queue/database.h"
 #include "queue/epoch_rows.h"
+#include "queue/key_parts.h"
 #include "queue/ledger_store.h"
 #include "queue/types.h"
 
@@ -48,17 +48,6 @@ inline std::string record_key(Seq seq) {
   std::string key;
   put_big(&key, seq);
   return key;
-}
-
-inline std::string id_bytes(const Id128& id) {
-  return {reinterpret_cast<const char*>(id.bytes.data()), id.bytes.size()};
-}
-
-// Zero if `bytes` is not an id.
-inline Id128 id_from_bytes(std::string_view bytes) {
-  Id128 id;
-  if (bytes.size() == id.bytes.size()) std::memcpy(id.bytes.data(), bytes.data(), bytes.size());
-  return id;
 }
 
 }  // namespace sluice::queue

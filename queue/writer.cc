@@ -12,6 +12,7 @@
 #include "queue/epoch_rows.h"
 #include "queue/file_lock.h"
 #include "queue/format_file.h"
+#include "queue/key_parts.h"
 #include "queue/ledger_store.h"
 #include "queue/queue_schema.h"
 
@@ -20,12 +21,11 @@ namespace {
 
 constexpr unsigned kQueueDirectoryMode =
     02750;  // setgid: what is made in it belongs to the shared group
-constexpr std::uint32_t kDayOffset = 0x8000'0000;
 
 std::string seen_key(std::uint32_t generation, Day day, std::string_view id) {
   std::string key;
   put_big(&key, generation);
-  put_big(&key, static_cast<std::uint32_t>(day) + kDayOffset);
+  put_day(&key, day);
   key.append(id);
   return key;
 }
