@@ -8,6 +8,11 @@
 //   KILL_SWITCH_HOW      "before" the call, "after" it, or "half": with the first half of the bytes
 //                        written (for calls that write none: before)
 //   KILL_SWITCH_LOG      a file that gets the line "NUMBER CALL PATH" at every such call
+//   KILL_SWITCH_ONLY     "syncs": count only fdatasync() and fsync()
+//   KILL_SWITCH_CUT      folders, separated by ":", whose file systems lose power at that moment,
+//   too:
+//                        from then on they take nothing more, and what was not synced is gone after
+//                        the next mount (ext4 and XFS; needs root)
 //
 // A call with a higher number than the deadly one, on another thread, waits for the death that is
 // coming, so that nothing is done after it. sync_file_range() is not counted, because it promises
@@ -19,6 +24,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
@@ -54,6 +60,8 @@ int open_log() {
 
 struct Switch {
   std::string_view folders = setting("KILL_SWITCH_FOLDERS");
+  std::string_view cut = setting("KILL_SWITCH_CUT");
+  bool only_syncs = setting("KILL_SWITCH_ONLY") == "syncs";
   long deadly = strtol(std::string(setting("KILL_SWITCH_AT")).c_str(), nullptr, 10);
   How how = how_setting();
   int log = open_log();
@@ -70,17 +78,39 @@ bool is_below(std::string_view path, std::string_view folder) {
          (path.size() == folder.size() || path[folder.size()] == '/');
 }
 
+// Takes the first folder off a list of them.
+std::string_view take_folder(std::string_view* list) {
+  const std::size_t end = list->find(':');
+  const std::string_view first = list->substr(0, end);
+  *list = end == std::string_view::npos ? std::string_view() : list->substr(end + 1);
+  return first;
+}
+
 bool is_watched(std::string_view path) {
   std::string_view rest = the_switch().folders;
   while (!rest.empty()) {
-    const std::size_t end = rest.find(':');
-    if (is_below(path, rest.substr(0, end))) return true;
-    rest = end == std::string_view::npos ? std::string_view() : rest.substr(end + 1);
+    if (is_below(path, take_folder(&rest))) return true;
   }
   return false;
 }
 
+// The request of EXT4_IOC_SHUTDOWN and XFS_IOC_GOINGDOWN, which no header for programs has, and its
+// argument: what is only in the journal's memory is lost, too.
+constexpr unsigned long kShutDown = 0x8004587d;
+constexpr std::uint32_t kWithoutFlush = 2;
+
+void cut_power() {
+  std::string_view rest = the_switch().cut;
+  while (!rest.empty()) {
+    const std::string folder(take_folder(&rest));
+    const int fd = static_cast<int>(
+        syscall(SYS_openat, AT_FDCWD, folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (fd < 0 || ioctl(fd, kShutDown, &kWithoutFlush) != 0) abort();
+  }
+}
+
 [[noreturn]] void die() {
+  cut_power();
   kill(getpid(), SIGKILL);
   while (true) pause();
 }
@@ -106,6 +136,8 @@ void write_log(long number, const char* name, std::string_view path) {
   syscall(SYS_write, the_switch().log, line.data(), static_cast<std::size_t>(length));
   errno = error;
 }
+
+bool is_sync(std::string_view name) { return name == "fdatasync" || name == "fsync"; }
 
 // One call. Makes the death come before it, in the middle or, by its destructor, after it.
 class Call {
@@ -134,7 +166,7 @@ class Call {
  private:
   void count(const char* name, std::string_view path) {
     Switch& all = the_switch();
-    if (!is_watched(path)) return;
+    if (!is_watched(path) || (all.only_syncs && !is_sync(name))) return;
     const long number = ++all.calls;
     if (all.deadly > 0 && number > all.deadly) {
       while (true) pause();

@@ -1,0 +1,50 @@
+"""Installations that come and go beside each other and share a rig's stand-ins: each is played through a fault and then held
+against what was served to it.
+"""
+
+import re
+import shutil
+import subprocess
+
+from processes import TestFailure
+
+END_OPTIONS = {"fetcher": "--exit-on-last-event", "shipper": "--exit-when-drained"}
+
+
+def fresh(rig, name, connections):
+    """A new installation, in place of an earlier one of the same name."""
+    shutil.rmtree(rig.folder / name, ignore_errors=True)
+    return rig.twin(name, connections)
+
+
+def run_to_end(site, daemon, environment=None, patience_seconds=60):
+    """Runs a daemon until it has nothing left to do; any other end is a failure. What it said."""
+    try:
+        status, said = site.run(f"sluice-{daemon}", END_OPTIONS[daemon], environment=environment,
+                                patience_seconds=patience_seconds)
+    except subprocess.TimeoutExpired as expired:
+        said = (expired.stdout or b"") + (expired.stderr or b"")
+        raise TestFailure(f"sluice-{daemon} has not ended within {patience_seconds} s:\n"
+                          f"{said.decode(errors='replace')[-3000:]}") from None
+    with open(site.folder / "undisturbed.log", "a", encoding="utf-8") as log:
+        log.write(f"--- sluice-{daemon} ended with {status}\n{said}")
+    if status != 0:
+        raise TestFailure(f"sluice-{daemon} ended with {status}:\n{said}")
+    return said
+
+
+def cut_record(rig, site, offset):
+    """The sink's record of this installation from `offset` of the common record on, in a file of its own."""
+    target = site.folder / "accepted.ndjson"
+    tag = f'"tag":"{site.folder.name}.'.encode()
+    with open(rig.sink.record, "rb") as source, open(target, "wb") as copy:
+        source.seek(offset)
+        for line in source:
+            if tag in line[:120]:
+                copy.write(line)
+    return target
+
+
+def is_sanitized(bin_folder):
+    said = subprocess.run(["ldd", bin_folder / "sluice-fetcher"], capture_output=True, text=True, check=False).stdout
+    return re.search(r"lib(a|t|l|ub)san\.", said) is not None
