@@ -7,12 +7,12 @@
 //   KILL_SWITCH_AT       the number of the call to die at; 0: none
 //   KILL_SWITCH_HOW      "before" the call, "after" it, or "half": with the first half of the bytes
 //                        written (for calls that write none: before)
+//   KILL_SWITCH_ERROR_AT the number of a call that does nothing and fails with EIO; 0: none
 //   KILL_SWITCH_LOG      a file that gets the line "NUMBER CALL PATH" at every such call
 //   KILL_SWITCH_ONLY     "syncs": count only fdatasync() and fsync()
 //   KILL_SWITCH_CUT      folders, separated by ":", whose file systems lose power at that moment,
-//   too:
-//                        from then on they take nothing more, and what was not synced is gone after
-//                        the next mount (ext4 and XFS; needs root)
+//                        too: from then on they take nothing more, and what was not synced is gone
+//                        after the next mount (ext4 and XFS; needs root)
 //
 // A call with a higher number than the deadly one, on another thread, waits for the death that is
 // coming, so that nothing is done after it. sync_file_range() is not counted, because it promises
@@ -58,11 +58,16 @@ int open_log() {
   return open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
 }
 
+long number_setting(const char* name) {
+  return strtol(std::string(setting(name)).c_str(), nullptr, 10);
+}
+
 struct Switch {
   std::string_view folders = setting("KILL_SWITCH_FOLDERS");
   std::string_view cut = setting("KILL_SWITCH_CUT");
   bool only_syncs = setting("KILL_SWITCH_ONLY") == "syncs";
-  long deadly = strtol(std::string(setting("KILL_SWITCH_AT")).c_str(), nullptr, 10);
+  long deadly = number_setting("KILL_SWITCH_AT");
+  long failing = number_setting("KILL_SWITCH_ERROR_AT");
   How how = how_setting();
   int log = open_log();
   std::atomic<long> calls{0};
@@ -158,6 +163,12 @@ class Call {
     return deadly_ && the_switch().how == How::kHalf ? size / 2 : size;
   }
 
+  // Whether the call must not be made; errno says why.
+  bool fails() const {
+    if (failing_) errno = EIO;
+    return failing_;
+  }
+
   // For calls that write no bytes.
   void has_no_half() const {
     if (deadly_ && the_switch().how == How::kHalf) die();
@@ -172,11 +183,13 @@ class Call {
       while (true) pause();
     }
     write_log(number, name, path);
+    failing_ = number == all.failing;
     deadly_ = number == all.deadly;
     if (deadly_ && all.how == How::kBefore) die();
   }
 
   bool deadly_ = false;
+  bool failing_ = false;
 };
 
 // A call that writes no bytes, as the kernel has it.
@@ -184,6 +197,7 @@ template <typename Object, typename... Arguments>
 int other_call(const char* name, Object object, long number, Arguments... arguments) {
   const Call call(name, object);
   call.has_no_half();
+  if (call.fails()) return -1;
   return static_cast<int>(syscall(number, arguments...));
 }
 
@@ -194,11 +208,13 @@ extern "C" {
 
 ssize_t write(int fd, const void* bytes, size_t size) {
   const Call call("write", fd);
+  if (call.fails()) return -1;
   return syscall(SYS_write, fd, bytes, call.allowed(size));
 }
 
 ssize_t pwrite(int fd, const void* bytes, size_t size, off_t offset) {
   const Call call("pwrite", fd);
+  if (call.fails()) return -1;
   return syscall(SYS_pwrite64, fd, bytes, call.allowed(size), offset);
 }
 
@@ -208,6 +224,7 @@ ssize_t pwrite64(int fd, const void* bytes, size_t size, off64_t offset) {
 
 ssize_t writev(int fd, const iovec* parts, int count) {
   const Call call("writev", fd);
+  if (call.fails()) return -1;
   std::size_t size = 0;
   for (int i = 0; i < count; ++i) size += parts[i].iov_len;
   std::size_t left = call.allowed(size);

@@ -188,6 +188,7 @@ class Rig:
         self.shipper = None
         self.shipper_kills = 0
         self.read_only_folder = None  # run() makes this folder read-only for the program
+        self._twins = []
         base = datetime.now(UTC)
         start_time = start_time or f"{base - timedelta(days=days + 1):%Y-%m-%dT00:00:00Z}"
         self._settings = f'start-time = "{start_time}"\n{settings}'
@@ -209,6 +210,8 @@ class Rig:
         return self
 
     def __exit__(self, *arguments):
+        for twin in self._twins:
+            twin.processes.__exit__(*arguments)
         self.processes.__exit__(*arguments)
 
     def make_certificates(self):
@@ -268,9 +271,9 @@ connections = {self.connections}
         self.state.mkdir(exist_ok=True)
 
     def twin(self, name, connections=None):
-        """Another installation, with a state and a configuration of its own, that shares the stand-ins. They have
-        to be running, and its daemons are to be run in the foreground. Its events have tags that begin with the
-        name, so that the sink's record says whose they are."""
+        """Another installation, with a state, a configuration and processes of its own, that shares the stand-ins,
+        which have to be running. Its events have tags that begin with the name, so that the sink's record says
+        whose they are."""
         one = copy.copy(self)
         one.folder = self.folder / name
         one.folder.mkdir()
@@ -278,6 +281,8 @@ connections = {self.connections}
         one.config_path = one.folder / "sluice.toml"
         one.connections = connections or self.connections
         one.fetcher = one.shipper = None
+        one.processes = Processes(one.folder)
+        self._twins.append(one)
         sink = f"https://localhost:{self.sink.port}/{name}"
         one.write_config(url=f"{sink}/events.log", session_url=f"{sink}/session")
         return one
