@@ -37,66 +37,35 @@
 #include <string>
 #include <string_view>
 
+#include "tests/support/watched_files.h"
+
 namespace {
+
+using watched_files::number_setting;
+using watched_files::text_setting;
 
 enum class How : std::uint8_t { kBefore, kHalf, kAfter };
 
-std::string_view setting(const char* name) {
-  const char* value = getenv(name);
-  return value == nullptr ? std::string_view() : std::string_view(value);
-}
-
 How how_setting() {
-  const std::string_view how = setting("KILL_SWITCH_HOW");
+  const std::string_view how = text_setting("KILL_SWITCH_HOW");
   if (how == "after") return How::kAfter;
   return how == "half" ? How::kHalf : How::kBefore;
 }
 
-int open_log() {
-  const std::string path(setting("KILL_SWITCH_LOG"));
-  if (path.empty()) return -1;
-  return open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
-}
-
-long number_setting(const char* name) {
-  return strtol(std::string(setting(name)).c_str(), nullptr, 10);
-}
-
 struct Switch {
-  std::string_view folders = setting("KILL_SWITCH_FOLDERS");
-  std::string_view cut = setting("KILL_SWITCH_CUT");
-  bool only_syncs = setting("KILL_SWITCH_ONLY") == "syncs";
+  std::string_view folders = text_setting("KILL_SWITCH_FOLDERS");
+  std::string_view cut = text_setting("KILL_SWITCH_CUT");
+  bool only_syncs = text_setting("KILL_SWITCH_ONLY") == "syncs";
   long deadly = number_setting("KILL_SWITCH_AT");
   long failing = number_setting("KILL_SWITCH_ERROR_AT");
   How how = how_setting();
-  int log = open_log();
+  int log = watched_files::log_setting("KILL_SWITCH_LOG");
   std::atomic<long> calls{0};
 };
 
 Switch& the_switch() {
   static Switch instance;
   return instance;
-}
-
-bool is_below(std::string_view path, std::string_view folder) {
-  return !folder.empty() && path.starts_with(folder) &&
-         (path.size() == folder.size() || path[folder.size()] == '/');
-}
-
-// Takes the first folder off a list of them.
-std::string_view take_folder(std::string_view* list) {
-  const std::size_t end = list->find(':');
-  const std::string_view first = list->substr(0, end);
-  *list = end == std::string_view::npos ? std::string_view() : list->substr(end + 1);
-  return first;
-}
-
-bool is_watched(std::string_view path) {
-  std::string_view rest = the_switch().folders;
-  while (!rest.empty()) {
-    if (is_below(path, take_folder(&rest))) return true;
-  }
-  return false;
 }
 
 // The request of EXT4_IOC_SHUTDOWN and XFS_IOC_GOINGDOWN, which no header for programs has, and its
@@ -107,7 +76,7 @@ constexpr std::uint32_t kWithoutFlush = 2;
 void cut_power() {
   std::string_view rest = the_switch().cut;
   while (!rest.empty()) {
-    const std::string folder(take_folder(&rest));
+    const std::string folder(watched_files::take_folder(&rest));
     const int fd = static_cast<int>(
         syscall(SYS_openat, AT_FDCWD, folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     if (fd < 0 || ioctl(fd, kShutDown, &kWithoutFlush) != 0) abort();
@@ -120,28 +89,6 @@ void cut_power() {
   while (true) pause();
 }
 
-// The path of an open file, put into `buffer`; empty if it has none.
-std::string_view path_of(int fd, std::array<char, PATH_MAX>* buffer) {
-  std::array<char, 64> link{};
-  snprintf(link.data(), link.size(), "/proc/self/fd/%d", fd);
-  const int error = errno;
-  const ssize_t length = readlink(link.data(), buffer->data(), buffer->size());
-  errno = error;
-  if (length <= 0) return {};
-  return {buffer->data(), static_cast<std::size_t>(length)};
-}
-
-void write_log(long number, const char* name, std::string_view path) {
-  if (the_switch().log < 0) return;
-  std::array<char, PATH_MAX + 64> line{};
-  const int length = snprintf(line.data(), line.size(), "%ld %s %.*s\n", number, name,
-                              static_cast<int>(path.size()), path.data());
-  if (length <= 0) return;
-  const int error = errno;
-  syscall(SYS_write, the_switch().log, line.data(), static_cast<std::size_t>(length));
-  errno = error;
-}
-
 bool is_sync(std::string_view name) { return name == "fdatasync" || name == "fsync"; }
 
 // One call. Makes the death come before it, in the middle or, by its destructor, after it.
@@ -149,7 +96,7 @@ class Call {
  public:
   Call(const char* name, int fd) {
     std::array<char, PATH_MAX> buffer;
-    count(name, path_of(fd, &buffer));
+    count(name, watched_files::path_of(fd, &buffer));
   }
   Call(const char* name, const char* path) { count(name, path); }
   ~Call() {
@@ -177,12 +124,13 @@ class Call {
  private:
   void count(const char* name, std::string_view path) {
     Switch& all = the_switch();
-    if (!is_watched(path) || (all.only_syncs && !is_sync(name))) return;
+    if (!watched_files::is_below_one_of(path, all.folders) || (all.only_syncs && !is_sync(name)))
+      return;
     const long number = ++all.calls;
     if (all.deadly > 0 && number > all.deadly) {
       while (true) pause();
     }
-    write_log(number, name, path);
+    watched_files::write_line(all.log, number, name, path);
     failing_ = number == all.failing;
     deadly_ = number == all.deadly;
     if (deadly_ && all.how == How::kBefore) die();

@@ -2,6 +2,7 @@
 against what was served to it.
 """
 
+import os
 import re
 import shutil
 import subprocess
@@ -48,3 +49,8 @@ def cut_record(rig, site, offset):
 def is_sanitized(bin_folder):
     said = subprocess.run(["ldd", bin_folder / "sluice-fetcher"], capture_output=True, text=True, check=False).stdout
     return re.search(r"lib(a|t|l|ub)san\.", said) is not None
+
+
+def environment():
+    """For programs that a test starts by itself."""
+    return dict(os.environ)
