@@ -109,7 +109,7 @@ Error database_error(std::string_view operation, const std::filesystem::path& pa
   std::string advice;
   if (status.IsCorruption()) {
     kind = ErrorKind::kCorrupt;
-    advice = "; the files are damaged: nothing was skipped or changed, keep a copy of the folder";
+    advice = fmt::format("; the files are damaged; {}", kRepairAdvice);
   } else if (status.IsNoSpace()) {
     advice = "; make room on that file system";
   } else if (status.IsBusy() || status.IsTryAgain()) {

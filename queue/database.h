@@ -83,6 +83,11 @@ class Database {
 Error database_error(std::string_view operation, const std::filesystem::path& path,
                      const rocksdb::Status& status);
 
+// What a sentence about a damaged queue or store ends with.
+inline constexpr std::string_view kRepairAdvice =
+    "nothing was skipped or changed: look with \"queuectl verify\", then stop both daemons and run "
+    "\"queuectl repair\"";
+
 // Read options for what a secondary or a scan reads: checksums verified, nothing kept in the cache.
 rocksdb::ReadOptions scan_options();
 

@@ -74,7 +74,8 @@ Result<DeliveryView> DeliveryReader::Impl::read_once(bool* consistent) {
 
 Result<std::unique_ptr<DeliveryReader>> DeliveryReader::open(const InstancePaths& paths,
                                                              std::filesystem::path scratch) {
-  if (const auto format = check_format(paths.sink(), kDeliveryFormat); !format) {
+  const auto format = check_format(paths.sink(), kDeliveryFormat);
+  if (!format) {
     if (format.error().kind != ErrorKind::kNotFound) return fail(format.error());
     return fail(ErrorKind::kNotFound,
                 fmt::format("there is no delivery store at {} yet: start sluice-shipper",
@@ -85,7 +86,7 @@ Result<std::unique_ptr<DeliveryReader>> DeliveryReader::open(const InstancePaths
   impl->scratch = std::move(scratch);
   SLUICE_ASSIGN(impl->database,
                 Database::open_secondary(paths.delivery_db(), impl->scratch, delivery_families()));
-  for (const ColumnFamilySpec& family : delivery_families()) {
+  for (const ColumnFamilySpec& family : delivery_families(*format)) {
     if (impl->database->has_family(family.name)) continue;
     return fail(ErrorKind::kNotFound,
                 fmt::format("the delivery store at {} is not finished yet: start sluice-shipper",

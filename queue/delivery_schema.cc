@@ -27,11 +27,14 @@ Result<void> check_row(const ByteReader& reader, std::uint8_t version, std::stri
 }
 }  // namespace
 
-std::vector<ColumnFamilySpec> delivery_families() {
-  return {{std::string(kDefaultFamily), Usage::kRows}, {std::string(kEpochsFamily), Usage::kRows},
-          {std::string(kLedgerFamily), Usage::kRows},  {std::string(kLanesFamily), Usage::kRows},
-          {std::string(kAnswersFamily), Usage::kRows}, {std::string(kDeadFamily), Usage::kRows},
-          {std::string(kJournalFamily), Usage::kRows}};
+std::vector<ColumnFamilySpec> delivery_families(int version) {
+  std::vector<ColumnFamilySpec> families;
+  for (const std::string_view name : {kDefaultFamily, kEpochsFamily, kLedgerFamily, kLanesFamily,
+                                      kAnswersFamily, kDeadFamily, kJournalFamily}) {
+    families.push_back({std::string(name), Usage::kRows});
+  }
+  if (version >= 2) families.push_back({std::string(kJobsFamily), Usage::kRows});
+  return families;
 }
 
 std::string encode_binding(const Binding& binding) {

@@ -11,6 +11,7 @@
 #include "common/error.h"
 #include "queue/database.h"
 #include "queue/delivery_store.h"
+#include "queue/format_file.h"
 #include "queue/ledger.h"
 #include "queue/types.h"
 
@@ -21,12 +22,14 @@ inline constexpr std::string_view kAnswersFamily =
     "answers";  // which numbers were accounted for together
 inline constexpr std::string_view kDeadFamily = "dead";
 inline constexpr std::string_view kJournalFamily =
-    "journal";  // who changed what and why; never trimmed
+    "journal";                                           // who changed what and why; never trimmed
+inline constexpr std::string_view kJobsFamily = "jobs";  // replay jobs; since version 2
 
 inline constexpr std::string_view kStoreIdKey = "delivery-id";  // written once
 inline constexpr std::string_view kBindingPrefix = "binding/";  // + version
 
-std::vector<ColumnFamilySpec> delivery_families();
+// As queue_families().
+std::vector<ColumnFamilySpec> delivery_families(int version = kFormatVersion);
 
 // Which queue the store belongs to.
 struct Binding {

@@ -163,7 +163,7 @@ Result<void> DeliveryStore::Impl::open() {
 
 Result<void> DeliveryStore::Impl::prepare() {
   const InstancePaths& paths = options.paths;
-  if (const auto format = check_format(paths.sink(), kDeliveryFormat);
+  if (const auto format = check_format_for_writing(paths.sink(), kDeliveryFormat);
       !format && format.error().kind == ErrorKind::kFormat) {
     return format;
   }
@@ -172,7 +172,7 @@ Result<void> DeliveryStore::Impl::prepare() {
   SLUICE_TRY(prepare_directory(paths.shipper(), kShipperDirectoryMode));
   SLUICE_ASSIGN(FileLock taken, FileLock::take(paths.delivery_lock(), "the delivery store"));
   lock.emplace(std::move(taken));
-  const auto format = check_format(paths.sink(), kDeliveryFormat);
+  const auto format = check_format_for_writing(paths.sink(), kDeliveryFormat);
   if (!format && format.error().kind != ErrorKind::kNotFound) return format;
   if (!std::filesystem::exists(paths.delivery_db() / "CURRENT")) SLUICE_TRY(refuse_to_replace());
   if (format) return {};

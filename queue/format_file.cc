@@ -29,13 +29,13 @@ Result<void> write_synced(const std::filesystem::path& path, std::string_view te
 
 }  // namespace
 
-Result<void> check_format(const std::filesystem::path& directory, std::string_view kind) {
+Result<int> check_format(const std::filesystem::path& directory, std::string_view kind) {
   const std::filesystem::path path = format_path(directory);
   std::ifstream file(path);
   if (!file) return fail(errno_error("open", path.string()));
   std::string found_kind;
   int version = 0;
-  if (!(file >> found_kind >> version) || found_kind != kind || version < 1) {
+  if (!(file >> found_kind >> version) || found_kind != kind || version < kFormatVersionOldest) {
     return fail(
         ErrorKind::kCorrupt,
         fmt::format("{} does not say \"{} {}\": this is not a folder of that kind, or it is "
@@ -48,7 +48,17 @@ Result<void> check_format(const std::filesystem::path& directory, std::string_vi
                             "use the release that wrote it, or a newer one; nothing was changed",
                             directory.string(), version, kFormatVersion));
   }
-  return {};
+  return version;
+}
+
+Result<void> check_format_for_writing(const std::filesystem::path& directory,
+                                      std::string_view kind) {
+  SLUICE_ASSIGN(const int version, check_format(directory, kind));
+  if (version == kFormatVersion) return {};
+  return fail(ErrorKind::kFormat,
+              fmt::format("{} has format version {}, and this release writes version {}: stop both "
+                          "daemons and run \"queuectl upgrade-format\"; nothing was changed",
+                          directory.string(), version, kFormatVersion));
 }
 
 Result<void> write_format(const std::filesystem::path& directory, std::string_view kind) {

@@ -72,6 +72,8 @@ struct Reader::Impl {
   // Appends the dense run of good records from `first`; stops at anything else and says what it
   // was.
   Result<void> collect(Lane lane, SeqRange range, const ReadLimits& limits, RecordBatch* batch);
+  Result<Seq> next_readable(Lane lane, Seq from);
+  bool is_readable(Lane lane, Seq seq, std::string_view value) const;
   Result<Ledger> ledger();
 
   ReaderOptions options;
@@ -100,14 +102,14 @@ Result<FetcherPage> Reader::Impl::read_page() {
 }
 
 Result<std::unique_ptr<Session>> Reader::Impl::open_session_once() {
-  SLUICE_TRY(check_format(options.paths.queue(), kQueueFormat));
+  SLUICE_ASSIGN(const int version, check_format(options.paths.queue(), kQueueFormat));
   auto fresh = std::make_unique<Session>();
   SLUICE_ASSIGN(fresh->page, read_page());
   // Two sessions live at once while one replaces the other, and their logs must not mix.
   fresh->scratch = options.scratch / std::to_string(++sessions_opened);
   SLUICE_ASSIGN(fresh->database, Database::open_secondary(options.paths.queue_db(), fresh->scratch,
                                                           queue_reader_families()));
-  for (const ColumnFamilySpec& family : queue_reader_families()) {
+  for (const ColumnFamilySpec& family : queue_reader_families(version)) {
     if (!fresh->database->has_family(family.name)) {
       return fail(ErrorKind::kBusy, "the queue is just being made");
     }
@@ -259,6 +261,34 @@ Result<RecordBatch> Reader::Impl::read(Lane lane, Seq first, const ReadLimits& l
   }
 }
 
+bool Reader::Impl::is_readable(Lane lane, Seq seq, std::string_view value) const {
+  const auto record = decode_record(lane, seq, value);
+  return record && session->index[lane]->epoch_of(seq) == record->epoch;
+}
+
+// A damaged block gives an error for each of its keys, so the next one is tried until one is in
+// another block.
+Result<Seq> Reader::Impl::next_readable(Lane lane, Seq from) {
+  const std::shared_lock shared(guard);
+  SLUICE_ASSIGN(const FetcherPage values, current_page());
+  const Seq end = values.durable[lane] + 1;
+  const std::string upper = record_key(end);
+  const rocksdb::Slice upper_bound(upper);
+  rocksdb::ReadOptions read_options = scan_options();
+  read_options.iterate_upper_bound = &upper_bound;
+  const std::unique_ptr<rocksdb::Iterator> it(
+      session->database->db().NewIterator(read_options, session->database->family(name_of(lane))));
+  for (Seq seq = from; seq < end; ++seq) {
+    it->Seek(record_key(seq));
+    if (!it->Valid() && it->status().ok()) return end;
+    if (!it->Valid()) continue;
+    ByteReader key({it->key().data(), it->key().size()});
+    seq = key.big<Seq>();
+    if (is_readable(lane, seq, {it->value().data(), it->value().size()})) return seq;
+  }
+  return end;
+}
+
 Result<Ledger> Reader::Impl::ledger() {
   const std::shared_lock shared(guard);
   const auto give_up_at = std::chrono::steady_clock::now() + options.hole_patience;
@@ -289,6 +319,8 @@ Reader::~Reader() = default;
 Result<RecordBatch> Reader::read(Lane lane, Seq first, const ReadLimits& limits) {
   return impl_->read(lane, first, limits);
 }
+
+Result<Seq> Reader::next_readable(Lane lane, Seq from) { return impl_->next_readable(lane, from); }
 
 Result<void> Reader::reopen() {
   const std::unique_lock exclusive(impl_->guard);

@@ -80,6 +80,10 @@ class Reader {
   // kCorrupt: stop.
   Result<RecordBatch> read(Lane lane, Seq first, const ReadLimits& limits);
 
+  // The first number from `from` on whose record can be read now, or the one behind the durable
+  // number. For reports on damage, never for shipping: it passes over what is damaged.
+  Result<Seq> next_readable(Lane lane, Seq from);
+
   // Opens the queue again in its present epoch. Errors as open(); the reader then stays as it was.
   Result<void> reopen();
 

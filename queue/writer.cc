@@ -88,6 +88,7 @@ struct Writer::Impl {
   Result<void> initialise();
   Result<void> check_identity();
   Result<void> recover_last();
+  Result<void> check_numbers() const;
   Result<void> begin_epoch(const std::optional<FetcherPage>& previous);
   void publish();
   Result<void> append(const Append& batch);
@@ -124,14 +125,14 @@ Result<void> Writer::Impl::open() {
 // Nothing is changed before this has succeeded, but for the lock file and the folder itself.
 Result<void> Writer::Impl::lock_and_check() {
   const std::filesystem::path directory = options.paths.queue();
-  if (const auto format = check_format(directory, kQueueFormat);
+  if (const auto format = check_format_for_writing(directory, kQueueFormat);
       !format && format.error().kind == ErrorKind::kFormat) {
     return format;
   }
   SLUICE_TRY(prepare_directory(directory, kQueueDirectoryMode));
   SLUICE_ASSIGN(FileLock taken, FileLock::take(options.paths.queue_lock(), "the queue"));
   lock.emplace(std::move(taken));
-  const auto format = check_format(directory, kQueueFormat);
+  const auto format = check_format_for_writing(directory, kQueueFormat);
   if (!format && format.error().kind != ErrorKind::kNotFound) return format;
   if (!std::filesystem::exists(options.paths.queue_db() / "CURRENT")) {
     SLUICE_TRY(refuse_to_replace());
@@ -219,6 +220,31 @@ Result<void> Writer::Impl::recover_last() {
     last[lane] = key.big<Seq>();
     SLUICE_CHECK(key.finished(), "a record's key is a sequence number");
   }
+  return check_numbers();
+}
+
+// The state must not be newer than the records: it would say of events that are gone that they need
+// not be fetched again.
+Result<void> Writer::Impl::check_numbers() const {
+  SLUICE_ASSIGN(const auto row, database->get(kDefaultFamily, kNumbersKey));
+  const auto covered = row ? decode_lane_numbers(*row) : std::nullopt;
+  if (row && !covered) {
+    return fail(ErrorKind::kCorrupt,
+                fmt::format("the queue at {} is damaged: its row \"{}\" cannot be read; {}",
+                            options.paths.queue().string(), kNumbersKey, kRepairAdvice));
+  }
+  SLUICE_ASSIGN(const auto floor_row, database->newest(kDefaultFamily, kFloorPrefix));
+  const auto floor = floor_row ? decode_lane_numbers(floor_row->value) : std::nullopt;
+  for (const Lane lane : kLanes) {
+    // What is below the floor has been trimmed, which may have been everything.
+    const Seq end = std::max(last[lane], floor ? (*floor)[lane] - 1 : 0);
+    if (!covered || (*covered)[lane] <= end) continue;
+    return fail(ErrorKind::kCorrupt,
+                fmt::format("the queue at {} is damaged: lane {} ends at {}, but what was fetched "
+                            "reached to {}; {}",
+                            options.paths.queue().string(), name_of(lane), last[lane],
+                            (*covered)[lane], kRepairAdvice));
+  }
   return {};
 }
 
@@ -292,6 +318,7 @@ Result<void> Writer::Impl::append(const Append& append) {
     ++row.queued;
     row.queued_ids.add_id(record.id);
   }
+  if (!append.records_.empty()) batch.Put(std::string(kNumbersKey), encode_lane_numbers(next));
   for (const auto& [key, value] : append.changes_) {
     value ? batch.Put(state_key(key), *value) : batch.Delete(state_key(key));
   }

@@ -427,7 +427,7 @@ TEST_F(DeliveryStoreTest, RefusesAQueueWithWhichItSharesNoEpoch) {
 TEST_F(DeliveryStoreTest, RefusesANewerFormat) {
   open_bound();
   {
-    std::ofstream(paths_.sink() / "FORMAT") << "sluice-delivery 2\n";
+    std::ofstream(paths_.sink() / "FORMAT") << "sluice-delivery 3\n";
   }
   const auto store = DeliveryStore::open(store_options());
   ASSERT_FALSE(store);

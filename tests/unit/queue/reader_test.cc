@@ -44,7 +44,7 @@ TEST_F(ReaderTest, WaitsForAQueueThatIsNotThereYet) {
 TEST_F(ReaderTest, RefusesANewerFormat) {
   open_writer();
   {
-    std::ofstream(paths_.queue() / "FORMAT") << "sluice-queue 2\n";
+    std::ofstream(paths_.queue() / "FORMAT") << "sluice-queue 3\n";
   }
   const auto reader = Reader::open({paths_, paths_.root / "scratch"});
   ASSERT_FALSE(reader);

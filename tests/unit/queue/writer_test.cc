@@ -85,7 +85,7 @@ TEST_F(WriterTest, KeepsASecondWriterAway) {
 TEST_F(WriterTest, RefusesANewerFormatAndChangesNothing) {
   open_writer();
   {
-    std::ofstream(paths_.queue() / "FORMAT") << "sluice-queue 2\n";
+    std::ofstream(paths_.queue() / "FORMAT") << "sluice-queue 3\n";
   }
   const std::string page_before = text_of(paths_.fetcher_page());
   const std::string current_before = text_of(paths_.queue_db() / "CURRENT");
@@ -94,7 +94,7 @@ TEST_F(WriterTest, RefusesANewerFormatAndChangesNothing) {
   EXPECT_EQ(writer.error().kind, ErrorKind::kFormat);
   EXPECT_EQ(writer.error().message,
             paths_.queue().string() +
-                " has format version 2, and this program knows versions up to 1: use the release "
+                " has format version 3, and this program knows versions up to 2: use the release "
                 "that wrote it, or a newer one; nothing was changed");
   EXPECT_EQ(text_of(paths_.fetcher_page()), page_before);
   EXPECT_EQ(text_of(paths_.queue_db() / "CURRENT"), current_before);
