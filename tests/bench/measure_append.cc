@@ -1,0 +1,119 @@
+#include "tests/bench/measure_append.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <array>
+#include <utility>
+#include <vector>
+
+#include "tests/bench/child.h"
+#include "tests/bench/event_pool.h"
+
+namespace sluice::bench {
+namespace {
+
+struct Case {
+  std::size_t events;  // of a batch
+  int batches;         // of a round
+  double target;
+};
+
+// A round takes about half a second; at large batches it fills several memtables, so that their
+// flushes are part of it.
+constexpr std::array kCases = {Case{1, 800, 0.7}, Case{20, 500, 0.7}, Case{100, 800, 0.5},
+                               Case{500, 400, 0.5}};
+constexpr int kRounds = 9;
+
+class PlainFile {
+ public:
+  explicit PlainFile(std::filesystem::path path)
+      : path_(std::move(path)),
+        fd_(::open(path_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600)) {}
+  PlainFile(const PlainFile&) = delete;
+  PlainFile& operator=(const PlainFile&) = delete;
+  ~PlainFile() {
+    ::close(fd_);
+    ::unlink(path_.c_str());
+  }
+  Result<void> append(std::string_view bytes) const {
+    const ssize_t written = ::write(fd_, bytes.data(), bytes.size());
+    if (written != static_cast<ssize_t>(bytes.size()) || ::fdatasync(fd_) != 0) {
+      return fail(errno_error("write to", path_.string()));
+    }
+    return {};
+  }
+
+ private:
+  std::filesystem::path path_;
+  int fd_;
+};
+
+// Seconds of one round.
+Result<double> queue_round(const Case& what, int batches, EventPool* pool, queue::Writer* writer) {
+  queue::Append append;
+  const Stopwatch watch;
+  for (int i = 0; i < batches; ++i) {
+    pool->fill(queue::Lane::kAudit, what.events, &append);
+    SLUICE_TRY(writer->append(append));
+  }
+  return watch.seconds();
+}
+
+Result<double> plain_round(const Case& what, int batches, const EventPool& pool,
+                           const PlainFile& file) {
+  const std::string bytes = pool.next_bodies(what.events);
+  const Stopwatch watch;
+  for (int i = 0; i < batches; ++i) SLUICE_TRY(file.append(bytes));
+  return watch.seconds();
+}
+
+Result<void> measure(const Setup& setup, const Case& what, const Parent& parent) {
+  const ScratchFolder folder(setup.folder / fmt::format("append-{}", what.events));
+  EventPool pool(kEventBytes, 1);
+  SLUICE_ASSIGN(const auto writer, open_writer(instance_at(folder.path())));
+  const PlainFile file(folder.path() / "plain");
+  const int batches = setup.amount(what.batches, 5);
+  Values values;
+  const int rounds = setup.amount(kRounds, 2);
+  for (int round = -1; round < rounds; ++round) {
+    double queue_seconds = 0;
+    double plain_seconds = 0;
+    for (const bool queue_turn : {round % 2 == 0, round % 2 != 0}) {
+      if (queue_turn) {
+        SLUICE_ASSIGN(queue_seconds, queue_round(what, batches, &pool, writer.get()));
+        // What the queue still does behind must not slow the plain side down.
+        wait_until_quiet();
+      } else {
+        SLUICE_ASSIGN(plain_seconds, plain_round(what, batches, pool, file));
+      }
+    }
+    if (round < 0) continue;  // the first opens files and fills caches
+    const double events = static_cast<double>(what.events) * batches;
+    values["ratio"].push_back(plain_seconds / queue_seconds);
+    values["queue"].push_back(events / queue_seconds);
+    values["plain"].push_back(events / plain_seconds);
+  }
+  parent.send(values);
+  return {};
+}
+
+}  // namespace
+
+Result<void> measure_append(const Setup& setup, Report* report) {
+  for (const Case& what : kCases) {
+    SLUICE_ASSIGN(auto values, run_child("the append measurement", [&](const Parent& parent) {
+                    return measure(setup, what, parent);
+                  }));
+    report->add(fmt::format("append, {} a batch: share of plain write + fdatasync", what.events),
+                at_least(what.target), "{:.2f}", values["ratio"]);
+    report->add(fmt::format("append, {} a batch", what.events), {}, "{:.0f} events/s",
+                values["queue"]);
+    report->add(fmt::format("plain, {} a batch", what.events), {}, "{:.0f} events/s",
+                values["plain"]);
+  }
+  return {};
+}
+
+}  // namespace sluice::bench
