@@ -12,12 +12,12 @@
 #include <string_view>
 #include <vector>
 
-#include "tests/bench/bench_setup.h"
 #include "tests/bench/measure_append.h"
 #include "tests/bench/measure_backlog.h"
 #include "tests/bench/measure_latency.h"
 #include "tests/bench/measure_size.h"
 #include "tests/bench/report.h"
+#include "tests/bench/setup.h"
 
 namespace sluice::bench {
 namespace {

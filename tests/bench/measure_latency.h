@@ -5,8 +5,8 @@
 #define SLUICE_TESTS_BENCH_MEASURE_LATENCY_H_
 
 #include "common/error.h"
-#include "tests/bench/bench_setup.h"
 #include "tests/bench/report.h"
+#include "tests/bench/setup.h"
 
 namespace sluice::bench {
 

@@ -3,8 +3,8 @@
 #define SLUICE_TESTS_BENCH_MEASURE_SIZE_H_
 
 #include "common/error.h"
-#include "tests/bench/bench_setup.h"
 #include "tests/bench/report.h"
+#include "tests/bench/setup.h"
 
 namespace sluice::bench {
 

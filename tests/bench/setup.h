@@ -1,6 +1,6 @@
 // What all measurements of the queue share: how much is measured, where, and how a queue is opened.
-#ifndef SLUICE_TESTS_BENCH_BENCH_SETUP_H_
-#define SLUICE_TESTS_BENCH_BENCH_SETUP_H_
+#ifndef SLUICE_TESTS_BENCH_SETUP_H_
+#define SLUICE_TESTS_BENCH_SETUP_H_
 
 #include <chrono>
 #include <cstddef>
@@ -69,4 +69,4 @@ void wait_until_quiet();
 
 }  // namespace sluice::bench
 
-#endif  // SLUICE_TESTS_BENCH_BENCH_SETUP_H_
+#endif  // SLUICE_TESTS_BENCH_SETUP_H_

@@ -1,4 +1,4 @@
-#include "tests/bench/bench_setup.h"
+#include "tests/bench/setup.h"
 
 #include <sys/stat.h>
 
