@@ -33,7 +33,7 @@ import oracle  # noqa: E402
 import power  # noqa: E402
 import rig as rigs  # noqa: E402
 import sites  # noqa: E402
-from processes import Processes, TestFailure, control  # noqa: E402
+from processes import TestFailure, control  # noqa: E402
 from torture_result import SKIPPED, Result, add_arguments  # noqa: E402
 
 FULL_CUTS = 330
@@ -136,7 +136,6 @@ class Life:
         self.shared = self._dice.random() < 0.35
         self.site = sites.fresh(series.rig, name, self._dice.choice((1, 4)))
         disks.lay_out(self.site, self.shared)
-        self.site.processes = Processes(self.site.folder)
         self._pages = Pages(self.site, self._dice)
         self._boot = 0
         self.cuts = 0
@@ -370,8 +369,9 @@ def main():
     add_arguments(parser)
     parser.add_argument("--cuts", type=int, help="how many, about")
     parser.add_argument("--life", type=int, help="only this one")
-    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--workers", type=int)
     arguments = parser.parse_args()
+    arguments.workers = arguments.workers or (2 if arguments.full else 1)
     arguments.bin_folder = arguments.bin_folder.resolve()
     try:
         power.enter_own_namespace()

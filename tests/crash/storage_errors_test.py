@@ -258,8 +258,9 @@ def main():
     parser.add_argument("--fault", choices=[fault.name for fault in FAULTS])
     parser.add_argument("--first", type=int)
     parser.add_argument("--last", type=int)
-    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--workers", type=int)
     arguments = parser.parse_args()
+    arguments.workers = arguments.workers or (2 if arguments.full else 1)
     arguments.bin_folder = arguments.bin_folder.resolve()
     if sites.is_sanitized(arguments.bin_folder):
         print("SKIPPED: the daemons are built with a sanitizer, which does not bear a preloaded library")

@@ -7,7 +7,7 @@ import re
 import shutil
 import subprocess
 
-from processes import TestFailure
+from processes import Processes, TestFailure, wait_until
 
 END_OPTIONS = {"fetcher": "--exit-on-last-event", "shipper": "--exit-when-drained"}
 
@@ -15,7 +15,9 @@ END_OPTIONS = {"fetcher": "--exit-on-last-event", "shipper": "--exit-when-draine
 def fresh(rig, name, connections):
     """A new installation, in place of an earlier one of the same name."""
     shutil.rmtree(rig.folder / name, ignore_errors=True)
-    return rig.twin(name, connections)
+    site = rig.twin(name, connections)
+    site.processes = Processes(site.folder)
+    return site
 
 
 def run_to_end(site, daemon, environment=None, patience_seconds=60):
@@ -32,6 +34,25 @@ def run_to_end(site, daemon, environment=None, patience_seconds=60):
     if status != 0:
         raise TestFailure(f"sluice-{daemon} ended with {status}:\n{said}")
     return said
+
+
+def start(site, daemon, *options, environment=None):
+    """In the background; it belongs to the site's processes."""
+    program = f"sluice-{daemon}"
+    return site.processes.start(program, site.command(program, *options), environment)
+
+
+def run_until(site, daemon, reached):
+    """Runs a daemon until the numbers of the lanes are so, then kills it."""
+    process = start(site, daemon)
+
+    def looks_right():
+        try:
+            return reached(site.status()["lanes"])
+        except (TestFailure, TypeError):
+            return False  # there is nothing to look at yet
+    wait_until(looks_right, f"sluice-{daemon} has come far enough", process=process)
+    process.kill()
 
 
 def cut_record(rig, site, offset):
