@@ -30,6 +30,7 @@ int exit_status(ErrorKind kind) {
     case ErrorKind::kRejected:
       return EX_DATAERR;
     case ErrorKind::kNotFound:
+    case ErrorKind::kTrimmed:
       return EX_NOINPUT;
     case ErrorKind::kCannotCreate:
       return EX_CANTCREAT;
@@ -64,6 +65,8 @@ std::string_view name_of(ErrorKind kind) {
       return "identity";
     case ErrorKind::kNotFound:
       return "not-found";
+    case ErrorKind::kTrimmed:
+      return "trimmed";
     case ErrorKind::kCannotCreate:
       return "cannot-create";
     case ErrorKind::kIo:

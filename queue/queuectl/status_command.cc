@@ -1,0 +1,33 @@
+#include <CLI/CLI.hpp>
+
+#include "queue/queuectl/command.h"
+#include "queue/queuectl/print.h"
+#include "queue/queuectl/render.h"
+#include "queue/queuectl/snapshot.h"
+
+namespace sluice::queue {
+namespace {
+
+class StatusCommand : public Command {
+ public:
+  CLI::App* declare(CLI::App* parser) override {
+    return parser->add_subcommand("status", "how far everything is; the numbers add up");
+  }
+
+  Result<void> run(const CommandContext& command) override {
+    SLUICE_ASSIGN(const Snapshot snapshot, take_snapshot(command.access));
+    const Config& config = *command.config;
+    StatusContext context;
+    context.instance = config.instance;
+    context.duplicates_bound =
+        std::uint64_t{kLaneCount} * config.shipper.connections * config.shipper.batch_events;
+    return print(command.is_json ? status_json(snapshot, context)
+                                 : status_table(snapshot, context));
+  }
+};
+
+}  // namespace
+
+std::unique_ptr<Command> status_command() { return std::make_unique<StatusCommand>(); }
+
+}  // namespace sluice::queue
