@@ -33,6 +33,7 @@ constexpr std::size_t kSlotHeaderBytes = 4 + 4 + 8;  // checksum, length, genera
 constexpr std::size_t kPayloadBytesMax = kSlotBytes - kSlotHeaderBytes;
 constexpr std::size_t kBootIdBytes = 40;
 constexpr std::uint8_t kPayloadVersion = 1;
+constexpr std::uint8_t kShipperPayloadVersion = 2;
 
 using Slot = std::array<std::uint64_t, kSlotWords>;
 
@@ -288,13 +289,14 @@ std::string encode_page(const FetcherPage& page) {
 
 std::string encode_page(const ShipperPage& page) {
   std::string payload;
-  put_little(&payload, kPayloadVersion);
+  put_little(&payload, kShipperPayloadVersion);
   payload += id_bytes(page.delivery_id);
   payload += id_bytes(page.queue_id);
   put_boot_id(&payload, page.boot_id);
   put_epoch(&payload, page.epoch);
   put_lanes(&payload, page.position);
   put_lanes(&payload, page.hold);
+  put_little(&payload, page.crash_repeats_max);
   return payload;
 }
 
@@ -313,7 +315,9 @@ std::optional<FetcherPage> decode_fetcher_page(std::string_view payload) {
 
 std::optional<ShipperPage> decode_shipper_page(std::string_view payload) {
   ByteReader reader(payload);
-  if (reader.little<std::uint8_t>() != kPayloadVersion) return std::nullopt;
+  const auto version = reader.little<std::uint8_t>();
+  // The release before this one wrote pages of version 1, which lack the last number.
+  if (version != 1 && version != kShipperPayloadVersion) return std::nullopt;
   ShipperPage page;
   page.delivery_id = take_id(&reader);
   page.queue_id = take_id(&reader);
@@ -321,6 +325,7 @@ std::optional<ShipperPage> decode_shipper_page(std::string_view payload) {
   page.epoch = take_epoch(&reader);
   page.position = take_lanes(&reader);
   page.hold = take_lanes(&reader);
+  if (version != 1) page.crash_repeats_max = reader.little<std::uint64_t>();
   if (!reader.finished()) return std::nullopt;
   return page;
 }

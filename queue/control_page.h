@@ -45,7 +45,8 @@ struct ShipperPage {
   std::string boot_id;
   Epoch epoch;  // of the queue, to which the positions refer
   PerLane<Seq> position;
-  PerLane<Seq> hold;  // trim nothing from here on; kNoHold: no hold
+  PerLane<Seq> hold;                    // trim nothing from here on; kNoHold: no hold
+  std::uint64_t crash_repeats_max = 0;  // how many events a crash of the shipper can send again
 };
 inline constexpr Seq kNoHold = ~Seq{0};
 

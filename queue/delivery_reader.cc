@@ -9,6 +9,7 @@
 #include "queue/database.h"
 #include "queue/delivery_schema.h"
 #include "queue/format_file.h"
+#include "queue/job_rows.h"
 #include "queue/ledger_store.h"
 #include "queue/queue_schema.h"
 
@@ -104,6 +105,15 @@ Result<DeliveryView> DeliveryReader::view() {
     SLUICE_ASSIGN(DeliveryView view, impl_->read_once(&consistent));
     // Sums that never agree are for the caller to show, not to hide.
     if (consistent || i == kTriesMax) return view;
+    std::this_thread::sleep_for(kRetryPause);
+  }
+}
+
+Result<std::vector<ReplayJob>> DeliveryReader::replays() {
+  for (int i = 1;; ++i) {
+    SLUICE_TRY(impl_->catch_up());
+    auto jobs = read_jobs(*impl_->database);
+    if (jobs || jobs.error().kind != ErrorKind::kBusy || i == kTriesMax) return jobs;
     std::this_thread::sleep_for(kRetryPause);
   }
 }

@@ -15,6 +15,7 @@
 #include "queue/delivery_store.h"
 #include "queue/instance.h"
 #include "queue/ledger.h"
+#include "queue/replay_job.h"
 #include "queue/types.h"
 
 namespace sluice::queue {
@@ -38,6 +39,8 @@ class DeliveryReader {
 
   // Everything as of one commit.
   Result<DeliveryView> view();
+  // The oldest first; finished ones too, as long as they are kept.
+  Result<std::vector<ReplayJob>> replays();
   // At most `limit` of them, oldest number first, audit before session.
   Result<std::vector<DeadLetter>> dead_letters(std::size_t limit);
 

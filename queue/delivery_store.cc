@@ -4,6 +4,7 @@
 #include <rocksdb/write_batch.h>
 
 #include <algorithm>
+#include <atomic>
 #include <limits>
 #include <mutex>
 #include <tuple>
@@ -15,6 +16,7 @@
 #include "queue/epoch_rows.h"
 #include "queue/file_lock.h"
 #include "queue/format_file.h"
+#include "queue/job_rows.h"
 #include "queue/ledger_store.h"
 #include "queue/queue_schema.h"
 
@@ -61,6 +63,10 @@ std::string binding_key(std::uint64_t version) {
   std::string key(kBindingPrefix);
   put_big(&key, version);
   return key;
+}
+
+std::string claimed_name(const Actor& actor) {
+  return actor.claimed.empty() ? "" : fmt::format(" ({}, as that user says)", actor.claimed);
 }
 
 std::unexpected<Error> must_reopen() {
@@ -130,6 +136,14 @@ struct DeliveryStore::Impl {
   void take_back(Lane lane, const AnswerRow& answer, rocksdb::WriteBatch* batch);
   Result<void> commit(const Completion& completion);
   void prune(Lane lane, rocksdb::WriteBatch* batch);
+  Result<ReplayJob> start_replay(ReplaySpec spec, bool allow_partial);
+  // The first number of the lane that the fetcher keeps, looked up after our hold is published.
+  Result<Seq> floor_behind_hold(Lane lane);
+  Result<void> cut_to_kept(ReplaySpec* spec, bool allow_partial);
+  Result<ReplayJob> write_new_replay(const ReplaySpec& spec);
+  Result<ReplayJob> cancel_replay(std::uint64_t id, const Actor& actor);
+  Result<ReplayState> save_replay(std::uint64_t id, ReplayProgress now);
+  void cut_replays(const Rewind& change, rocksdb::WriteBatch* batch);
   Result<void> write(rocksdb::WriteBatch* batch);
   void publish();
 
@@ -147,7 +161,9 @@ struct DeliveryStore::Impl {
   PerLane<LaneProgress> progress;
   PerLane<std::uint64_t> lane_version;  // of the newest row; 0: none
   PerLane<Seq> pruned_to;
-  std::uint64_t version = 0;  // of the last write
+  JobRows jobs;
+  PerLane<Seq> coming_hold{kNoHold, kNoHold};  // of a job that is not written yet
+  std::uint64_t version = 0;                   // of the last write
   bool dead = false;
 };
 
@@ -213,6 +229,8 @@ Result<void> DeliveryStore::Impl::load() {
   SLUICE_ASSIGN(epochs, read_epochs(*database));
   SLUICE_ASSIGN(ledger, LedgerStore::load(*database));
   version = std::max(version, ledger.newest_version());
+  SLUICE_ASSIGN(jobs, JobRows::load(*database));
+  version = std::max(version, jobs.newest_version());
   for (const Lane lane : kLanes) SLUICE_TRY(load_lane(lane));
   return {};
 }
@@ -450,7 +468,9 @@ Result<std::vector<Rewind>> DeliveryStore::Impl::rewind_all(const QueueView& que
     for (const Lane lane : kLanes) {
       SLUICE_ASSIGN(const Seq from, divergence(queue, lane));
       SLUICE_ASSIGN(const auto change, rewind(lane, from, batch));
-      if (change) rewinds.push_back(*change);
+      if (!change) continue;
+      rewinds.push_back(*change);
+      cut_replays(*change, batch);
     }
   }
   SLUICE_TRY(check_positions(queue));
@@ -463,10 +483,10 @@ Result<std::vector<Rewind>> DeliveryStore::Impl::reconcile(const QueueView& queu
   SLUICE_TRY(check_binding(queue));
   rocksdb::WriteBatch batch;
   ++version;
-  const auto before = std::tuple(progress, ledger, pruned_to);
+  const auto before = std::tuple(progress, ledger, pruned_to, jobs);
   auto rewinds = rewind_all(queue, &batch);
   if (!rewinds) {
-    std::tie(progress, ledger, pruned_to) = before;
+    std::tie(progress, ledger, pruned_to, jobs) = before;
     return rewinds;
   }
   binding.queue_id = queue.queue_id;
@@ -530,6 +550,167 @@ void DeliveryStore::Impl::prune(Lane lane, rocksdb::WriteBatch* batch) {
   pruned_to[lane] = keep_from;
 }
 
+// The order matters: the hold is on our page before we look at the fetcher's, and the fetcher
+// publishes the floor that it intends before it looks at our hold. So one of the two sees the
+// other.
+Result<Seq> DeliveryStore::Impl::floor_behind_hold(Lane lane) {
+  publish();
+  std::atomic_thread_fence(std::memory_order_seq_cst);
+  PageReader fetcher(options.paths.fetcher_page(), PageRole::kFetcher);
+  const auto payload = fetcher.read();
+  const auto values = payload ? decode_fetcher_page(*payload) : std::nullopt;
+  if (values && values->queue_id == binding.queue_id) return values->floor[lane];
+  return fail(ErrorKind::kBusy,
+              fmt::format("{} does not say which numbers are kept: start sluice-fetcher, which "
+                          "writes it",
+                          options.paths.fetcher_page().string()));
+}
+
+Result<void> DeliveryStore::Impl::cut_to_kept(ReplaySpec* spec, bool allow_partial) {
+  SLUICE_ASSIGN(const Seq floor, floor_behind_hold(spec->lane));
+  SeqRange& numbers = spec->numbers;
+  if (numbers.first >= floor) return {};
+  if (numbers.last < floor) {
+    return fail(ErrorKind::kTrimmed,
+                fmt::format("the numbers {} to {} of lane {} are trimmed: the queue keeps those "
+                            "from {} on",
+                            numbers.first, numbers.last, name_of(spec->lane), floor));
+  }
+  if (!allow_partial) {
+    return fail(ErrorKind::kTrimmed,
+                fmt::format("{} of the numbers {} to {} of lane {} are trimmed: the queue keeps "
+                            "those from {} on; give --partial to replay these",
+                            floor - numbers.first, numbers.first, numbers.last, name_of(spec->lane),
+                            floor));
+  }
+  spec->trimmed += floor - numbers.first;
+  numbers.first = floor;
+  return {};
+}
+
+Result<ReplayJob> DeliveryStore::Impl::write_new_replay(const ReplaySpec& spec) {
+  rocksdb::WriteBatch batch;
+  ++version;
+  ReplayJob job;
+  job.id = jobs.next_id();
+  job.spec = spec;
+  job.spec.created_at_ms = to_unix_ms(clock.now());
+  job.progress.position = spec.numbers.first - 1;
+  job.progress.last = spec.numbers.last;
+  job.progress.changed_at_ms = job.spec.created_at_ms;
+  jobs.add(*database, job, version, &batch);
+  const std::string filter = sluice::queue::describe(spec.filter);
+  put_journal(fmt::format("replay {} of lane {}, numbers {} to {}{}{}, started by uid {}{}: {}",
+                          job.id, name_of(spec.lane), spec.numbers.first, spec.numbers.last,
+                          filter.empty() ? "" : ", ", filter, spec.actor.uid,
+                          claimed_name(spec.actor), spec.actor.reason),
+              &batch);
+  SLUICE_TRY(write(&batch));
+  return job;
+}
+
+Result<ReplayJob> DeliveryStore::Impl::start_replay(ReplaySpec spec, bool allow_partial) {
+  const std::lock_guard guard(mutex);
+  if (dead) return must_reopen();
+  SLUICE_TRY(check_spec(spec));
+  if (binding.queue_id.is_zero()) {
+    return fail(ErrorKind::kNotFound,
+                fmt::format("{} has delivered nothing yet: start sluice-shipper", describe()));
+  }
+  if (jobs.active_count() >= kReplaysActiveMax) {
+    return fail(ErrorKind::kBusy, fmt::format("there are {} replay jobs already: wait for one to "
+                                              "end, or cancel one",
+                                              kReplaysActiveMax));
+  }
+  const Seq position = progress[spec.lane].position;
+  if (spec.numbers.first > position) {
+    return fail(ErrorKind::kUsage,
+                fmt::format("lane {} is delivered up to {}: the numbers from {} on come without a "
+                            "replay",
+                            name_of(spec.lane), position, spec.numbers.first));
+  }
+  spec.numbers.last = std::min(spec.numbers.last, position);
+  coming_hold[spec.lane] = spec.numbers.first;
+  const auto kept = cut_to_kept(&spec, allow_partial);
+  auto job = kept ? write_new_replay(spec) : Result<ReplayJob>(fail(kept.error()));
+  coming_hold[spec.lane] = kNoHold;
+  // After a failed write nobody knows whether there is a job, so its hold stays on the page.
+  if (!dead) publish();
+  return job;
+}
+
+Result<ReplayJob> DeliveryStore::Impl::cancel_replay(std::uint64_t job_id, const Actor& actor) {
+  const std::lock_guard guard(mutex);
+  if (dead) return must_reopen();
+  const ReplayJob* job = jobs.find(job_id);
+  if (job == nullptr) {
+    return fail(ErrorKind::kNotFound, fmt::format("there is no replay job {}", job_id));
+  }
+  if (!job->is_active()) {
+    return fail(ErrorKind::kUsage, fmt::format("replay job {} has ended already: it is {}", job_id,
+                                               name_of(job->progress.state)));
+  }
+  rocksdb::WriteBatch batch;
+  ++version;
+  ReplayProgress now = job->progress;
+  now.state = ReplayState::kCancelled;
+  now.remark =
+      fmt::format("cancelled by uid {}{}: {}", actor.uid, claimed_name(actor), actor.reason);
+  now.changed_at_ms = to_unix_ms(clock.now());
+  put_journal(fmt::format("replay {} {}", job_id, now.remark), &batch);
+  jobs.set_progress(*database, job_id, std::move(now), version, &batch);
+  SLUICE_TRY(write(&batch));
+  publish();
+  return *jobs.find(job_id);
+}
+
+Result<ReplayState> DeliveryStore::Impl::save_replay(std::uint64_t job_id, ReplayProgress now) {
+  const std::lock_guard guard(mutex);
+  if (dead) return must_reopen();
+  const ReplayJob* job = jobs.find(job_id);
+  SLUICE_CHECK(job != nullptr, "a job that is at work is known");
+  const ReplayProgress& before = job->progress;
+  rocksdb::WriteBatch batch;
+  ++version;
+  now.last = before.last;
+  now.changed_at_ms = to_unix_ms(clock.now());
+  if (!job->is_active()) {
+    now.state = before.state;
+    now.remark = before.remark;
+  } else if (now.state != ReplayState::kActive) {
+    put_journal(fmt::format("replay {} ended as {}: {} events sent, {} refused{}{}", job_id,
+                            name_of(now.state), now.sent, now.refused,
+                            now.remark.empty() ? "" : "; ", now.remark),
+                &batch);
+  }
+  const ReplayState state = now.state;
+  jobs.set_progress(*database, job_id, std::move(now), version, &batch);
+  SLUICE_TRY(write(&batch));
+  publish();
+  return state;
+}
+
+// The events that had these numbers are lost to the queue; their numbers go to others, which the
+// live flow ships. So the jobs end before them.
+void DeliveryStore::Impl::cut_replays(const Rewind& change, rocksdb::WriteBatch* batch) {
+  const Seq last = progress[change.lane].position;
+  const auto known = jobs.jobs();
+  for (const auto& [job_id, job] : known) {
+    if (!job.is_active() || job.spec.lane != change.lane || job.progress.last <= last) continue;
+    ReplayProgress now = job.progress;
+    now.remark = fmt::format(
+        "the queue lost the numbers from {} on after they had been delivered; "
+        "the live flow ships what has them now",
+        last + 1);
+    now.last = last;
+    now.position = std::min(now.position, last);
+    for (SeqRange& range : now.completed) range.last = std::min(range.last, last);
+    std::erase_if(now.completed, [](const SeqRange& range) { return range.last < range.first; });
+    put_journal(fmt::format("replay {}: {}", job_id, now.remark), batch);
+    jobs.set_progress(*database, job_id, std::move(now), version, batch);
+  }
+}
+
 Result<void> DeliveryStore::Impl::write(rocksdb::WriteBatch* batch) {
   auto written = database->write(batch);
   if (!written) dead = true;
@@ -544,8 +725,11 @@ void DeliveryStore::Impl::publish() {
   if (!epochs.empty()) values.epoch = epochs.back().epoch;
   for (const Lane lane : kLanes) {
     values.position[lane] = progress[lane].position;
-    values.hold[lane] = kNoHold;
+    values.hold[lane] = std::min(jobs.hold(lane), coming_hold[lane]);
   }
+  values.crash_repeats_max =
+      options.crash_repeats_max +
+      options.replay_repeats_max * std::min(jobs.active_count(), kReplaysAtOnce);
   page->publish(encode_page(values));
 }
 
@@ -564,6 +748,31 @@ Result<std::vector<Rewind>> DeliveryStore::reconcile(const QueueView& queue) {
 
 Result<void> DeliveryStore::commit(const Completion& completion) {
   return impl_->commit(completion);
+}
+
+Result<ReplayJob> DeliveryStore::start_replay(const ReplaySpec& spec, bool allow_partial) {
+  return impl_->start_replay(spec, allow_partial);
+}
+
+Result<ReplayJob> DeliveryStore::cancel_replay(std::uint64_t id, const Actor& actor) {
+  return impl_->cancel_replay(id, actor);
+}
+
+Result<ReplayState> DeliveryStore::save_replay(std::uint64_t id, const ReplayProgress& progress) {
+  return impl_->save_replay(id, progress);
+}
+
+std::optional<ReplayJob> DeliveryStore::replay(std::uint64_t id) const {
+  const std::lock_guard guard(impl_->mutex);
+  const ReplayJob* job = impl_->jobs.find(id);
+  return job == nullptr ? std::nullopt : std::optional(*job);
+}
+
+std::vector<ReplayJob> DeliveryStore::replays() const {
+  const std::lock_guard guard(impl_->mutex);
+  std::vector<ReplayJob> all;
+  for (const auto& [id, job] : impl_->jobs.jobs()) all.push_back(job);
+  return all;
 }
 
 LaneProgress DeliveryStore::progress(Lane lane) const {

@@ -14,6 +14,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -25,6 +26,7 @@
 #include "queue/ledger.h"
 #include "queue/reader.h"
 #include "queue/record.h"
+#include "queue/replay_job.h"
 #include "queue/types.h"
 
 namespace rocksdb {
@@ -78,6 +80,10 @@ struct DeliveryStoreOptions {
   Machine machine;
   const Clock* clock = nullptr;  // must outlive the store; nullptr: the system's
   rocksdb::Env* env = nullptr;   // for tests that make the file system fail
+  // How many events a crash can send again: of the live flow, and of each replay job at work. For
+  // the page, which tells it to people.
+  std::uint64_t crash_repeats_max = 0;
+  std::uint64_t replay_repeats_max = 0;
 };
 
 // What reconcile() changed in one lane: numbers from `from` on had been accounted for and were lost
@@ -105,6 +111,21 @@ class DeliveryStore {
   Result<std::vector<Rewind>> reconcile(const QueueView& queue);
 
   Result<void> commit(const Completion& completion);
+
+  // Starts a replay job: durable when this returns, together with its hold on trimming, or not
+  // there at all. The numbers are cut at the position, beyond which they come anyway. kTrimmed:
+  // some are not kept any more, and `allow_partial` is false or all of them are gone; with it the
+  // job starts with the first that is kept. kUsage: the spec breaks a bound. kBusy: too many jobs,
+  // or the fetcher has not said what it keeps. kNotFound: the store has never been used with a
+  // queue.
+  Result<ReplayJob> start_replay(const ReplaySpec& spec, bool allow_partial);
+  // kNotFound: there is no such job. kUsage: it has ended already.
+  Result<ReplayJob> cancel_replay(std::uint64_t id, const Actor& actor);
+  // What a job has done since, and whether it has ended. Returns its state as it is now on disk: of
+  // a job that was cancelled meanwhile, which keeps that state, only the counts are taken.
+  Result<ReplayState> save_replay(std::uint64_t id, const ReplayProgress& progress);
+  std::optional<ReplayJob> replay(std::uint64_t id) const;
+  std::vector<ReplayJob> replays() const;  // the oldest first
 
   LaneProgress progress(Lane lane) const;
   Ledger ledger() const;

@@ -6,6 +6,7 @@
 //   ROOT/queue/lock       held (flock) by the one writer
 //   ROOT/delivery/default/{db,lock}   positions, dead letters   written by the shipper only, 0700
 //   ROOT/shipper/page     the shipper's control page     group-readable
+//   ROOT/shipper/control.sock   where a running shipper takes requests   group-writable
 #ifndef SLUICE_QUEUE_INSTANCE_H_
 #define SLUICE_QUEUE_INSTANCE_H_
 
@@ -29,6 +30,7 @@ struct InstancePaths {
   std::filesystem::path delivery_lock() const { return sink() / "lock"; }
   std::filesystem::path shipper() const { return root / "shipper"; }
   std::filesystem::path shipper_page() const { return shipper() / "page"; }
+  std::filesystem::path control_socket() const { return shipper() / "control.sock"; }
 };
 
 // What identifies this machine and its present boot; empty where the system does not say (a

@@ -4,6 +4,7 @@
 //   writer.h          Writer, Append               for the one process that fills it
 //   reader.h          Reader, RecordBatch          for any number that read it, while it is filled
 //   delivery_store.h  DeliveryStore, Completion    for the one process that delivers what is in it
+//   replay_job.h      ReplaySpec, ReplayJob        for delivering again what is kept
 //   record.h          RecordView, StoredRecord     what is kept: a body, its id, its provenance
 //   types.h           Lane, Seq, Epoch             the two logs of a queue and their numbers
 //   instance.h        InstancePaths, Machine       where it is on disk, and on which machine

@@ -9,6 +9,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 
 namespace sluice::queue {
 
@@ -24,6 +25,8 @@ std::optional<Lane> lane_from_name(std::string_view name);
 template <typename T>
 class PerLane {
  public:
+  PerLane() = default;
+  PerLane(T audit, T session) : values_{std::move(audit), std::move(session)} {}
   T& operator[](Lane lane) { return values_[static_cast<std::size_t>(lane)]; }
   const T& operator[](Lane lane) const { return values_[static_cast<std::size_t>(lane)]; }
   bool operator==(const PerLane&) const = default;

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Checks which part of the tree includes which: layers_test.py [ROOT].
 
-common <- queue <- {fetcher, shipper, queue/queuectl}; fetcher and shipper never include each other.
+common <- queue <- {fetcher, queue/control <- {shipper, queue/queuectl}}; fetcher and shipper never include each other.
 Before the tree itself is checked, the rules are tried on trees that break them.
 """
 
@@ -18,15 +18,19 @@ SOURCES = {".h", ".cc"}
 ALLOWED = {
     "common": {"common"},
     "queue": {"common", "queue"},
-    "queue/queuectl": {"common", "queue", "queue/queuectl", "proto"},
-    "fetcher": {"common", "queue", "fetcher", "proto"},
-    "shipper": {"common", "queue", "shipper", "proto"},
+    "queue/control": {"common", "queue", "queue/control", "proto"},
+    "queue/queuectl": {"common", "queue", "queue/control", "queue/queuectl"},
+    "fetcher": {"common", "queue", "fetcher", "proto", "grpc"},
+    "shipper": {"common", "queue", "queue/control", "shipper"},
 }
 PARTS = set(ALLOWED) | {"proto"}
 
 
 def part_of(path: str) -> str | None:
-    """The part that a path from the root belongs to; generated protobuf code counts as proto."""
+    """The part that a path from the root belongs to; generated protobuf code counts as proto, services and gRPC
+    itself as grpc."""
+    if path.endswith(".grpc.pb.h") or path.startswith(("grpc/", "grpcpp/")):
+        return "grpc"
     if path.endswith(".pb.h"):
         return "proto"
     under = [part for part in PARTS if path.startswith(part + "/")]
@@ -74,9 +78,10 @@ class RulesOnSmallTrees(unittest.TestCase):
                 {
                     "common/a.cc": '#include <string>\n#include "common/a.h"\n',
                     "queue/b.h": '#include "common/a.h"\n#include "queue/c.h"\n',
-                    "queue/queuectl/m.cc": '#include "queue/b.h"\n#include "sluice/x.pb.h"\n',
+                    "queue/control/l.cc": '#include "queue/b.h"\n#include "sluice/x.pb.h"\n',
+                    "queue/queuectl/m.cc": '#include "queue/b.h"\n#include "queue/control/l.h"\n',
                     "fetcher/teleport/d.cc": '#include "fetcher/e.h"\n#include "t/e.grpc.pb.h"\n',
-                    "shipper/f.cc": '#include "queue/b.h"\n#include <curl/curl.h>\n',
+                    "shipper/f.cc": '#include "queue/control/l.h"\n#include <curl/curl.h>\n',
                 }
             ),
         )
@@ -91,10 +96,16 @@ class RulesOnSmallTrees(unittest.TestCase):
             ("queue/b.cc", "shipper/x.h", "queue", "shipper"),
             ("queue/b.cc", "proto/x.h", "queue", "proto"),
             ("queue/b.cc", "queue/queuectl/x.h", "queue", "queue/queuectl"),
+            ("queue/b.cc", "queue/control/x.h", "queue", "queue/control"),
+            ("queue/control/c.cc", "sluice/x.grpc.pb.h", "queue/control", "grpc"),
+            ("queue/control/c.cc", "queue/queuectl/x.h", "queue/control", "queue/queuectl"),
+            ("queue/queuectl/c.cc", "sluice/x.pb.h", "queue/queuectl", "proto"),
             ("queue/queuectl/c.cc", "shipper/x.h", "queue/queuectl", "shipper"),
             ("fetcher/source/d.cc", "shipper/x.h", "fetcher", "shipper"),
             ("fetcher/d.h", "queue/queuectl/x.h", "fetcher", "queue/queuectl"),
+            ("fetcher/d.cc", "queue/control/x.h", "fetcher", "queue/control"),
             ("shipper/fluentd/e.cc", "fetcher/x.h", "shipper", "fetcher"),
+            ("shipper/f.cc", "grpcpp/channel.h", "shipper", "grpc"),
         ]
         for path, included, part, target in forbidden:
             with self.subTest(path=path, included=included):

@@ -1,0 +1,122 @@
+#include "queue/control/handler.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+
+#include "queue/control/messages.h"
+
+namespace sluice::queue {
+namespace {
+
+// A list shows so many types and ids of each job; the whole of it is in the job itself.
+constexpr int kNamesInList = 3;
+
+struct Caller {
+  uid_t uid = 0;
+  bool may_change = false;
+};
+
+Result<void> check_may_change(const Caller& caller) {
+  if (caller.may_change) return {};
+  return fail(ErrorKind::kUnauthorized,
+              fmt::format("user id {} may look but not change anything: only root and the user as "
+                          "whom sluice-shipper runs may",
+                          caller.uid));
+}
+
+Result<wire::Response> get_status(const DeliveryStore& store, const Caller& caller) {
+  wire::Response response;
+  wire::Status& status = *response.mutable_status();
+  status.set_delivery_id(store.id().to_string());
+  status.set_pid(::getpid());
+  status.set_may_change(caller.may_change);
+  for (const Lane lane : kLanes) {
+    wire::LaneStatus& one = *status.add_lanes();
+    one.set_lane(to_wire(lane));
+    one.set_position(store.progress(lane).position);
+  }
+  const auto jobs = store.replays();
+  status.set_active_replays(
+      static_cast<std::uint64_t>(std::ranges::count_if(jobs, &ReplayJob::is_active)));
+  return response;
+}
+
+Result<wire::Response> list_replays(const DeliveryStore& store) {
+  wire::Response response;
+  wire::ReplayList& list = *response.mutable_replays();
+  for (ReplayJob& job : store.replays()) {
+    for (auto* names : {&job.spec.filter.types, &job.spec.filter.ids}) {
+      if (names->size() > kNamesInList) names->resize(kNamesInList);
+    }
+    *list.add_replays() = to_wire(job);
+  }
+  return response;
+}
+
+Result<wire::Response> get_replay(const DeliveryStore& store, std::uint64_t id) {
+  const auto job = store.replay(id);
+  if (!job) return fail(ErrorKind::kNotFound, fmt::format("there is no replay job {}", id));
+  wire::Response response;
+  *response.mutable_replay() = to_wire(*job);
+  return response;
+}
+
+Result<wire::Response> create_replay(DeliveryStore* store, const wire::CreateReplayRequest& request,
+                                     const Caller& caller) {
+  SLUICE_TRY(check_may_change(caller));
+  SLUICE_ASSIGN(ReplaySpec spec, from_wire(request.spec()));
+  spec.actor.uid = caller.uid;
+  SLUICE_ASSIGN(const ReplayJob job, store->start_replay(spec, request.allow_partial()));
+  wire::Response response;
+  *response.mutable_replay() = to_wire(job);
+  return response;
+}
+
+Result<wire::Response> cancel_replay(DeliveryStore* store, const wire::CancelReplayRequest& request,
+                                     const Caller& caller) {
+  SLUICE_TRY(check_may_change(caller));
+  const Actor actor{caller.uid, request.claimed_by(), request.reason()};
+  SLUICE_TRY(check_actor(actor));
+  SLUICE_ASSIGN(const ReplayJob job, store->cancel_replay(request.id(), actor));
+  wire::Response response;
+  *response.mutable_replay() = to_wire(job);
+  return response;
+}
+
+Result<wire::Response> serve(DeliveryStore* store, std::string_view bytes, const Caller& caller) {
+  wire::Request request;
+  if (!request.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) {
+    return fail(ErrorKind::kRejected, "the request cannot be read");
+  }
+  switch (request.operation_case()) {
+    case wire::Request::kGetStatus:
+      return get_status(*store, caller);
+    case wire::Request::kListReplays:
+      return list_replays(*store);
+    case wire::Request::kGetReplay:
+      return get_replay(*store, request.get_replay().id());
+    case wire::Request::kCreateReplay:
+      return create_replay(store, request.create_replay(), caller);
+    case wire::Request::kCancelReplay:
+      return cancel_replay(store, request.cancel_replay(), caller);
+    case wire::Request::OPERATION_NOT_SET:
+      break;
+  }
+  return fail(ErrorKind::kUnimplemented,
+              "the request asks for something that this release does not know");
+}
+
+}  // namespace
+
+std::string ControlHandler::handle(std::string_view request, uid_t peer) {
+  const Caller caller{peer, peer == 0 || peer == owner_};
+  auto response = serve(store_, request, caller);
+  if (response) return response->SerializeAsString();
+  wire::Response failure;
+  *failure.mutable_failure() = to_wire(response.error());
+  return failure.SerializeAsString();
+}
+
+}  // namespace sluice::queue

@@ -1,0 +1,142 @@
+#include "queue/control/messages.h"
+
+#include <utility>
+
+namespace sluice::queue {
+namespace {
+
+void put_time(Timestamp time, google::protobuf::Timestamp* out) {
+  out->set_seconds(time.seconds);
+  out->set_nanos(static_cast<std::int32_t>(time.nanos));
+}
+
+Timestamp time_of(const google::protobuf::Timestamp& time) {
+  return {time.seconds(), static_cast<std::uint32_t>(time.nanos())};
+}
+
+std::vector<std::string> names_of(const google::protobuf::RepeatedPtrField<std::string>& names) {
+  return {names.begin(), names.end()};
+}
+
+// The states' numbers are those on disk plus one, since 0 means that there is none.
+wire::ReplayState to_wire(ReplayState state) {
+  return static_cast<wire::ReplayState>(static_cast<int>(state) + 1);
+}
+
+void put_progress(const ReplayProgress& progress, wire::ReplayProgress* out) {
+  out->set_state(to_wire(progress.state));
+  out->set_position(progress.position);
+  out->set_last(progress.last);
+  out->set_sent(progress.sent);
+  out->set_sent_bytes(progress.sent_bytes);
+  out->set_refused(progress.refused);
+  out->mutable_refused_numbers()->Add(progress.refused_numbers.begin(),
+                                      progress.refused_numbers.end());
+  out->set_refusal(progress.refusal);
+  out->set_remark(progress.remark);
+  put_time(from_unix_ms(progress.changed_at_ms), out->mutable_changed_at());
+}
+
+Result<ReplayProgress> progress_of(const wire::ReplayProgress& in) {
+  if (in.state() <= wire::REPLAY_STATE_UNSPECIFIED || in.state() > wire::REPLAY_STATE_FAILED) {
+    return fail(ErrorKind::kFormat,
+                "the shipper's answer has a state that this program does not "
+                "know: use queuectl of the shipper's release");
+  }
+  ReplayProgress progress;
+  progress.state = static_cast<ReplayState>(in.state() - 1);
+  progress.position = in.position();
+  progress.last = in.last();
+  progress.sent = in.sent();
+  progress.sent_bytes = in.sent_bytes();
+  progress.refused = in.refused();
+  progress.refused_numbers.assign(in.refused_numbers().begin(), in.refused_numbers().end());
+  progress.refusal = in.refusal();
+  progress.remark = in.remark();
+  progress.changed_at_ms = to_unix_ms(time_of(in.changed_at()));
+  return progress;
+}
+
+}  // namespace
+
+wire::Lane to_wire(Lane lane) {
+  return lane == Lane::kAudit ? wire::LANE_AUDIT : wire::LANE_SESSION;
+}
+
+Result<Lane> from_wire(wire::Lane lane) {
+  if (lane == wire::LANE_AUDIT) return Lane::kAudit;
+  if (lane == wire::LANE_SESSION) return Lane::kSession;
+  return fail(ErrorKind::kUsage, "a replay is of lane audit or session");
+}
+
+wire::ReplaySpec to_wire(const ReplaySpec& spec) {
+  wire::ReplaySpec out;
+  out.set_lane(to_wire(spec.lane));
+  out.set_first(spec.numbers.first);
+  out.set_last(spec.numbers.last);
+  if (spec.filter.from_time) put_time(*spec.filter.from_time, out.mutable_from_time());
+  if (spec.filter.to_time) put_time(*spec.filter.to_time, out.mutable_to_time());
+  for (const std::string& type : spec.filter.types) out.add_types(type);
+  for (const std::string& id : spec.filter.ids) out.add_ids(id);
+  out.set_rate(spec.rate);
+  out.set_mark(spec.mark);
+  out.set_reason(spec.actor.reason);
+  out.set_claimed_by(spec.actor.claimed);
+  out.set_uid(spec.actor.uid);
+  put_time(from_unix_ms(spec.created_at_ms), out.mutable_created_at());
+  out.set_matched(spec.matched);
+  out.set_matched_bytes(spec.matched_bytes);
+  out.set_trimmed(spec.trimmed);
+  return out;
+}
+
+Result<ReplaySpec> from_wire(const wire::ReplaySpec& in) {
+  ReplaySpec spec;
+  SLUICE_ASSIGN(spec.lane, from_wire(in.lane()));
+  spec.numbers = {in.first(), in.last()};
+  if (in.has_from_time()) spec.filter.from_time = time_of(in.from_time());
+  if (in.has_to_time()) spec.filter.to_time = time_of(in.to_time());
+  spec.filter.types = names_of(in.types());
+  spec.filter.ids = names_of(in.ids());
+  spec.rate = in.rate();
+  spec.mark = in.mark();
+  spec.actor = {in.uid(), in.claimed_by(), in.reason()};
+  spec.created_at_ms = to_unix_ms(time_of(in.created_at()));
+  spec.matched = in.matched();
+  spec.matched_bytes = in.matched_bytes();
+  spec.trimmed = in.trimmed();
+  return spec;
+}
+
+wire::Replay to_wire(const ReplayJob& job) {
+  wire::Replay out;
+  out.set_id(job.id);
+  *out.mutable_spec() = to_wire(job.spec);
+  put_progress(job.progress, out.mutable_progress());
+  return out;
+}
+
+Result<ReplayJob> from_wire(const wire::Replay& in) {
+  ReplayJob job;
+  job.id = in.id();
+  SLUICE_ASSIGN(job.spec, from_wire(in.spec()));
+  SLUICE_ASSIGN(job.progress, progress_of(in.progress()));
+  return job;
+}
+
+wire::Failure to_wire(const Error& error) {
+  wire::Failure out;
+  out.set_kind(std::string(name_of(error.kind)));
+  out.set_message(error.message);
+  return out;
+}
+
+Error from_wire(const wire::Failure& failure) {
+  for (int i = 0; i <= static_cast<int>(ErrorKind::kInternal); ++i) {
+    const auto kind = static_cast<ErrorKind>(i);
+    if (name_of(kind) == failure.kind()) return {kind, failure.message()};
+  }
+  return {ErrorKind::kInternal, failure.message()};
+}
+
+}  // namespace sluice::queue
