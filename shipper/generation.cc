@@ -1,5 +1,7 @@
 #include "shipper/generation.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <chrono>
 #include <utility>
@@ -41,8 +43,13 @@ LaneOptions lane_options(const Config& config, queue::Lane lane) {
           .patient = !config.shipper.exit_when_drained};
 }
 
-fluentd::HttpOptions http_options(const Config& config) {
-  return {.connections = config.shipper.connections,
+std::uint64_t crash_repeats_max(const Config& config) {
+  return std::uint64_t{queue::kLaneCount} * config.shipper.connections *
+         config.shipper.batch_events;
+}
+
+fluentd::HttpOptions http_options(const Config& config, std::uint32_t connections) {
+  return {.connections = connections,
           .ca = config.fluentd.ca,
           .cert = config.fluentd.cert,
           .key = config.fluentd.key,
@@ -53,12 +60,30 @@ fluentd::HttpOptions http_options(const Config& config) {
 
 Result<std::unique_ptr<Generation>> Generation::open(const GenerationOptions& options) {
   auto generation = std::unique_ptr<Generation>(new Generation(options));
-  SLUICE_ASSIGN(generation->store_,
-                queue::DeliveryStore::open({.paths = {options.config->queue_path},
-                                            .machine = queue::this_machine(),
-                                            .clock = options.clock,
-                                            .env = nullptr}));
+  SLUICE_ASSIGN(
+      generation->store_,
+      queue::DeliveryStore::open({.paths = {options.config->queue_path},
+                                  .machine = queue::this_machine(),
+                                  .clock = options.clock,
+                                  .env = nullptr,
+                                  .crash_repeats_max = crash_repeats_max(*options.config),
+                                  .replay_repeats_max = options.config->shipper.batch_events}));
+  generation->start_control();
   return generation;
+}
+
+// Without the socket nothing can be changed while the shipper runs, and shipping is worth more.
+void Generation::start_control() {
+  handler_ = std::make_unique<queue::ControlHandler>(store_.get(), ::geteuid());
+  const queue::InstancePaths paths{options_.config->queue_path};
+  auto started = queue::ControlServer::start(
+      {.socket = paths.control_socket()},
+      [this](std::string_view request, uid_t peer) { return handler_->handle(request, peer); });
+  if (started) {
+    control_ = std::move(*started);
+  } else {
+    log_error("{}: queuectl cannot reach this shipper", started.error().message);
+  }
 }
 
 Generation::Generation(const GenerationOptions& options)
@@ -105,7 +130,6 @@ Result<void> Generation::try_attach() {
 }
 
 void Generation::log_start(const queue::QueueView& view) const {
-  const ShipperConfig& shipper = options_.config->shipper;
   const auto audit = store_->progress(queue::Lane::kAudit).position;
   const auto session = store_->progress(queue::Lane::kSession).position;
   log_info(
@@ -113,13 +137,14 @@ void Generation::log_start(const queue::QueueView& view) const {
       "most {} events",
       view.queue_id.short_string(), view.cluster.empty() ? "" : " of cluster " + view.cluster,
       audit, view.durable[queue::Lane::kAudit], session, view.durable[queue::Lane::kSession],
-      queue::kLaneCount * shipper.connections * shipper.batch_events);
+      crash_repeats_max(*options_.config));
 }
 
 Result<std::unique_ptr<LaneRunner>> Generation::start_lane(queue::Lane lane, RecordSource* source,
                                                            CompletionSink* sink,
                                                            std::stop_token hurry) {
-  SLUICE_ASSIGN(auto transport, fluentd::HttpTransport::create(http_options(*options_.config)));
+  SLUICE_ASSIGN(auto transport, fluentd::HttpTransport::create(http_options(
+                                    *options_.config, options_.config->shipper.connections)));
   const LaneParts parts{.source = source,
                         .sink = sink,
                         .transport = transport.get(),
@@ -133,6 +158,25 @@ Result<std::unique_ptr<LaneRunner>> Generation::start_lane(queue::Lane lane, Rec
       [this, lane] { note_end(lane); });
 }
 
+ReplaysOptions Generation::replays_options(RecordSource* source, std::stop_token hurry) {
+  const Config* const config = options_.config;
+  return {.lane_options = [config](queue::Lane lane) { return lane_options(*config, lane); },
+          .make_transport = [config]() -> Result<std::unique_ptr<fluentd::Transport>> {
+            return fluentd::HttpTransport::create(http_options(*config, 1));
+          },
+          .finish = {.patience = config->shipper.request_timeout + kAnswerMargin,
+                     .hurry = std::move(hurry)},
+          .clock = options_.clock,
+          .store = store_.get(),
+          .source = source,
+          .on_failure =
+              [this] {
+                const std::lock_guard lock(mutex_);
+                replays_failed_ = true;
+                changed_.notify_all();
+              }};
+}
+
 void Generation::note_end(queue::Lane lane) {
   const std::lock_guard lock(mutex_);
   ended_.push_back(lane);
@@ -141,6 +185,7 @@ void Generation::note_end(queue::Lane lane) {
 
 Result<void> Generation::ship(const std::stop_token& stop) {
   ended_.clear();
+  replays_failed_ = false;
   ReaderSource source(reader_.get());
   StoreSink sink(store_.get());
   std::stop_source hurry;
@@ -148,31 +193,34 @@ Result<void> Generation::ship(const std::stop_token& stop) {
   for (const queue::Lane lane : queue::kLanes) {
     SLUICE_ASSIGN(lanes[lane], start_lane(lane, &source, &sink, hurry.get_token()));
   }
+  Replays replays(replays_options(&source, hurry.get_token()));
   {
     const Doorbell doorbell(reader_.get(), [&lanes] {
       for (const queue::Lane lane : queue::kLanes) lanes[lane]->wake();
     });
     watch(stop);
   }
-  end_lanes(lanes, stop, hurry);
-  return outcome(lanes);
+  end_lanes(lanes, &replays, stop, hurry);
+  return outcome(lanes, replays);
 }
 
 // A new epoch is no reason to drop what is under way; every other end is.
-void Generation::end_lanes(const Lanes& lanes, const std::stop_token& stop,
+void Generation::end_lanes(const Lanes& lanes, Replays* replays, const std::stop_token& stop,
                            std::stop_source hurry) {
   const std::stop_callback on_stop(stop, [&hurry] { hurry.request_stop(); });
-  const auto cause = outcome(lanes);
+  const auto cause = outcome(lanes, *replays);
   if (!cause && cause.error().kind != ErrorKind::kEpochChanged) hurry.request_stop();
   for (const queue::Lane lane : queue::kLanes) lanes[lane]->stop();
+  replays->stop();
   for (const queue::Lane lane : queue::kLanes) lanes[lane]->join();
+  replays->join();
 }
 
 // The first lane that failed knows the cause; the other one only meets what is left. A new epoch is
 // the mildest reason.
-Result<void> Generation::outcome(const Lanes& lanes) {
+Result<void> Generation::outcome(const Lanes& lanes, const Replays& replays) {
   const std::lock_guard lock(mutex_);
-  Result<void> outcome;
+  Result<void> outcome = replays.result();
   for (const queue::Lane lane : ended_) {
     const auto& result = lanes[lane]->result();
     const bool is_worse = outcome || outcome.error().kind == ErrorKind::kEpochChanged;
@@ -186,7 +234,9 @@ void Generation::watch(const std::stop_token& stop) {
   const auto interval = until_drained ? kDrainPollInterval : kWatchInterval;
   std::unique_lock lock(mutex_);
   while (!stop.stop_requested()) {
-    if (changed_.wait_for(lock, stop, interval, [this] { return !ended_.empty(); })) return;
+    if (changed_.wait_for(lock, stop, interval,
+                          [this] { return !ended_.empty() || replays_failed_; }))
+      return;
     report_status();
     if (until_drained && is_drained()) {
       log_info("{}", describe_drained(store_->progress(queue::Lane::kAudit),
@@ -205,6 +255,7 @@ void Generation::report_status() const {
 }
 
 bool Generation::is_drained() const {
+  if (std::ranges::any_of(store_->replays(), &queue::ReplayJob::is_active)) return false;
   return std::ranges::all_of(queue::kLanes, [this](queue::Lane lane) {
     const auto durable = reader_->durable(lane);
     return durable && *durable == store_->progress(lane).position;

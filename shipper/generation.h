@@ -4,7 +4,7 @@
 // After a failed commit what is on disk is unknown, so the lanes, the reader and the store of that
 // generation are destroyed together and the next one takes its positions from disk. A new epoch of
 // the queue does not end a generation: the lanes end, positions are reconciled, and new lanes
-// start.
+// start. The replay jobs pause and go on with them.
 //
 // Threads: one. What options point to must outlive the generation.
 #ifndef SLUICE_SHIPPER_GENERATION_H_
@@ -20,6 +20,8 @@
 #include "common/error.h"
 #include "common/repeated_message.h"
 #include "common/time.h"
+#include "queue/control/handler.h"
+#include "queue/control/server.h"
 #include "queue/delivery_store.h"
 #include "queue/reader.h"
 #include "queue/types.h"
@@ -28,6 +30,7 @@
 #include "shipper/lane_observer.h"
 #include "shipper/lane_runner.h"
 #include "shipper/record_source.h"
+#include "shipper/replay/replays.h"
 #include "shipper/status_line.h"
 
 namespace sluice::shipper {
@@ -42,7 +45,7 @@ struct GenerationOptions {
 
 class Generation {
  public:
-  // Opens the delivery store. Errors as DeliveryStore::open().
+  // Opens the delivery store and serves the control socket. Errors as DeliveryStore::open().
   static Result<std::unique_ptr<Generation>> open(const GenerationOptions& options);
 
   // Waits for the queue, then ships. Returns without error when stopped, or drained if that is
@@ -59,12 +62,15 @@ class Generation {
   Result<void> ship(const std::stop_token& stop);
   Result<std::unique_ptr<LaneRunner>> start_lane(queue::Lane lane, RecordSource* source,
                                                  CompletionSink* sink, std::stop_token hurry);
+  ReplaysOptions replays_options(RecordSource* source, std::stop_token hurry);
+  void start_control();
   void note_end(queue::Lane lane);
   // Returns when a lane has ended, a stop is requested, or the work is done.
   void watch(const std::stop_token& stop);
-  void end_lanes(const Lanes& lanes, const std::stop_token& stop, std::stop_source hurry);
-  // The reason why lanes have ended, so far.
-  Result<void> outcome(const Lanes& lanes);
+  void end_lanes(const Lanes& lanes, Replays* replays, const std::stop_token& stop,
+                 std::stop_source hurry);
+  // The reason why lanes or replays have ended, so far.
+  Result<void> outcome(const Lanes& lanes, const Replays& replays);
   void report_status() const;
   bool is_drained() const;
   void log_start(const queue::QueueView& view) const;
@@ -74,7 +80,10 @@ class Generation {
   std::mutex mutex_;
   std::condition_variable_any changed_;
   std::vector<queue::Lane> ended_;  // in this order
+  bool replays_failed_ = false;
   std::unique_ptr<queue::DeliveryStore> store_;
+  std::unique_ptr<queue::ControlHandler> handler_;
+  std::unique_ptr<queue::ControlServer> control_;
   std::unique_ptr<queue::Reader> reader_;
 };
 

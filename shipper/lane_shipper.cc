@@ -19,7 +19,7 @@ ReadAheadOptions read_ahead_options(const LaneOptions& options) {
           .batch_bytes = options.batch_bytes,
           .records_max = options.batch_events * options.connections,
           .bytes_max = options.batch_bytes * options.connections,
-          .strict_order = options.connections == 1};
+          .strict_order = options.connections == 1 && !options.regroups};
 }
 
 }  // namespace

@@ -44,6 +44,10 @@
 
 namespace sluice::shipper {
 
+// How many events in a row are set aside while the sink accepts none in between. After that it is
+// taken for a sink, or something in front of it, that refuses everything.
+inline constexpr unsigned kLoneRefusalsMax = 3;
+
 struct LaneOptions {
   queue::Lane lane = queue::Lane::kAudit;
   std::string url;  // the session lane's: without session id
@@ -52,6 +56,11 @@ struct LaneOptions {
   std::size_t batch_bytes = 512U << 10;
   std::chrono::milliseconds retry_min{500};
   std::chrono::milliseconds retry_max{30'000};
+  // Whether records join the batch of their recording though others lie between them, as they do
+  // with several connections, with one connection too.
+  bool regroups = false;
+  // See kLoneRefusalsMax.
+  unsigned lone_refusals_max = kLoneRefusalsMax;
   // Whether to go on trying when the sink cannot be reached and never has been. When not, step()
   // returns the failure's kind.
   bool patient = true;
@@ -69,9 +78,6 @@ struct LaneParts {
 // How many times a batch may be answered with Fluentd's chunk limit before it is taken apart. Few,
 // because Fluentd stores the rest of the batch each time (from its version 1.14.3 on).
 inline constexpr unsigned kChunkLimitTriesMax = 2;
-// How many events in a row are set aside while the sink accepts none in between. After that it is
-// taken for a sink, or something in front of it, that refuses everything.
-inline constexpr unsigned kLoneRefusalsMax = 3;
 // How many requests then look at once, and not after a wait, for an event that is accepted.
 inline constexpr unsigned kHastyProbesMax = 8;
 // How many times the sink may fail on a batch with status 500, while it accepts others, before the
@@ -103,7 +109,7 @@ class LaneShipper {
   Slot* slot_to_send_again(std::chrono::milliseconds now);
   Result<Slot*> slot_for_new_batch();
   bool may_probe_with_new_batch() const;
-  bool refuses_everything() const { return lone_refusals_ >= kLoneRefusalsMax; }
+  bool refuses_everything() const { return lone_refusals_ >= options_.lone_refusals_max; }
   bool needs_witness() const;
   std::size_t slots_max() const;
   std::set<std::string, std::less<>> busy_routes() const;

@@ -1,36 +1,11 @@
 #include "shipper/read_ahead.h"
 
 #include <algorithm>
-#include <memory>
-#include <string_view>
 #include <utility>
 
+#include "shipper/own_record.h"
+
 namespace sluice::shipper {
-namespace {
-
-struct OwnRecord {
-  std::string bytes;
-  queue::StoredRecord stored;
-};
-
-// In memory of its own, apart from the block that it was read into.
-RecordPtr copy_of(const queue::StoredRecord& stored) {
-  const auto own = std::make_shared<OwnRecord>();
-  own->stored = stored;
-  auto& record = own->stored.record;
-  const auto views = {&record.id, &record.type, &record.route, &record.note, &record.body};
-  std::size_t size = 0;
-  for (const std::string_view* view : views) size += view->size();
-  own->bytes.reserve(size);
-  for (std::string_view* view : views) {
-    const std::size_t begin = own->bytes.size();
-    own->bytes.append(*view);
-    *view = std::string_view(own->bytes.data() + begin, view->size());
-  }
-  return {own, &own->stored};
-}
-
-}  // namespace
 
 ReadAhead::ReadAhead(const ReadAheadOptions& options, RecordSource* source,
                      const queue::LaneProgress& progress)
@@ -92,7 +67,7 @@ void ReadAhead::place(RecordPtr record) {
   if (batch == nullptr) batch = &waiting_.emplace_back(std::string(record->record.route));
   const bool may_outwait_its_neighbours =
       options_.lane == queue::Lane::kSession && !options_.strict_order;
-  batch->append(may_outwait_its_neighbours ? copy_of(*record) : std::move(record));
+  batch->append(may_outwait_its_neighbours ? own_copy(*record) : std::move(record));
 }
 
 std::optional<Batch> ReadAhead::take(const std::set<std::string, std::less<>>& busy) {
