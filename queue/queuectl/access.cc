@@ -35,4 +35,9 @@ Result<DeliveryView> Access::delivery() {
   return opened->view();
 }
 
+Result<std::vector<ReplayJob>> Access::replays() {
+  SLUICE_ASSIGN(const auto opened, DeliveryReader::open(paths_, scratch_ / "delivery"));
+  return opened->replays();
+}
+
 }  // namespace sluice::queue

@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "common/error.h"
 #include "queue/delivery_reader.h"
@@ -28,6 +29,7 @@ class Access {
   Result<Reader*> reader();
   // What the delivery store says; kNotFound when there is none yet.
   Result<DeliveryView> delivery();
+  Result<std::vector<ReplayJob>> replays();
 
  private:
   InstancePaths paths_;

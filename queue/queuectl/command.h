@@ -43,6 +43,7 @@ class Command {
 std::unique_ptr<Command> status_command();
 std::unique_ptr<Command> peek_command();
 std::unique_ptr<Command> report_command();
+std::unique_ptr<Command> replay_command();
 
 // A command's --lane. kUsage for a name that is none.
 Result<Lane> parse_lane(const std::string& name);

@@ -31,6 +31,7 @@ std::vector<std::unique_ptr<Command>> all_commands() {
   commands.push_back(status_command());
   commands.push_back(peek_command());
   commands.push_back(report_command());
+  commands.push_back(replay_command());
   return commands;
 }
 

@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "common/check.h"
+#include "queue/queuectl/replay_render.h"
 
 namespace sluice::queue {
 namespace {
@@ -48,6 +49,14 @@ Json optional_time(std::optional<std::int64_t> at_ms) {
 std::string dump(const Json& json) {
   // Bytes that are not UTF-8 (a reject's id, say) must not end the program.
   return json.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
+Json active_replays(const std::vector<ReplayJob>& jobs) {
+  Json ids = Json::array();
+  for (const ReplayJob& job : jobs) {
+    if (job.is_active()) ids.push_back(job.id);
+  }
+  return ids;
 }
 
 Json lane_json(const LaneStatus& lane, bool delivery_known) {
@@ -170,7 +179,7 @@ std::string status_table(const Snapshot& snapshot, const StatusContext& context)
   text += fmt::format("duplicates: at most {} a crash; {} kept out before the queue\n",
                       with_thousands(context.duplicates_bound),
                       with_thousands(total_duplicates(snapshot)));
-  return text;
+  return text + jobs_lines(snapshot.replays);
 }
 
 std::string status_json(const Snapshot& snapshot, const StatusContext& context) {
@@ -194,7 +203,8 @@ std::string status_json(const Snapshot& snapshot, const StatusContext& context) 
                    {"delivery_problem", known ? Json(nullptr) : Json(snapshot.delivery_problem)},
                    {"lanes", lanes},
                    {"unaccounted", known ? Json(total_unaccounted(snapshot)) : Json(nullptr)},
-                   {"duplicates_bound", context.duplicates_bound}}) +
+                   {"duplicates_bound", context.duplicates_bound},
+                   {"active_replays", active_replays(snapshot.replays)}}) +
          "\n";
 }
 

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <thread>
 
+#include "queue/control_page.h"
 #include "queue/file_lock.h"
 
 namespace sluice::queue {
@@ -51,6 +52,14 @@ Result<LaneStatus> lane_status(Reader* reader, Lane lane, Seq durable, const Led
   return status;
 }
 
+std::optional<std::uint64_t> published_repeats(const InstancePaths& paths, const Id128& queue_id) {
+  PageReader reader(paths.shipper_page(), PageRole::kShipper);
+  const auto payload = reader.read();
+  const auto page = payload ? decode_shipper_page(*payload) : std::nullopt;
+  if (!page || page->queue_id != queue_id || page->crash_repeats_max == 0) return std::nullopt;
+  return page->crash_repeats_max;
+}
+
 Result<Snapshot> try_snapshot(Access* access) {
   Snapshot snapshot;
   snapshot.taken = system_clock().now();
@@ -58,6 +67,7 @@ Result<Snapshot> try_snapshot(Access* access) {
   DeliveryView delivery;
   if (auto read = access->delivery()) {
     delivery = std::move(*read);
+    SLUICE_ASSIGN(snapshot.replays, access->replays());
   } else if (read.error().kind != ErrorKind::kNotFound) {
     snapshot.delivery_problem = read.error().message;
   }
@@ -74,6 +84,7 @@ Result<Snapshot> try_snapshot(Access* access) {
                   lane_status(reader, lane, view.durable[lane], snapshot.ledger, delivery));
   }
   add_to(&snapshot.ledger, delivery.ledger);
+  snapshot.crash_repeats_max = published_repeats(access->paths(), view.queue_id);
   return snapshot;
 }
 

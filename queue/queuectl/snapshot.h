@@ -17,6 +17,7 @@
 #include "queue/delivery_reader.h"
 #include "queue/ledger.h"
 #include "queue/queuectl/access.h"
+#include "queue/replay_job.h"
 #include "queue/types.h"
 
 namespace sluice::queue {
@@ -55,6 +56,10 @@ struct Snapshot {
   std::string delivery_problem;
   PerLane<LaneStatus> lanes;
   Ledger ledger;  // both halves
+  std::vector<ReplayJob> replays;
+  // How many events a crash of the shipper that runs, or ran last, can send again, as it has
+  // published it; nothing if it has not.
+  std::optional<std::uint64_t> crash_repeats_max;
 };
 
 // kBusy when no consistent view could be had in a few seconds.

@@ -19,8 +19,9 @@ class StatusCommand : public Command {
     const Config& config = *command.config;
     StatusContext context;
     context.instance = config.instance;
-    context.duplicates_bound =
-        std::uint64_t{kLaneCount} * config.shipper.connections * config.shipper.batch_events;
+    // Without a shipper that has said so, what the configuration would make of one.
+    context.duplicates_bound = snapshot.crash_repeats_max.value_or(
+        std::uint64_t{kLaneCount} * config.shipper.connections * config.shipper.batch_events);
     return print(command.is_json ? status_json(snapshot, context)
                                  : status_table(snapshot, context));
   }

@@ -1,0 +1,140 @@
+#include "queue/queuectl/replay_scan.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <set>
+
+#include "queue/control_page.h"
+#include "queue/reader.h"
+
+namespace sluice::queue {
+namespace {
+
+constexpr ReadLimits kBlock{.records_max = 4096, .bytes_max = 4U << 20};
+constexpr std::uint64_t kProgressEvery = 100'000;
+// The queue was trimmed or opened anew meanwhile: look once more from the start.
+constexpr int kTriesMax = 5;
+
+// Up to where the lane is delivered: as the store says, or the page where the store may not be
+// read.
+Result<Seq> position_of(Access* access, Lane lane) {
+  const auto delivery = access->delivery();
+  if (delivery) return delivery->progress[lane].position;
+  PageReader reader(access->paths().shipper_page(), PageRole::kShipper);
+  const auto payload = reader.read();
+  const auto page = payload ? decode_shipper_page(*payload) : std::nullopt;
+  if (page) return page->position[lane];
+  return fail(delivery.error());
+}
+
+FoundEvent found(const StoredRecord& stored) {
+  return {stored.seq, stored.record.time, std::string(stored.record.type),
+          std::string(stored.record.id)};
+}
+
+class Scan {
+ public:
+  Scan(const ReplayQuestion& question, ReplayScan* result)
+      : question_(question), matcher_(question.filter), result_(*result) {}
+
+  Result<void> run(Reader* reader, const std::function<void(std::uint64_t, std::uint64_t)>& told) {
+    const Seq begin = std::max(result_.asked.first, result_.floor);
+    Seq next = begin;
+    std::uint64_t told_at = 0;
+    while (next <= result_.asked.last) {
+      SLUICE_ASSIGN(const RecordBatch batch, reader->read(question_.lane, next, kBlock));
+      if (batch.empty()) {
+        return fail(ErrorKind::kHole,
+                    fmt::format("number {} of lane {} has been delivered, but the queue does not "
+                                "have it",
+                                next, name_of(question_.lane)));
+      }
+      for (const StoredRecord& stored : batch.records()) {
+        if (stored.seq <= result_.asked.last) look_at(stored);
+      }
+      next = batch.records().back().seq + 1;
+      const std::uint64_t done = next - begin;
+      if (done < told_at + kProgressEvery) continue;
+      told_at = done;
+      if (told) told(done, result_.asked.last - begin + 1);
+    }
+    return {};
+  }
+
+  bool found_all_ids() const {
+    const std::set<std::string> asked(question_.filter.ids.begin(), question_.filter.ids.end());
+    return !asked.empty() && ids_.size() == asked.size();
+  }
+
+ private:
+  void look_at(const StoredRecord& stored) {
+    if (!matcher_.matches(stored.record)) return;
+    if (result_.matched == 0) result_.first = found(stored);
+    result_.last = found(stored);
+    ++result_.matched;
+    result_.bytes += stored.record.body.size();
+    if (!question_.filter.ids.empty()) ids_.emplace(stored.record.id);
+  }
+
+  const ReplayQuestion& question_;
+  ReplayMatcher matcher_;
+  ReplayScan& result_;
+  std::set<std::string> ids_;
+};
+
+TrimmedCount count_trimmed(const ReplayQuestion& question, const ReplayScan& scan,
+                           bool found_all_ids) {
+  TrimmedCount trimmed;
+  const SeqRange gone{scan.asked.first, std::min(scan.floor - 1, scan.asked.last)};
+  if (gone.last < gone.first) return trimmed;
+  if (found_all_ids) {
+    trimmed.known_from = "every id was found";
+    return trimmed;
+  }
+  trimmed.count = gone.count();
+  trimmed.is_exact = question.filter == ReplayFilter{};
+  trimmed.known_from = trimmed.is_exact ? "by number"
+                                        : "by number; which events had these numbers is not known "
+                                          "any more";
+  return trimmed;
+}
+
+Result<ReplayScan> try_scan(Access* access, const ReplayQuestion& question,
+                            const std::function<void(std::uint64_t, std::uint64_t)>& on_progress) {
+  ReplayScan scan;
+  SLUICE_ASSIGN(Reader * reader, access->reader());
+  SLUICE_ASSIGN(const QueueView view, reader->view());
+  scan.floor = view.floor[question.lane];
+  SLUICE_ASSIGN(scan.position, position_of(access, question.lane));
+  scan.position = std::min(scan.position, view.durable[question.lane]);
+  scan.asked.first = question.from_seq.value_or(1);
+  scan.asked.last = std::min(question.to_seq.value_or(scan.position), scan.position);
+  scan.is_cut = question.to_seq && *question.to_seq > scan.position;
+  if (scan.asked.last < scan.asked.first) {
+    return fail(ErrorKind::kUsage,
+                fmt::format("lane {} is delivered up to {}, and numbers {} to {} were asked for: "
+                            "what is not delivered yet comes without a replay",
+                            name_of(question.lane), scan.position, scan.asked.first,
+                            question.to_seq.value_or(scan.position)));
+  }
+  Scan run(question, &scan);
+  SLUICE_TRY(run.run(reader, on_progress));
+  scan.trimmed = count_trimmed(question, scan, run.found_all_ids());
+  return scan;
+}
+
+}  // namespace
+
+Result<ReplayScan> scan_for_replay(
+    Access* access, const ReplayQuestion& question,
+    const std::function<void(std::uint64_t, std::uint64_t)>& on_progress) {
+  for (int i = 1;; ++i) {
+    auto scan = try_scan(access, question, on_progress);
+    if (scan || i == kTriesMax) return scan;
+    const ErrorKind kind = scan.error().kind;
+    if (kind != ErrorKind::kTrimmed && kind != ErrorKind::kEpochChanged) return scan;
+  }
+}
+
+}  // namespace sluice::queue
