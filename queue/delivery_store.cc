@@ -5,8 +5,10 @@
 
 #include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <limits>
 #include <mutex>
+#include <thread>
 #include <tuple>
 
 #include "common/check.h"
@@ -31,6 +33,10 @@ constexpr unsigned kShipperDirectoryMode = 02750;
 // events of 256 bytes.
 constexpr Seq kAnswersKept = 1U << 20;
 constexpr Seq kPruneEvery = 1U << 16;
+
+// How long a floor must stay before it is believed to be more than an intention.
+constexpr int kFloorLooksMax = 5;
+constexpr std::chrono::milliseconds kFloorPause{20};
 
 // Puts `range` into the ascending disjoint ranges, joining neighbours. False if any number is there
 // already.
@@ -552,14 +558,19 @@ void DeliveryStore::Impl::prune(Lane lane, rocksdb::WriteBatch* batch) {
 
 // The order matters: the hold is on our page before we look at the fetcher's, and the fetcher
 // publishes the floor that it intends before it looks at our hold. So one of the two sees the
-// other.
+// other. A floor above the hold may be such an intention, which the fetcher takes back at once.
 Result<Seq> DeliveryStore::Impl::floor_behind_hold(Lane lane) {
   publish();
   std::atomic_thread_fence(std::memory_order_seq_cst);
   PageReader fetcher(options.paths.fetcher_page(), PageRole::kFetcher);
-  const auto payload = fetcher.read();
-  const auto values = payload ? decode_fetcher_page(*payload) : std::nullopt;
-  if (values && values->queue_id == binding.queue_id) return values->floor[lane];
+  for (int i = 1;; ++i) {
+    const auto payload = fetcher.read();
+    const auto values = payload ? decode_fetcher_page(*payload) : std::nullopt;
+    if (!values || values->queue_id != binding.queue_id) break;
+    const Seq floor = values->floor[lane];
+    if (floor <= coming_hold[lane] || i == kFloorLooksMax) return floor;
+    std::this_thread::sleep_for(kFloorPause);
+  }
   return fail(ErrorKind::kBusy,
               fmt::format("{} does not say which numbers are kept: start sluice-fetcher, which "
                           "writes it",

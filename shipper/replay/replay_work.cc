@@ -19,6 +19,8 @@ constexpr queue::ReadLimits kBlock{.records_max = 2000, .bytes_max = 1U << 20};
 constexpr std::size_t kLookedAtMax = 8U << 20;
 constexpr std::size_t kBytesOfNoBody = 100;  // what a record costs besides its body
 constexpr milliseconds kSaveInterval{1000};
+// A range that is out of reach for longer is trimmed.
+constexpr milliseconds kIntentionMax{1000};
 
 // The range is gone, or cannot be read: the job ends with that, and the live flow goes on.
 bool ends_the_job(ErrorKind kind) {
@@ -94,10 +96,12 @@ Result<void> ReplayWork::read_block() {
   if (records) {
     block_.assign(std::make_move_iterator(records->begin()),
                   std::make_move_iterator(records->end()));
+    trimmed_since_.reset();
     return {};
   }
   const Error& error = records.error();
   if (!ends_the_job(error.kind)) return fail(error);
+  if (error.kind == ErrorKind::kTrimmed && may_be_an_intention()) return {};
   const bool is_trimmed = error.kind == ErrorKind::kTrimmed;
   end_state_ = is_trimmed ? queue::ReplayState::kPartial : queue::ReplayState::kFailed;
   job_.progress.remark =
@@ -106,6 +110,13 @@ Result<void> ReplayWork::read_block() {
   job_.progress.remark.resize(std::min(job_.progress.remark.size(), queue::kReplayReasonBytesMax));
   cannot_read_on_ = true;
   return {};
+}
+
+// The fetcher shows a floor that it intends before it looks at what is held, and takes it back.
+bool ReplayWork::may_be_an_intention() {
+  const auto now = parts_.clock->monotonic();
+  if (!trimmed_since_) trimmed_since_ = now;
+  return now - *trimmed_since_ < kIntentionMax;
 }
 
 RecordPtr ReplayWork::to_send(const queue::StoredRecord& stored) const {

@@ -15,6 +15,7 @@
 #include <cstddef>
 #include <deque>
 #include <functional>
+#include <optional>
 #include <vector>
 
 #include "common/error.h"
@@ -52,6 +53,7 @@ class ReplayWork final : public RecordSource, public CompletionSink {
   // The record to look at next; nothing if there is none now.
   Result<RecordPtr> next();
   Result<void> read_block();
+  bool may_be_an_intention();
   RecordPtr to_send(const queue::StoredRecord& stored) const;
   bool has_reached_end() const;
   Result<void> save(queue::ReplayState state);
@@ -67,6 +69,7 @@ class ReplayWork final : public RecordSource, public CompletionSink {
   std::size_t looked_at_ = 0;    // bytes, in this call of read()
   queue::ReplayState end_state_ = queue::ReplayState::kDone;
   bool cannot_read_on_ = false;
+  std::optional<std::chrono::milliseconds> trimmed_since_;
   bool begun_ = false;
   queue::Seq saved_position_ = 0;
   std::chrono::milliseconds saved_at_{0};

@@ -2,6 +2,8 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include <thread>
+
 #include "queue/control_page.h"
 #include "queue/database.h"
 #include "queue/delivery_reader.h"
@@ -170,6 +172,17 @@ TEST_F(ReplayStoreTest, TrimmedNumbersAreRefusedAndLeaveNoHold) {
   EXPECT_EQ(all.error().kind, ErrorKind::kTrimmed);
   EXPECT_EQ(hold(), kNoHold);
   EXPECT_TRUE(store->replays().empty());
+}
+
+TEST_F(ReplayStoreTest, FloorThatTheFetcherTakesBackIsNoReasonToRefuse) {
+  auto store = open_at(100);
+  publish_floor(40);
+  // As the fetcher does once it sees the hold.
+  std::jthread fetcher([this] {
+    while (hold() != 10) std::this_thread::yield();
+    publish_floor(1);
+  });
+  EXPECT_EQ(error_of(store->start_replay(spec(10, 50), false)), "");
 }
 
 TEST_F(ReplayStoreTest, PartialJobBeginsWithWhatIsKept) {

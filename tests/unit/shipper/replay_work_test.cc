@@ -237,6 +237,17 @@ TEST(ReplayWork, TrimmedRangeEndsAsPartialAfterTheAnswersUnderWay) {
   EXPECT_NE(end.remark.find("the queue keeps nothing before 5000"), std::string::npos);
 }
 
+TEST(ReplayWork, FloorThatIsTakenBackEndsNoJob) {
+  ReplayRig rig;
+  rig.lane.error = Error{ErrorKind::kTrimmed, "the queue keeps nothing before 5000"};
+  rig.start();
+  EXPECT_TRUE(rig.shipper->step());
+  rig.lane.error.reset();
+  EXPECT_EQ(rig.run(), ErrorKind::kStopped);
+  EXPECT_EQ(rig.saved.back().state, ReplayState::kDone);
+  EXPECT_EQ(rig.saved.back().sent, 800u);
+}
+
 TEST(ReplayWork, DamageInItsRangeEndsTheJobAlone) {
   ReplayRig rig;
   rig.lane.error = Error{ErrorKind::kCorrupt, "record 101 is damaged"};
