@@ -22,13 +22,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "support"))
 import oracle  # noqa: E402
 import rig as rigs  # noqa: E402
 import sites  # noqa: E402
-from processes import TestFailure, control, wait_until  # noqa: E402
+from past import CONNECTIONS, SKIPPED_TYPES, Past, new_rig  # noqa: E402
+from processes import TestFailure, wait_until  # noqa: E402
 from torture_result import Result, add_arguments  # noqa: E402
 
-BATCH_EVENTS = 10
-EVENTS = 300
-CONNECTIONS = 4
-SKIPPED_TYPES = ("desktop.recording",)
 REFUSED = 65
 STRANGERS_SECONDS = 1.0  # how long daemons run on halves that were changed under them
 HALVES = {"queue": ("queue",), "delivery store": ("delivery", "shipper"), "delivery store without its page": ("delivery",),
@@ -67,40 +64,6 @@ CASES = (
     Case("shipper's page", "nothing", "healed"),
 )
 WHENS = ("while both are down", "while both run", "and only the shipper starts at first")
-
-
-class Past:
-    """Copies of an installation from yesterday and today, and of a neighbour. `record` has what was delivered until today."""
-
-    def __init__(self, rig, neighbour_rig):
-        self.rig = rig
-        self.site = sites.fresh(rig, "past", CONNECTIONS)
-        control(rig.teleport_control, "slow 15")
-        with self.site.processes:
-            self._grow(80, 50)
-            self.acknowledged = self._keep("yesterday")
-            self._grow(160, 110)
-            self.acknowledged_today = self._keep("today")
-        control(rig.teleport_control, "slow 0")
-        if self.site.status()["lanes"]["audit"]["fetched"] >= EVENTS:
-            raise TestFailure("nothing is left for the future: Teleport's stand-in must be slower")
-        self.record = self.site.folder / "delivered"
-        shutil.copyfile(sites.cut_record(rig, self.site, 0), self.record)
-        # Its events are others, so that one of them is found among ours.
-        for daemon in ("fetcher", "shipper"):
-            sites.run_to_end(neighbour_rig, daemon)
-        shutil.copytree(neighbour_rig.state, self.copy("neighbour"))
-
-    def _grow(self, fetched, acknowledged):
-        sites.run_until(self.site, "fetcher", lambda lanes: lanes["audit"]["fetched"] >= fetched)
-        sites.run_until(self.site, "shipper", lambda lanes: lanes["audit"]["acknowledged"] >= acknowledged)
-
-    def _keep(self, name):
-        shutil.copytree(self.site.state, self.copy(name))
-        return sum(lane["acknowledged"] for lane in self.site.status()["lanes"].values())
-
-    def copy(self, name):
-        return self.rig.folder / "copies" / name
 
 
 class Trial:
@@ -181,7 +144,7 @@ class Trial:
     def _run(self, daemon, alone):
         process = sites.start(self.site, daemon, sites.END_OPTIONS[daemon])
         try:
-            status = process.wait(2 if alone else 60)
+            status = process.wait(2 if alone else sites.PATIENCE_SECONDS)
         except TestFailure:
             if not alone:
                 raise
@@ -224,13 +187,6 @@ def play(past, case, when, cell):
                    extra={trial.outcome or "neither": 1})
 
 
-def new_rig(arguments, folder, seed):
-    skipped = ", ".join(f'"{name}"' for name in SKIPPED_TYPES)
-    return rigs.Rig(arguments.bin_folder, folder, events=EVENTS, sessions=2, events_per_session=25, chunk_events=30,
-                    seed=seed, poll="100ms", batch_events=BATCH_EVENTS,
-                    settings=f"concurrency = 2\nskip-session-types = [{skipped}]")
-
-
 def play_all(arguments, past, result):
     for case in CASES:
         if arguments.case not in str(case) or not (arguments.full or arguments.case or case.reduced):
@@ -244,9 +200,8 @@ def play_all(arguments, past, result):
 def run(arguments):
     result = Result("halves", arguments)
     folder = rigs.temporary_folder("halves").resolve()
-    with new_rig(arguments, folder / "a", result.seed) as rig, new_rig(arguments, folder / "b", result.seed + 1) as other:
-        rig.start_stand_ins()
-        other.start_stand_ins()
+    with new_rig(arguments.bin_folder, folder / "a", result.seed) as rig, \
+            new_rig(arguments.bin_folder, folder / "b", result.seed + 1) as other:
         play_all(arguments, Past(rig, other), result)
     if result.good():
         shutil.rmtree(folder, ignore_errors=True)

@@ -40,8 +40,6 @@ DOCUMENTED = (73, 74, 75)
 ABORTED = -signal.SIGABRT
 REDUCED_POINTS = 1  # of each cell
 REOPENED = "is opened anew"
-# Ends a hopeless wait.
-PATIENCE_SECONDS = 60
 
 
 @dataclass(frozen=True)
@@ -136,10 +134,10 @@ class Bench:
         environment["LD_PRELOAD"] = str(site.bin / "fault_switch.so")
         try:
             return site.run(f"sluice-{series.daemon}", sites.END_OPTIONS[series.daemon], environment=environment,
-                            patience_seconds=PATIENCE_SECONDS)
+                            patience_seconds=sites.PATIENCE_SECONDS)
         except subprocess.TimeoutExpired as expired:
             said = ((expired.stdout or b"") + (expired.stderr or b"")).decode(errors="replace")
-            raise TestFailure(f"it has neither healed nor ended within {PATIENCE_SECONDS} s:\n{said[-3000:]}") from None
+            raise TestFailure(f"it has neither healed nor ended within {sites.PATIENCE_SECONDS} s:\n{said[-3000:]}") from None
 
     def _passed_by(self, status, said):
         """No call failed: there are not that many, or that one is not of a kind that this fault is for."""

@@ -9,6 +9,8 @@ import subprocess
 
 from processes import Processes, TestFailure, wait_until
 
+# Ends a hopeless wait; a sync on a disk that others use may take many seconds.
+PATIENCE_SECONDS = 180
 END_OPTIONS = {"fetcher": "--exit-on-last-event", "shipper": "--exit-when-drained"}
 
 
@@ -20,7 +22,7 @@ def fresh(rig, name, connections):
     return site
 
 
-def run_to_end(site, daemon, environment=None, patience_seconds=60):
+def run_to_end(site, daemon, environment=None, patience_seconds=PATIENCE_SECONDS):
     """Runs a daemon until it has nothing left to do; any other end is a failure. What it said."""
     try:
         status, said = site.run(f"sluice-{daemon}", END_OPTIONS[daemon], environment=environment,

@@ -1,0 +1,67 @@
+"""An installation with a past, for tests that put together what does not belong together.
+
+    with new_rig(bin_folder, folder / "a", 1) as rig, new_rig(bin_folder, folder / "b", 2) as other:
+        past = Past(rig, other)      # takes some seconds
+        shutil.copytree(past.copy("yesterday") / "queue", ...)
+"""
+
+import shutil
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "support"))
+
+import rig as rigs  # noqa: E402
+import sites  # noqa: E402
+from processes import TestFailure, control  # noqa: E402
+
+BATCH_EVENTS = 10
+EVENTS = 300
+SESSIONS = 2
+EVENTS_PER_SESSION = 25
+CONNECTIONS = 4
+SKIPPED_TYPES = ("desktop.recording",)
+
+
+def new_rig(bin_folder, folder, seed):
+    skipped = ", ".join(f'"{name}"' for name in SKIPPED_TYPES)
+    return rigs.Rig(bin_folder, folder, events=EVENTS, sessions=SESSIONS, events_per_session=EVENTS_PER_SESSION, chunk_events=30,
+                    seed=seed, poll="100ms", batch_events=BATCH_EVENTS,
+                    settings=f"concurrency = 2\nskip-session-types = [{skipped}]")
+
+
+class Past:
+    """Copies of an installation from yesterday and today, and of a neighbour. `record` has what was delivered until today."""
+
+    def __init__(self, rig, neighbour_rig):
+        rig.start_stand_ins()
+        neighbour_rig.start_stand_ins()
+        self.rig = rig
+        self.total = {"audit": EVENTS, "session": SESSIONS * EVENTS_PER_SESSION}  # what is there to fetch
+        self.site = sites.fresh(rig, "past", CONNECTIONS)
+        control(rig.teleport_control, "slow 15")
+        with self.site.processes:
+            self._grow(80, 50)
+            self.acknowledged = self._keep("yesterday")
+            self._grow(160, 110)
+            self.acknowledged_today = self._keep("today")
+        control(rig.teleport_control, "slow 0")
+        if self.site.status()["lanes"]["audit"]["fetched"] >= EVENTS:
+            raise TestFailure("nothing is left for the future: Teleport's stand-in must be slower")
+        self.record = self.site.folder / "delivered"
+        shutil.copyfile(sites.cut_record(rig, self.site, 0), self.record)
+        # Its events are others, so that one of them is found among ours.
+        for daemon in ("fetcher", "shipper"):
+            sites.run_to_end(neighbour_rig, daemon)
+        shutil.copytree(neighbour_rig.state, self.copy("neighbour"))
+
+    def _grow(self, fetched, acknowledged):
+        sites.run_until(self.site, "fetcher", lambda lanes: lanes["audit"]["fetched"] >= fetched)
+        sites.run_until(self.site, "shipper", lambda lanes: lanes["audit"]["acknowledged"] >= acknowledged)
+
+    def _keep(self, name):
+        shutil.copytree(self.site.state, self.copy(name))
+        return sum(lane["acknowledged"] for lane in self.site.status()["lanes"].values())
+
+    def copy(self, name):
+        return self.rig.folder / "copies" / name
