@@ -147,7 +147,14 @@ Result<std::unique_ptr<Database>> Database::open_primary(
   rocksdb::DB* db = nullptr;
   const rocksdb::Status status =
       rocksdb::DB::Open(options, path.string(), descriptors_for(families), &handles, &db);
-  if (!status.ok()) return fail(database_error("open the database", path, status));
+  if (!status.ok()) {
+    Error error = database_error("open the database", path, status);
+    // A new database needs no file that is there, so one of this database has gone.
+    if (status.IsPathNotFound() && std::filesystem::exists(path / "CURRENT")) {
+      error.kind = ErrorKind::kCorrupt;
+    }
+    return fail(std::move(error));
+  }
   database->db_.reset(db);
   for (auto* handle : handles) database->handles_.emplace(handle->GetName(), handle);
   // RocksDB syncs its own folder, but not the name of that folder.

@@ -43,7 +43,7 @@ class Scene:
         self.past = past
         self.dice = dice
         self.site = sites.fresh(past.rig, "site", CONNECTIONS)
-        shutil.copytree(past.copy("today"), self.site.state, dirs_exist_ok=True)
+        sites.copy_state(past.copy("today"), self.site.state)
         self._offset = past.rig.sink.record.stat().st_size
         self.kills = 2  # in the past
         self.story = []
@@ -192,7 +192,7 @@ def play_all(arguments, past, result):
                 cell.add_point(report, bound=bound, strict_lanes=("session",), drain_seconds=time.monotonic() - begin)
             except TestFailure as failure:
                 kept = past.rig.folder / f"failed-{kind.__name__}-{number}"
-                shutil.copytree(scene.site.folder, kept, dirs_exist_ok=True)
+                sites.copy_state(scene.site.folder, kept)
                 cell.add_point()
                 cell.fail(f"round {number}: {failure}\nthe state is in {kept}")
         print(f"{name}: {cell.line()}", flush=True)

@@ -74,7 +74,7 @@ class Trial:
         self._case = case
         self._when = when
         self.site = sites.fresh(past.rig, "site", CONNECTIONS)
-        shutil.copytree(past.copy("today"), self.site.state, dirs_exist_ok=True)
+        sites.copy_state(past.copy("today"), self.site.state)
         self._offset = past.rig.sink.record.stat().st_size
         self.report = None
         self.bound = 0
@@ -123,7 +123,7 @@ class Trial:
             if source == "nothing":
                 continue
             original = self._past.copy(source) / name
-            (shutil.copytree if original.is_dir() else shutil.copy2)(original, target)
+            (sites.copy_state if original.is_dir() else shutil.copyfile)(original, target)
 
     def _run_both(self):
         """To their ends. The sentences of those that have refused."""
@@ -181,7 +181,7 @@ def play(past, case, when, cell):
         trial.play()
     except TestFailure as failure:
         kept = past.rig.folder / f"failed-{case}-{when}".replace(" ", "-").replace("'", "")
-        shutil.copytree(trial.site.folder, kept, dirs_exist_ok=True)
+        sites.copy_state(trial.site.folder, kept)
         cell.fail(f"{when}: {failure}\nthe state is in {kept}")
     cell.add_point(trial.report, bound=trial.bound, strict_lanes=("session",), drain_seconds=time.monotonic() - begin,
                    extra={trial.outcome or "neither": 1})

@@ -2,7 +2,7 @@
 
     with new_rig(bin_folder, folder / "a", 1) as rig, new_rig(bin_folder, folder / "b", 2) as other:
         past = Past(rig, other)      # takes some seconds
-        shutil.copytree(past.copy("yesterday") / "queue", ...)
+        sites.copy_state(past.copy("yesterday") / "queue", ...)
 """
 
 import shutil
@@ -53,14 +53,14 @@ class Past:
         # Its events are others, so that one of them is found among ours.
         for daemon in ("fetcher", "shipper"):
             sites.run_to_end(neighbour_rig, daemon)
-        shutil.copytree(neighbour_rig.state, self.copy("neighbour"))
+        sites.copy_state(neighbour_rig.state, self.copy("neighbour"))
 
     def _grow(self, fetched, acknowledged):
         sites.run_until(self.site, "fetcher", lambda lanes: lanes["audit"]["fetched"] >= fetched)
         sites.run_until(self.site, "shipper", lambda lanes: lanes["audit"]["acknowledged"] >= acknowledged)
 
     def _keep(self, name):
-        shutil.copytree(self.site.state, self.copy(name))
+        sites.copy_state(self.site.state, self.copy(name))
         return sum(lane["acknowledged"] for lane in self.site.status()["lanes"].values())
 
     def copy(self, name):

@@ -19,7 +19,6 @@ import contextlib
 import itertools
 import os
 import random
-import shutil
 import sys
 import threading
 import time
@@ -332,7 +331,7 @@ class Series:
             self.stop()
             kept = self.rig.folder / f"{name}-state"
             with contextlib.suppress(OSError):
-                shutil.copytree(life.site.state, kept, dirs_exist_ok=True)
+                sites.copy_state(life.site.state, kept)
             cell.fail("\n".join([*life.story, f"{failure}", f"the state is in {kept}, logs in {life.site.folder}"]))
         cell.add_point(life.report, points=life.cuts, bound=life.bound, drain_seconds=life.drain_seconds,
                        strict_lanes=life.strict_lanes, extra={"lives": 1, **life.counts})

@@ -13,7 +13,6 @@ and the numbers must add up.
 import argparse
 import math
 import random
-import shutil
 import signal
 import subprocess
 import sys
@@ -99,14 +98,14 @@ class Bench:
         reference = rig.twin("reference")
         sites.run_to_end(reference, "fetcher")
         self.queue = reference.folder / "kept-queue"
-        shutil.copytree(reference.state / "queue", self.queue)
+        sites.copy_state(reference.state / "queue", self.queue)
 
     def play(self, series, site_name, number):
         """One point. Whether the daemon made that many calls."""
         site = sites.fresh(self.rig, site_name, (1, 4)[number % 2])
         # There is something to read.
         if series.daemon == "shipper" or series.fault.calls == "reads":
-            shutil.copytree(self.queue, site.state / "queue")
+            sites.copy_state(self.queue, site.state / "queue")
         log = site.folder / "faults"
         folders = [site.state / name for name in self.FOLDERS[series.daemon]]
         offset = self.rig.sink.record.stat().st_size
@@ -202,7 +201,7 @@ class Player:
 
 def keep(rig, name, number):
     kept = rig.folder / f"failed-{name}-{number}"
-    shutil.copytree(rig.folder / name, kept, dirs_exist_ok=True, symlinks=True)
+    sites.copy_state(rig.folder / name, kept)
     return kept
 
 

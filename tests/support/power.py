@@ -22,7 +22,6 @@ import shutil
 import struct
 import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
 
@@ -31,8 +30,7 @@ from processes import TestFailure
 SHUT_DOWN = 0x8004587d  # EXT4_IOC_SHUTDOWN
 WITHOUT_FLUSH = 2
 IMAGE_BYTES = 2 << 30  # a sparse file: it takes what is written
-MEMORY = Path("/dev/shm")
-MEMORY_BYTES_MIN = 2 << 30
+MEMORY_KIB_MIN = 3 << 20
 IN_NAMESPACE = "SLUICE_TEST_IN_NAMESPACE"
 CANARY = "canary"
 
@@ -74,27 +72,29 @@ def shut_down(folder):
         os.close(descriptor)
 
 
-def image_folder(folder):
-    """Where images are kept: in memory, if there is room, so that a busy disk does not slow the test down. What a cut takes
-    away is decided above the image, by ext4."""
-    with contextlib.suppress(OSError):
-        room = os.statvfs(MEMORY)
-        if room.f_bavail * room.f_frsize >= MEMORY_BYTES_MIN:
-            return Path(tempfile.mkdtemp(prefix="sluice-power-", dir=MEMORY))
-    return Path(folder)
+def has_memory():
+    """Whether there is room in memory for the images."""
+    lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
+    free = next(line for line in lines if line.startswith("MemAvailable:"))
+    return int(free.split()[1]) >= MEMORY_KIB_MIN
 
 
 class FileSystem:
     """See the head of this file. `root` is the folder in it that is for use."""
 
     def __init__(self, folder, name, options="", block_bytes=4096):
-        self._image_folder = image_folder(folder)
-        self._image = self._image_folder / f"{name}.img"
+        self._store = Path(folder) / f"{name}-image"
+        self._image = self._store / "image"
+        self._in_memory = has_memory()
         self._options = options
         self.mount_point = Path(folder) / name
         self.root = self.mount_point / "root"
         self.mounted = False
-        self.mount_point.mkdir(parents=True, exist_ok=True)
+        for made in (self.mount_point, self._store):
+            made.mkdir(parents=True, exist_ok=True)
+        if self._in_memory:
+            # So that a busy disk does not slow the test down. What a cut takes away is decided above, by ext4.
+            _command("mount", "-t", "tmpfs", "none", self._store)
         with open(self._image, "wb") as image:
             image.truncate(IMAGE_BYTES)
         _command("mkfs.ext4", "-q", "-F", "-b", block_bytes, self._image)
@@ -107,8 +107,9 @@ class FileSystem:
         with contextlib.suppress(TestFailure):
             self.unmount()
         self._image.unlink(missing_ok=True)
-        if self._image_folder.parent == MEMORY:
-            self._image_folder.rmdir()
+        if self._in_memory:
+            with contextlib.suppress(TestFailure):
+                _command("umount", self._store)
 
     def mount(self):
         options = "loop,noatime" + (f",{self._options}" if self._options else "")

@@ -22,6 +22,11 @@ def fresh(rig, name, connections):
     return site
 
 
+def copy_state(source, target):
+    """Copies a state folder, or a part of one. What was a socket of a daemon stays behind."""
+    shutil.copytree(source, target, dirs_exist_ok=True, ignore=shutil.ignore_patterns("*.sock"))
+
+
 def run_to_end(site, daemon, environment=None, patience_seconds=PATIENCE_SECONDS):
     """Runs a daemon until it has nothing left to do; any other end is a failure. What it said."""
     try:

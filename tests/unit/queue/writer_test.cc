@@ -172,6 +172,17 @@ TEST_F(WriterTest, RefusesToReplaceADatabaseThatIsMissing) {
   EXPECT_EQ(text_of(paths_.fetcher_page()), page_before);
 }
 
+TEST_F(WriterTest, CallsAMissingFileOfItsDatabaseDamage) {
+  open_writer();
+  std::string manifest = text_of(paths_.queue_db() / "CURRENT");
+  manifest.pop_back();  // the end of the line
+  ASSERT_TRUE(std::filesystem::remove(paths_.queue_db() / manifest));
+  const auto writer = Writer::open(writer_options());
+  ASSERT_FALSE(writer);
+  EXPECT_EQ(writer.error().kind, ErrorKind::kCorrupt);
+  EXPECT_NE(writer.error().message.find(manifest), std::string::npos) << writer.error().message;
+}
+
 TEST_F(WriterTest, IsDeadAfterAFailedWriteAndGoesOnWhenOpenedAnew) {
   Faults faults;
   const auto env = make_faulty_env(&faults);
