@@ -1,9 +1,10 @@
 """The cells of the process-kill row: which daemon dies, and at which kind of work."""
 
+import json
 import shutil
 
-from kill_point import HOWS, Closing, KillPoint, Plan, spread
-from processes import TestFailure
+from kill_point import HOWS, Closing, KillPoint, Plan, cut, spread
+from processes import TestFailure, control
 
 
 class FetcherBacklog(KillPoint):
@@ -80,6 +81,85 @@ class ShipperSteady(KillPoint):
             raise TestFailure("sluice-fetcher was killed by somebody else")
 
 
+class Replaying(KillPoint):
+    """In the template a part is delivered, another waits, and replay jobs are asked for. All replayed events are
+    marked, so that the oracle can tell them from deliveries that a death has repeated."""
+
+    daemon = "shipper"
+    workload = "replay"
+    events = 220
+    added_events = 120
+    rate = 0  # of each job, events a second; 0: no limit
+
+    def make_template(self):
+        site = self.new_site("template", self.connections[0])
+        with Closing(site):
+            self.run_undisturbed(site, "fetcher")
+            self.run_undisturbed(site, "shipper")
+            self.delivered = site.folder / "delivered.ndjson"
+            cut(self.rig.sink.record, 0, '"tag":"template.', self.delivered)
+            for lane in ("audit", "session"):
+                site.queuectl("replay", "--lane", lane, "--from-seq", "1", "--mark", "--rate", self.rate,
+                              "--reason", "torture")
+            control(self.rig.teleport_control, f"add {self.added_events}")
+            if self.daemon == "shipper":
+                self.run_undisturbed(site, "fetcher")
+        self.template = site.state
+
+    def prepare(self, site):
+        shutil.copytree(self.template, site.state, dirs_exist_ok=True)
+
+    def judge(self, site, record, outcome):
+        return self.judge_records(site, [self.delivered, record], outcome)
+
+    def check_more(self, site, outcome):
+        """Each job has ended, and has sent each of its events."""
+        failures = []
+        jobs = [json.loads(line) for line in
+                site.queuectl("replay", "list", "--output", "json").splitlines()]
+        sent_again = sum(lane.repeats for lane in outcome.report.lanes.values())
+        for job in jobs:
+            sent = outcome.report.replays.get(job["id"], {})
+            wanted = {(job["lane"], seq) for seq in
+                      range(job["numbers"]["first"], job["numbers"]["last"] + 1)}
+            if job["state"] != "done" or job["matched"] != len(wanted) or set(sent) != wanted:
+                failures.append(f"replay job {job['id']} is {job['state']}: {job['matched']} events matched, "
+                                f"{len(sent)} of {len(wanted)} numbers have arrived")
+        # A job has one request under way.
+        bound = len(jobs) * site.batch_events * outcome.killed_shippers
+        if sent_again > bound:
+            failures.append(f"{sent_again} replayed events came again, at most {bound} allowed")
+        outcome.extra["replayed"] = sum(lane.replayed for lane in outcome.report.lanes.values())
+        outcome.extra["replayed again"] = sent_again
+        return failures + ([] if len(jobs) == 2 else [f"there are {len(jobs)} replay jobs, not 2"])
+
+
+class ShipperReplay(Replaying):
+    """The shipper drains a queue and runs two replay jobs beside it."""
+
+    def run_victim(self, site, environment=None):
+        return self.run_to_end(site, "shipper", environment)
+
+
+class FetcherReplay(Replaying):
+    """The fetcher appends while the shipper delivers and replays."""
+
+    daemon = "fetcher"
+    rate = 100
+
+    def companions(self, site):
+        site.shipper = self.start(site, "shipper")
+
+    def run_victim(self, site, environment=None):
+        return self.run_to_end(site, "fetcher", environment)
+
+    def finish(self, site):
+        self.wait_until_delivered(site)
+        self.stop(site.shipper)
+        # The jobs go on to their end.
+        self.run_undisturbed(site, "shipper")
+
+
 class Reopening:
     """The calls of an opening: after a kill somewhere in the work before, and in a process one of whose writes has
     failed, which must open everything anew."""
@@ -107,5 +187,5 @@ class ShipperReopen(Reopening, ShipperBacklog):
     pass
 
 
-CELLS = (FetcherSteady, FetcherSteadySearch, FetcherBacklog, FetcherReopen,
-         ShipperSteady, ShipperBacklog, ShipperReopen)
+CELLS = (FetcherSteady, FetcherSteadySearch, FetcherBacklog, FetcherReplay, FetcherReopen,
+         ShipperSteady, ShipperBacklog, ShipperReplay, ShipperReopen)

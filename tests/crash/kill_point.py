@@ -50,6 +50,7 @@ class Outcome:
     calls: int = 0  # how many there were, if none was deadly
     report: object = None  # oracle's
     strict_lanes: tuple = ()
+    killed_shippers: int = 0
     bound: int = 0
     drain_seconds: float = 0.0  # from the start after the last death
     extra: dict = field(default_factory=dict)  # counts for the result
@@ -206,6 +207,7 @@ class KillPoint:
                 self.run_victim(site)
                 self.finish(site)
                 outcome.drain_seconds = time.monotonic() - begin
+                outcome.killed_shippers = len(outcome.deaths) if self.daemon == "shipper" else 0
                 self.check(site, offset, outcome)
         except (TestFailure, subprocess.TimeoutExpired) as failure:
             deaths = "".join(f"\n  died {death}" for death in outcome.deaths)
@@ -262,8 +264,7 @@ class KillPoint:
             raise TestFailure("while it is dead, " + "; ".join(wrong))
 
     def duplicates_bound(self, site, outcome):
-        deaths = len(outcome.deaths) if self.daemon == "shipper" else 0
-        return deaths * site.events_in_flight()
+        return outcome.killed_shippers * site.events_in_flight()
 
     def strict_lanes(self, site):
         return ("audit", "session") if site.connections == 1 else ("session",)
@@ -285,7 +286,10 @@ class KillPoint:
             raise TestFailure("\n".join(failures))
 
     def judge(self, site, record, outcome):
-        return oracle.judge(self.rig.served, [record], strict=outcome.strict_lanes,
+        return self.judge_records(site, [record], outcome)
+
+    def judge_records(self, site, records, outcome):
+        return oracle.judge(self.rig.served, records, strict=outcome.strict_lanes,
                             skip_session_types=SKIPPED_SESSION_TYPES, duplicates_max=outcome.bound)
 
 

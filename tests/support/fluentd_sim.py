@@ -86,14 +86,24 @@ class Store:
     def _continue(self):
         """Goes on behind the lines of an earlier run; a line cut short by a kill is removed."""
         with open(self._file, "rb", closefd=False) as file:
-            complete = 0
-            for line in file:
-                if not line.endswith(b"\n"):
-                    break
-                complete += len(line)
-                record = json.loads(line)
+            complete = self._find_line_end(file, os.fstat(self._file).st_size)
+            if complete > 0:
+                file.seek(self._find_line_end(file, complete - 1))
+                record = json.loads(file.readline())
                 self._n, self._batch = record["n"] + 1, record["batch"] + 1
         os.ftruncate(self._file, complete)
+
+    @staticmethod
+    def _find_line_end(file, end):
+        """The offset behind the last line end before `end`; 0 if there is none."""
+        while end > 0:
+            begin = max(0, end - 64 * 1024)
+            file.seek(begin)
+            found = file.read(end - begin).rfind(b"\n")
+            if found >= 0:
+                return begin + found + 1
+            end = begin
+        return 0
 
     def add(self, tag, texts):
         """`texts` are the events' JSON. They are in the file when this returns."""

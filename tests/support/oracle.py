@@ -9,6 +9,9 @@ Fluentd's out_file (TIME<tab>TAG<tab>JSON). Per lane it finds
   altered     delivered under its id with another value (numbers are compared as doubles)
   duplicates  deliveries beyond the first
   disordered  first deliveries of one chunk, search or recording that are not in served order
+  set aside   not delivered, and of those for which the sink had a reason to refuse them
+  replayed    deliveries with the mark of a replay job, which are no duplicates; `repeats` counts those
+              of a job beyond its first of a number
 
 An event is known by its "uid", and by its whole value when it has none: so an alteration of an
 event without uid counts as one lost and one invented, and of several events without uid that have
@@ -26,7 +29,7 @@ from dataclasses import dataclass, field
 
 LANES = ("audit", "session")
 SESSION_TAG = re.compile(r"(?:^|\.)session\.(?P<sid>.+)\.log$")
-STAMP = "_sluice"  # what the shipper may add to an event
+STAMP = "_sluice"  # what the shipper may add to an event; {"replay": job, "lane": …, "seq": …} in a replay
 
 
 @dataclass(frozen=True)
@@ -67,19 +70,23 @@ class LaneResult:
     invented: list = field(default_factory=list)
     altered: list = field(default_factory=list)
     disordered: list = field(default_factory=list)
+    set_aside: list = field(default_factory=list)
+    replayed: int = 0
+    repeats: int = 0
 
     def to_dict(self):
         numbers = {name: getattr(self, name) for name in
-                   ("served", "filtered", "delivered", "deliveries", "duplicates")}
+                   ("served", "filtered", "delivered", "deliveries", "duplicates", "replayed", "repeats")}
         return {**numbers, **{name: len(getattr(self, name)) for name in
-                              ("lost", "invented", "altered", "disordered")}}
+                              ("lost", "invented", "altered", "disordered", "set_aside")}}
 
 
 class Report:
     """The results of both lanes, and of lines that could not be read."""
 
-    def __init__(self, lanes, broken_lines, strict, duplicates_max):
+    def __init__(self, lanes, broken_lines, strict, duplicates_max, replays):
         self.lanes = lanes
+        self.replays = replays  # {job: {(lane, seq): how often}}
         self.broken_lines = broken_lines
         self._strict_lanes = frozenset(LANES if strict is True else strict or ())
         self._duplicates_max = duplicates_max
@@ -196,6 +203,7 @@ def read_sink_line(line):
 def read_sink(paths, served, ignore, lanes):
     """({lane: {key: Delivered}}, broken lines). Files are taken in the order given."""
     delivered = {lane: {} for lane in LANES}
+    replays = {}
     broken = 0
     order = 0
     for path in paths:
@@ -212,10 +220,36 @@ def read_sink(paths, served, ignore, lanes):
                     continue
                 session = SESSION_TAG.search(tag)
                 lane = "session" if session else "audit"
-                _count_delivery(lane, session and session["sid"], comparable(event, ignore), order,
-                                place, served, delivered)
+                sid = session and session["sid"]
+                if is_replay(event):
+                    _count_replay(lane, sid, event, ignore, place, served, replays, lanes[lane])
+                    continue
+                _count_delivery(lane, sid, comparable(event, ignore), order, place, served,
+                                delivered)
                 lanes[lane].deliveries += 1
-    return delivered, broken
+    return delivered, broken, replays
+
+
+def is_replay(event):
+    stamp = event.get(STAMP)
+    return isinstance(stamp, dict) and "replay" in stamp
+
+
+def _count_replay(lane, sid, event, ignore, place, served, replays, result):
+    stamp = event[STAMP]
+    body = comparable(event, ignore)
+    digest = digest_of(body)
+    original = served[lane].get(identify(lane, sid, body, digest))
+    where = f"job {stamp['replay']:.0f}, number {stamp['seq']:.0f}, at byte {place.offset}"
+    if original is None or stamp.get("lane") != lane:
+        result.invented.append(f"{body.get('uid')} of {where}")
+    elif original.digest != digest:
+        result.altered.append(f"{original.event_id} of {where}")
+    numbers = replays.setdefault(int(stamp["replay"]), {})
+    number = (lane, int(stamp["seq"]))
+    result.replayed += 1
+    result.repeats += number in numbers
+    numbers[number] = numbers.get(number, 0) + 1
 
 
 def _count_delivery(lane, sid, event, order, place, served, delivered):
@@ -249,17 +283,19 @@ def describe_difference(served, delivered_place, ignore):
     return f"{served.event_id}: " + "; ".join(shown)
 
 
-def judge_lane(lane, served, delivered, ignore):
+def judge_lane(lane, served, delivered, ignore, may_be_set_aside):
     """Fills in the lists of `lane`, a LaneResult."""
     expected = {key: one.count for key, one in served.items()}
     lane.served = sum(expected.values())
     lane.delivered = sum(min(one.count, expected.get(key, 1)) for key, one in delivered.items())
     lane.duplicates = sum(max(0, one.count - expected.get(key, 1))
                           for key, one in delivered.items())
-    lane.lost = [f"{one.event_id} of {one.source} number {one.ordinal}"
-                 for key, one in served.items()
-                 if key not in delivered or delivered[key].count < one.count]
-    lane.invented = [f"{key if isinstance(key, str) else load_line(one.place)[:200]} at "
+    for key, one in served.items():
+        if key not in delivered or delivered[key].count < one.count:
+            refused = may_be_set_aside and may_be_set_aside(load_line(one.place))
+            (lane.set_aside if refused else lane.lost).append(
+                f"{one.event_id} of {one.source} number {one.ordinal}")
+    lane.invented += [f"{key if isinstance(key, str) else load_line(one.place)[:200]} at "
                      f"{os.path.basename(one.place.path)} byte {one.place.offset}"
                      for key, one in delivered.items() if key not in served]
     for key, one in delivered.items():
@@ -290,20 +326,21 @@ def find_disorder(served, delivered):
 
 
 def judge(served_path, sink_paths, strict=False, skip_audit_types=(), skip_session_types=(),
-          ignore=(), duplicates_max=None):
+          ignore=(), duplicates_max=None, may_be_set_aside=None):
     """Compares and returns a Report.
 
     strict: order counts, in both lanes or in those named. skip_*_types: what the configuration filters out. ignore: top-level keys
     that are not compared, such as "time" when Fluentd takes it out of the event. duplicates_max:
-    how many are allowed; None: any number.
+    how many are allowed; None: any number. may_be_set_aside(line of the served record): whether the sink had a reason
+    to refuse that event.
     """
     lanes = {lane: LaneResult() for lane in LANES}
     skip_types = {"audit": frozenset(skip_audit_types), "session": frozenset(skip_session_types)}
     served = read_served(served_path, skip_types, frozenset(ignore), lanes)
-    delivered, broken = read_sink(sink_paths, served, frozenset(ignore), lanes)
+    delivered, broken, replays = read_sink(sink_paths, served, frozenset(ignore), lanes)
     for name, lane in lanes.items():
-        judge_lane(lane, served[name], delivered[name], frozenset(ignore))
-    return Report(lanes, broken, strict, duplicates_max)
+        judge_lane(lane, served[name], delivered[name], frozenset(ignore), may_be_set_aside)
+    return Report(lanes, broken, strict, duplicates_max, replays)
 
 
 def sink_files(patterns):

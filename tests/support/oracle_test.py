@@ -71,6 +71,34 @@ class OracleTest(unittest.TestCase):
         self.assertEqual(1, len(report.lanes["session"].lost))
         self.assertEqual([], report.lanes["audit"].lost)
 
+    def replayed(self, number, job=3, **more):
+        return {**self.events[number], "_sluice": {"replay": job, "lane": "audit", "seq": number + 1}, **more}
+
+    def test_a_marked_replay_is_no_duplicate_and_no_delivery(self):
+        audit = self.events + [self.replayed(2), self.replayed(3), self.replayed(3)]
+        report = self.judge(audit, duplicates_max=0)
+        self.assertTrue(report.ok, str(report))
+        self.assertEqual(3, report.lanes["audit"].replayed)
+        self.assertEqual(1, report.lanes["audit"].repeats)
+        self.assertEqual({3: {("audit", 3): 1, ("audit", 4): 2}}, report.replays)
+        lost = self.judge(self.events[:5] + [self.replayed(5)])
+        self.assertEqual(1, len(lost.lanes["audit"].lost))
+
+    def test_finds_an_altered_and_an_invented_event_in_a_replay(self):
+        altered = self.judge(self.events + [self.replayed(2, deep=1)])
+        self.assertEqual(1, len(altered.lanes["audit"].altered))
+        invented = self.judge(self.events + [self.replayed(2, uid="id-99")])
+        self.assertEqual(1, len(invented.lanes["audit"].invented))
+
+    def test_what_the_sink_had_a_reason_to_refuse_is_set_aside_and_not_lost(self):
+        report = self.judge(self.events[:3] + self.events[4:],
+                            may_be_set_aside=lambda line: b'"id-3"' in line)
+        self.assertTrue(report.ok, str(report))
+        self.assertEqual(1, len(report.lanes["audit"].set_aside))
+        other = self.judge(self.events[:3] + self.events[4:],
+                           may_be_set_aside=lambda line: b'"id-4"' in line)
+        self.assertEqual(1, len(other.lanes["audit"].lost))
+
     def test_finds_an_invented_event(self):
         report = self.judge(self.events + [audit_event(99)])
         self.assertFalse(report.ok)

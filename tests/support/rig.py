@@ -41,9 +41,12 @@ class FluentdSim:
         self._outages = 0
 
     def start(self):
+        """Starts it; again on the same port, if it was killed."""
         files = self._rig.fluentd_files
+        self._port_file.unlink(missing_ok=True)
         self.process = self._rig.processes.start("fluentd-sim", [
-            sys.executable, SUPPORT / "fluentd_sim.py", "--listen", "127.0.0.1:0", "--ca", files.ca,
+            sys.executable, SUPPORT / "fluentd_sim.py", "--listen", f"127.0.0.1:{self.port or 0}",
+            "--ca", files.ca,
             "--cert", files.server_cert, "--key", files.server_key, "--record", self.record,
             "--port-file", self._port_file, "--control", self.control_path])
         self.port = wait_for_port(self._port_file, self.process)
@@ -171,7 +174,7 @@ class Rig:
                  mode="bulk", seed=1, chunk_events=1000, days=3, settings="", shipper_settings="",
                  connections=CONNECTIONS, batch_events=BATCH_EVENTS, poll="1s",
                  start_time=None, events_file=None, session_events_file=None,
-                 real_fluentd=False):
+                 real_fluentd=False, rate=0, queue_settings=""):
         self.bin = Path(bin_folder)
         self.folder = Path(folder)
         self.state = self.folder / "state"
@@ -193,14 +196,17 @@ class Rig:
         start_time = start_time or f"{base - timedelta(days=days + 1):%Y-%m-%dT00:00:00Z}"
         self._settings = f'start-time = "{start_time}"\n{settings}'
         self.connections = connections
-        self._batch_events = batch_events
+        self.batch_events = batch_events
         self._poll = poll
+        self.queue_settings = queue_settings  # in the [queue] table
         self._shipper_settings = shipper_settings
         self._sim_options = ["--events", events, "--sessions", sessions, "--events-per-session",
                              events_per_session, "--mode", mode, "--seed", seed, "--days", days,
                              "--chunk-events", chunk_events,
                              # The same events again when it is started again.
                              "--now", f"{base:%Y-%m-%dT%H:%M:%SZ}"]
+        if rate:
+            self._sim_options += ["--rate", rate]
         for option, path in (("--events-file", events_file),
                              ("--session-events-file", session_events_file)):
             if path:
@@ -218,7 +224,10 @@ class Rig:
         self.teleport_files = certificates.make_teleport(self.folder / "certificates/teleport")
         self.fluentd_files = certificates.make_fluentd(self.folder / "certificates/fluentd")
 
-    def start_teleport(self):
+    def start_teleport(self, mode=None):
+        """Starts the stand-in; again on the same port, if it was killed, and in another mode if one is given."""
+        if mode:
+            self._sim_options[self._sim_options.index("--mode") + 1] = mode
         files = self.teleport_files
         port_file = self.folder / "teleport.port"
         port_file.unlink(missing_ok=True)
@@ -262,9 +271,10 @@ identity = "{values['identity']}"
 
 [queue]
 path = "{values['queue']}"
+{self.queue_settings}
 
 [shipper]
-batch-events = {self._batch_events}
+batch-events = {self.batch_events}
 connections = {self.connections}
 {self._shipper_settings}
 """)
@@ -328,13 +338,22 @@ connections = {self.connections}
         return done.returncode, done.stdout + done.stderr
 
     def queuectl(self, *arguments):
+        status, said = self.try_queuectl(*arguments)
+        if status != 0:
+            raise TestFailure(f"queuectl {' '.join(arguments)} ended with {status}: {said}")
+        return said
+
+    def try_queuectl(self, *arguments):
+        """Its exit status and what it printed."""
         command = [self.bin / "queuectl", *arguments, "--config", self.config_path]
         done = subprocess.run([str(word) for word in command], capture_output=True, text=True,
                               timeout=60, check=False)
-        if done.returncode != 0:
-            raise TestFailure(f"queuectl {' '.join(arguments)} ended with {done.returncode}: "
-                              f"{done.stderr.strip()}")
-        return done.stdout
+        return done.returncode, done.stdout if done.returncode == 0 else done.stderr.strip()
+
+    def try_status(self):
+        """None while there is no view of the queue to be had."""
+        status, said = self.try_queuectl("status", "--output", "json")
+        return json.loads(said) if status == 0 else None
 
     def status(self):
         return json.loads(self.queuectl("status", "--output", "json"))

@@ -308,6 +308,25 @@ TEST(TeleportSim, SaysItsNameAndTakesLocks) {
   EXPECT_EQ(1, stats["calls"]["Ping"]);
 }
 
+TEST(TeleportSim, ShowsNothingNewWhileItsTimeStandsStill) {
+  const Folder folder;
+  const std::string now = format_rfc3339(system_clock().now());
+  const Sim sim(folder, {"--now", now, "--rate", "1000", "--events", "100000", "--sessions", "0",
+                         "--chunk-interval", "10"});
+  const auto servable = [&] {
+    return nlohmann::json::parse(sim.command("stats"))["servable"].get<std::uint64_t>();
+  };
+  EXPECT_EQ("ok", sim.command("freeze on"));
+  const std::uint64_t frozen = servable();
+  std::this_thread::sleep_for(std::chrono::milliseconds(100));
+  EXPECT_EQ(frozen, servable());
+  EXPECT_EQ("ok", sim.command("freeze off"));
+  for (int i = 0; i < 2000 && servable() == frozen; ++i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  }
+  EXPECT_LT(frozen, servable());
+}
+
 TEST(TeleportSim, ExportsEachEventOnceAndRecordsItAsServed) {
   const Folder folder;
   const Sim sim(folder, {});

@@ -86,6 +86,11 @@ class PageBuilder {
 
 }  // namespace
 
+Timestamp Simulation::now() const {
+  const std::int64_t frozen_ms = faults.frozen_at_ms;
+  return frozen_ms == 0 ? system_clock().now() : from_unix_ms(frozen_ms);
+}
+
 grpc::Status AuditLogService::GetEventExportChunks(
     grpc::ServerContext* context, const auditlog::GetEventExportChunksRequest* request,
     grpc::ServerWriter<auditlog::EventExportChunk>* writer) {
@@ -93,7 +98,7 @@ grpc::Status AuditLogService::GetEventExportChunks(
   if (simulation_.faults.export_unimplemented) return export_unimplemented();
   const Day day = day_of(to_timestamp(request->date()));
   MessageStream stream(context, writer, &simulation_.faults, FaultTarget::kChunks);
-  for (std::string& name : simulation_.catalog.chunk_names(day, system_clock().now())) {
+  for (std::string& name : simulation_.catalog.chunk_names(day, simulation_.now())) {
     if (auto status = stream.must_end()) return *status;
     auditlog::EventExportChunk chunk;
     chunk.set_chunk(std::move(name));
@@ -108,7 +113,7 @@ grpc::Status AuditLogService::ExportUnstructuredEvents(
   simulation_.statistics.count_call("ExportUnstructuredEvents");
   if (simulation_.faults.export_unimplemented) return export_unimplemented();
   const Day day = day_of(to_timestamp(request->date()));
-  const auto chunk = simulation_.catalog.find_chunk(day, request->chunk(), system_clock().now());
+  const auto chunk = simulation_.catalog.find_chunk(day, request->chunk(), simulation_.now());
   if (chunk == nullptr) {
     return {grpc::StatusCode::NOT_FOUND,
             fmt::format("event chunk \"{}\" not found", request->chunk())};
@@ -150,7 +155,7 @@ grpc::Status AuditLogService::GetUnstructuredEvents(
   if (auto status = simulation_.faults.take_for_page()) return *status;
   PageBuilder builder(*request, simulation_, response);
   simulation_.catalog.search(
-      window, system_clock().now(),
+      window, simulation_.now(),
       [&](const Entry& entry, const std::string& sid) { return builder.add(entry, sid); });
   if (const auto last = builder.go_on_behind()) {
     response->set_last_key(make_page_key(*request, backend, *last));
@@ -163,8 +168,7 @@ grpc::Status AuditLogService::StreamUnstructuredSessionEvents(
     grpc::ServerContext* context, const auditlog::StreamUnstructuredSessionEventsRequest* request,
     grpc::ServerWriter<auditlog::EventUnstructured>* writer) {
   simulation_.statistics.count_call("StreamUnstructuredSessionEvents");
-  const auto session =
-      simulation_.catalog.find_session(request->session_id(), system_clock().now());
+  const auto session = simulation_.catalog.find_session(request->session_id(), simulation_.now());
   if (!session || simulation_.faults.recordings_hidden) {
     return {grpc::StatusCode::NOT_FOUND,
             fmt::format("recording of session \"{}\" not found", request->session_id())};

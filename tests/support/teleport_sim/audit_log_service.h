@@ -18,6 +18,9 @@ struct Simulation {
   RecordFile& record;
   Faults& faults;
   Statistics& statistics;
+
+  // The present, or the moment at which it was made to stand still.
+  Timestamp now() const;
 };
 
 class AuditLogService final : public teleport::auditlog::v1::AuditLogService::Service {

@@ -241,4 +241,28 @@ std::uint64_t Catalog::visible_count(Timestamp now) const {
   return static_cast<std::uint64_t>(end - entries_.begin());
 }
 
+std::uint64_t Catalog::size_with_recording(const Entry& entry) const {
+  if (entry.session == Entry::kNoSession) return 1;
+  return 1 + std::uint64_t{sessions_[static_cast<std::size_t>(entry.session)].events};
+}
+
+std::uint64_t Catalog::servable_count(bool by_chunks, Timestamp now) const {
+  const std::shared_lock lock(mutex_);
+  std::uint64_t count = 0;
+  if (!by_chunks) {
+    for (const Entry& entry : entries_) {
+      if (now < entry.time) break;
+      count += size_with_recording(entry);
+    }
+    return count;
+  }
+  for (const auto& [day, chunks] : chunks_) {
+    for (const auto& [name, chunk] : chunks) {
+      if (chunk->visible_at > now) continue;
+      for (const Entry& entry : chunk->entries) count += size_with_recording(entry);
+    }
+  }
+  return count;
+}
+
 }  // namespace sluice::teleport_sim

@@ -78,12 +78,17 @@ class Catalog {
 
   std::uint64_t event_count() const;
   std::uint64_t visible_count(Timestamp now) const;
+  // How many events can be had in all, recordings included: those of the chunks that can be seen,
+  // or those that a search finds.
+  std::uint64_t servable_count(bool by_chunks, Timestamp now) const;
 
  private:
   void plan_all(const CatalogPlan& plan);
   Entry planned_entry(const CatalogPlan& plan, std::uint32_t number, std::uint32_t total) const;
   void make_chunks(const CatalogPlan& plan);
   void add_session_locked(Entry* entry, std::uint32_t events);
+  // The entry and, if it announces one, the events of its recording.
+  std::uint64_t size_with_recording(const Entry& entry) const;
   void add_entries(std::vector<Entry> entries, Timestamp visible_at);
   std::string sid_of_locked(const Entry& entry) const;
   bool before(const Entry& left, const Entry& right) const;

@@ -42,6 +42,7 @@ std::string Control::handle(const std::string& line) {
   if (command == "hide-recordings" && words.size() == 2) {
     return set_flag(&simulation_.faults.recordings_hidden, words[1]);
   }
+  if (command == "freeze" && words.size() == 2) return freeze(words[1]);
   if (command == "fail-after") return fail_after(words);
   if (command == "late-chunk") return late_chunk(words);
   if (command == "slow" && words.size() == 2) return slow(words);
@@ -57,6 +58,12 @@ std::string Control::handle(const std::string& line) {
 std::string Control::set_flag(std::atomic<bool>* flag, const std::string& word) {
   if (word != "on" && word != "off") return "error say on or off";
   *flag = word == "on";
+  return kOk;
+}
+
+std::string Control::freeze(const std::string& word) {
+  if (word != "on" && word != "off") return "error say on or off";
+  simulation_.faults.frozen_at_ms = word == "on" ? to_unix_ms(system_clock().now()) : 0;
   return kOk;
 }
 
@@ -99,7 +106,9 @@ std::string Control::add(const std::vector<std::string>& words) {
 std::string Control::stats() const {
   nlohmann::json stats = simulation_.statistics.to_json();
   stats["events"] = simulation_.catalog.event_count();
-  stats["visible"] = simulation_.catalog.visible_count(system_clock().now());
+  stats["visible"] = simulation_.catalog.visible_count(simulation_.now());
+  stats["servable"] = simulation_.catalog.servable_count(!simulation_.faults.export_unimplemented,
+                                                         simulation_.now());
   stats["recorded"] = simulation_.record.count();
   return stats.dump();
 }
