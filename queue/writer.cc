@@ -89,6 +89,7 @@ struct Writer::Impl {
   Result<void> check_identity();
   Result<void> recover_last();
   Result<void> check_numbers() const;
+  Result<void> check_ledger() const;
   Result<void> begin_epoch(const std::optional<FetcherPage>& previous);
   void publish();
   Result<void> append(const Append& batch);
@@ -119,6 +120,7 @@ Result<void> Writer::Impl::open() {
   SLUICE_TRY(open_database());
   SLUICE_TRY(recover_last());
   SLUICE_ASSIGN(ledger, LedgerStore::load(*database));
+  SLUICE_TRY(check_ledger());
   return begin_epoch(previous);
 }
 
@@ -244,6 +246,21 @@ Result<void> Writer::Impl::check_numbers() const {
                             "reached to {}; {}",
                             options.paths.queue().string(), name_of(lane), last[lane],
                             (*covered)[lane], kRepairAdvice));
+  }
+  return {};
+}
+
+// A list of files that was cut short can leave one part of the database older than another, without
+// any wrong checksum. Then the counts would never add up again.
+Result<void> Writer::Impl::check_ledger() const {
+  for (const Lane lane : kLanes) {
+    const std::uint64_t counted = total_of(ledger.rows(), lane).queued;
+    if (counted >= last[lane]) continue;
+    return fail(ErrorKind::kCorrupt,
+                fmt::format("the queue at {} is damaged: lane {} has {} records, but its ledger "
+                            "counts {}; {}",
+                            options.paths.queue().string(), name_of(lane), last[lane], counted,
+                            kRepairAdvice));
   }
   return {};
 }

@@ -37,6 +37,7 @@ ROWS = (
     Row("kill", "process kill", "kill_matrix.py"),
     Row("power_cut", "power cut", "power_cut_test.py"),
     Row("storage_errors", "storage errors", "storage_errors_test.py"),
+    Row("corruption", "corruption", "corruption_test.py"),
     Row("clock_and_boot", "clock and boot", "clock_and_boot_test.py"),
     Row("halves", "halves", "halves_test.py"),
     Row("mix", "long mix", "long_mix.py", takes_minutes=True),

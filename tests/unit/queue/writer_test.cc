@@ -1,10 +1,14 @@
 #include "queue/writer.h"
 
 #include <gtest/gtest.h>
+#include <rocksdb/write_batch.h>
 
 #include <fstream>
 
 #include "queue/control_page.h"
+#include "queue/database.h"
+#include "queue/ledger_store.h"
+#include "queue/queue_schema.h"
 #include "tests/unit/queue/queue_fixture.h"
 
 namespace sluice::queue {
@@ -181,6 +185,21 @@ TEST_F(WriterTest, CallsAMissingFileOfItsDatabaseDamage) {
   ASSERT_FALSE(writer);
   EXPECT_EQ(writer.error().kind, ErrorKind::kCorrupt);
   EXPECT_NE(writer.error().message.find(manifest), std::string::npos) << writer.error().message;
+}
+
+TEST_F(WriterTest, RefusesALedgerThatIsOlderThanTheRecords) {
+  ASSERT_TRUE(append(open_writer().get(), Lane::kAudit, 5));
+  {
+    const auto database = Database::open_primary(paths_.queue_db(), queue_families(), env_);
+    ASSERT_TRUE(database) << error_of(database);
+    rocksdb::WriteBatch batch;
+    batch.DeleteRange((*database)->family(kLedgerFamily), "", "\xff");
+    ASSERT_TRUE((*database)->write(&batch));
+  }
+  const auto writer = Writer::open(writer_options());
+  ASSERT_FALSE(writer);
+  EXPECT_EQ(writer.error().kind, ErrorKind::kCorrupt);
+  EXPECT_NE(writer.error().message.find("ledger"), std::string::npos) << writer.error().message;
 }
 
 TEST_F(WriterTest, IsDeadAfterAFailedWriteAndGoesOnWhenOpenedAnew) {
