@@ -786,6 +786,15 @@ std::vector<ReplayJob> DeliveryStore::replays() const {
   return all;
 }
 
+std::vector<ReplayJob> DeliveryStore::active_replays() const {
+  const std::lock_guard guard(impl_->mutex);
+  std::vector<ReplayJob> active;
+  for (const auto& [id, job] : impl_->jobs.jobs()) {
+    if (job.is_active()) active.push_back(job);
+  }
+  return active;
+}
+
 LaneProgress DeliveryStore::progress(Lane lane) const {
   const std::lock_guard guard(impl_->mutex);
   return impl_->progress[lane];

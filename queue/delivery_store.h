@@ -126,6 +126,7 @@ class DeliveryStore {
   Result<ReplayState> save_replay(std::uint64_t id, const ReplayProgress& progress);
   std::optional<ReplayJob> replay(std::uint64_t id) const;
   std::vector<ReplayJob> replays() const;  // the oldest first
+  std::vector<ReplayJob> active_replays() const;
 
   LaneProgress progress(Lane lane) const;
   Ledger ledger() const;

@@ -255,7 +255,7 @@ void Generation::report_status() const {
 }
 
 bool Generation::is_drained() const {
-  if (std::ranges::any_of(store_->replays(), &queue::ReplayJob::is_active)) return false;
+  if (!store_->active_replays().empty()) return false;
   return std::ranges::all_of(queue::kLanes, [this](queue::Lane lane) {
     const auto durable = reader_->durable(lane);
     return durable && *durable == store_->progress(lane).position;

@@ -3,8 +3,6 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
-#include <algorithm>
-
 #include "queue/control/messages.h"
 
 namespace sluice::queue {
@@ -37,9 +35,7 @@ Result<wire::Response> get_status(const DeliveryStore& store, const Caller& call
     one.set_lane(to_wire(lane));
     one.set_position(store.progress(lane).position);
   }
-  const auto jobs = store.replays();
-  status.set_active_replays(
-      static_cast<std::uint64_t>(std::ranges::count_if(jobs, &ReplayJob::is_active)));
+  status.set_active_replays(store.active_replays().size());
   return response;
 }
 

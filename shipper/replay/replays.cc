@@ -2,6 +2,7 @@
 
 #include <sys/resource.h>
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <utility>
@@ -91,14 +92,14 @@ void Replays::run(const std::stop_token& stop) {
 void Replays::look() {
   reap();
   if (!result()) return;
-  const auto jobs = options_.store->replays();
-  for (const queue::ReplayJob& job : jobs) {
-    const auto at_work = running_.find(job.id);
-    if (at_work == running_.end()) continue;
-    if (!job.is_active()) at_work->second->runner->stop();
-    if (at_work->second->is_limited) at_work->second->runner->wake();
+  const auto active = options_.store->active_replays();
+  for (auto& [id, job] : running_) {
+    const bool is_active = std::ranges::any_of(
+        active, [number = id](const queue::ReplayJob& one) { return one.id == number; });
+    if (!is_active) job->runner->stop();
+    if (job->is_limited) job->runner->wake();
   }
-  start_waiting(jobs);
+  start_waiting(active);
 }
 
 void Replays::reap() {
@@ -117,11 +118,11 @@ void Replays::reap() {
   }
 }
 
-void Replays::start_waiting(const std::vector<queue::ReplayJob>& jobs) {
+void Replays::start_waiting(const std::vector<queue::ReplayJob>& active) {
   if (options_.clock->monotonic() < start_again_) return;
-  for (const queue::ReplayJob& job : jobs) {
+  for (const queue::ReplayJob& job : active) {
     if (running_.size() >= queue::kReplaysAtOnce) return;
-    if (job.is_active() && !running_.contains(job.id)) start(job);
+    if (!running_.contains(job.id)) start(job);
   }
 }
 

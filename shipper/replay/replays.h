@@ -69,7 +69,7 @@ class Replays {
   // Ends those that have ended, stops those that shall, starts those that may.
   void look();
   void reap();
-  void start_waiting(const std::vector<queue::ReplayJob>& jobs);
+  void start_waiting(const std::vector<queue::ReplayJob>& active);
   void start(const queue::ReplayJob& job);
   void note_failure(const Error& error);
 
