@@ -149,7 +149,7 @@ struct DeliveryStore::Impl {
   Result<ReplayJob> write_new_replay(const ReplaySpec& spec);
   Result<ReplayJob> cancel_replay(std::uint64_t id, const Actor& actor);
   Result<ReplayState> save_replay(std::uint64_t id, ReplayProgress now);
-  void cut_replays(const Rewind& change, rocksdb::WriteBatch* batch);
+  void cut_replays(Lane lane, rocksdb::WriteBatch* batch);
   Result<void> write(rocksdb::WriteBatch* batch);
   void publish();
 
@@ -474,9 +474,8 @@ Result<std::vector<Rewind>> DeliveryStore::Impl::rewind_all(const QueueView& que
     for (const Lane lane : kLanes) {
       SLUICE_ASSIGN(const Seq from, divergence(queue, lane));
       SLUICE_ASSIGN(const auto change, rewind(lane, from, batch));
-      if (!change) continue;
-      rewinds.push_back(*change);
-      cut_replays(*change, batch);
+      if (change) rewinds.push_back(*change);
+      cut_replays(lane, batch);
     }
   }
   SLUICE_TRY(check_positions(queue));
@@ -701,18 +700,19 @@ Result<ReplayState> DeliveryStore::Impl::save_replay(std::uint64_t job_id, Repla
   return state;
 }
 
-// The events that had these numbers are lost to the queue; their numbers go to others, which the
-// live flow ships. So the jobs end before them.
-void DeliveryStore::Impl::cut_replays(const Rewind& change, rocksdb::WriteBatch* batch) {
-  const Seq last = progress[change.lane].position;
+// Beyond the position everything comes anyway, so jobs end there when it is set back: by us,
+// because the queue has lost numbers and gives them to other events, or by a person who adopted the
+// store.
+void DeliveryStore::Impl::cut_replays(Lane lane, rocksdb::WriteBatch* batch) {
+  const Seq last = progress[lane].position;
   const auto known = jobs.jobs();
   for (const auto& [job_id, job] : known) {
-    if (!job.is_active() || job.spec.lane != change.lane || job.progress.last <= last) continue;
+    if (!job.is_active() || job.spec.lane != lane || job.progress.last <= last) continue;
     ReplayProgress now = job.progress;
     now.remark = fmt::format(
-        "the queue lost the numbers from {} on after they had been delivered; "
-        "the live flow ships what has them now",
-        last + 1);
+        "the position was set back to {}: what has the numbers behind it now "
+        "is shipped by the live flow",
+        last);
     now.last = last;
     now.position = std::min(now.position, last);
     for (SeqRange& range : now.completed) range.last = std::min(range.last, last);
