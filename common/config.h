@@ -26,6 +26,15 @@ namespace sluice {
 // files.
 enum class Program { kFetcher, kShipper, kQueuectl };
 
+// How much of the past the queue keeps, and how much room it may take.
+struct QueueConfig {
+  std::chrono::milliseconds retention{24 * 3'600'000};
+  std::optional<std::uint64_t> max_size;          // bytes; nothing: half of the file system
+  std::optional<std::uint64_t> session_max_size;  // nothing: half of max_size
+  std::optional<std::uint64_t> min_free_disk;     // nothing: 5 % of the file system, 2 GiB at most
+  std::chrono::milliseconds erase_within{24 * 3'600'000};
+};
+
 struct TeleportConfig {
   std::string addr = "localhost:3025";  // host:port
   std::filesystem::path identity;       // either this, or the three below
@@ -74,6 +83,7 @@ struct Config {
   std::filesystem::path queue_path;  // the instance's folder; default /var/lib/sluice/<instance>
   bool debug = false;
   std::filesystem::path storage;  // of Teleport's own handler; only ever read, empty: none
+  QueueConfig queue;
   TeleportConfig teleport;
   FetcherConfig fetcher;
   FluentdConfig fluentd;

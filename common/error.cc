@@ -13,6 +13,7 @@ Error errno_error(std::string_view operation, std::string_view object) {
   ErrorKind kind = ErrorKind::kIo;
   if (code == EACCES || code == EPERM || code == EROFS) kind = ErrorKind::kCannotCreate;
   if (code == ENOENT || code == ENOTDIR) kind = ErrorKind::kNotFound;
+  if (code == ENOSPC || code == EDQUOT) kind = ErrorKind::kNoSpace;
   return Error{kind, fmt::format("cannot {} {}: {}", operation, object,
                                  std::generic_category().message(code))};
 }
@@ -35,6 +36,7 @@ int exit_status(ErrorKind kind) {
     case ErrorKind::kCannotCreate:
       return EX_CANTCREAT;
     case ErrorKind::kIo:
+    case ErrorKind::kNoSpace:
       return EX_IOERR;
     case ErrorKind::kBusy:
     case ErrorKind::kEpochChanged:
@@ -85,6 +87,8 @@ std::string_view name_of(ErrorKind kind) {
       return "epoch-changed";
     case ErrorKind::kHole:
       return "hole";
+    case ErrorKind::kNoSpace:
+      return "no-space";
     case ErrorKind::kStopped:
       return "stopped";
     case ErrorKind::kInternal:

@@ -32,6 +32,7 @@ enum class ErrorKind {
   kRejected,       // a remote service will never accept this input
   kEpochChanged,   // the queue's writer has opened it anew: reopen and reconcile
   kHole,           // a sequence number that must be there is not
+  kNoSpace,        // the file system is full: it may have room again later
   kStopped,        // asked to stop
   kInternal,       // a defect of this program
 };
@@ -51,7 +52,7 @@ inline std::unexpected<Error> fail(ErrorKind kind, std::string message) {
 inline std::unexpected<Error> fail(Error error) { return std::unexpected(std::move(error)); }
 
 // "OPERATION PATH: REASON" for a failed system call; errno is read at the call. EACCES, EPERM and
-// EROFS become kCannotCreate, ENOENT kNotFound, all others kIo.
+// EROFS become kCannotCreate, ENOENT kNotFound, ENOSPC and EDQUOT kNoSpace, all others kIo.
 Error errno_error(std::string_view operation, std::string_view object);
 
 // The exit status for an error that ends a process.

@@ -38,6 +38,8 @@ void put(const Value& value, Field* field) {
     *field = {list.begin(), list.end()};
   } else if constexpr (std::is_same_v<Field, std::optional<Timestamp>>) {
     *field = std::get<Timestamp>(value);
+  } else if constexpr (std::is_same_v<Field, std::optional<std::uint64_t>>) {
+    *field = std::get<std::uint64_t>(value);
   } else {
     *field = std::get<Field>(value);
   }
@@ -72,6 +74,8 @@ void set_page_size(const Value& value, Config* config) {
 }
 
 template <auto field>
+constexpr auto kQueue = &set_part<&Config::queue, field>;
+template <auto field>
 constexpr auto kTeleport = &set_part<&Config::teleport, field>;
 template <auto field>
 constexpr auto kFetcher = &set_part<&Config::fetcher, field>;
@@ -87,6 +91,31 @@ constexpr auto kSettings = std::to_array<Setting>({
      .type = kFolder, .initial = "/var/lib/sluice/<instance>", .users = Users::kAll,
      .help = "The folder of this instance's queue, delivery store and control pages",
      .assign = &set<&Config::queue_path>},
+    {.name = "retention", .key = "queue.retention", .environment = "SLUICE_QUEUE_RETENTION",
+     .type = kDuration, .initial = "24h", .bounds = {0, 366 * kDay}, .users = Users::kAll,
+     .help = "How long an event stays in the queue after it was acknowledged, if queue.max-size "
+             "allows it",
+     .assign = kQueue<&QueueConfig::retention>},
+    {.name = "max-size", .key = "queue.max-size", .environment = "SLUICE_QUEUE_MAX_SIZE",
+     .type = kBytes, .bounds = {32 * kMib, 1ULL << 50}, .users = Users::kAll,
+     .help = "How much the queue's folder may hold; none: half of its file system",
+     .assign = kQueue<&QueueConfig::max_size>},
+    {.name = "session-max-size", .key = "queue.session-max-size",
+     .environment = "SLUICE_QUEUE_SESSION_MAX_SIZE",
+     .type = kBytes, .bounds = {4 * kMib, 1ULL << 50}, .users = Users::kAll,
+     .help = "How much of it events of session recordings may fill; none: half of queue.max-size",
+     .assign = kQueue<&QueueConfig::session_max_size>},
+    {.name = "min-free-disk", .key = "queue.min-free-disk",
+     .environment = "SLUICE_QUEUE_MIN_FREE_DISK",
+     .type = kBytes, .bounds = {0, 1ULL << 50}, .users = Users::kAll,
+     .help = "The free space on the queue's file system below which nothing more is fetched; none: "
+             "5 % of the file system, 2GiB at most",
+     .assign = kQueue<&QueueConfig::min_free_disk>},
+    {.name = "erase-within", .key = "queue.erase-within",
+     .environment = "SLUICE_QUEUE_ERASE_WITHIN",
+     .type = kDuration, .initial = "24h", .bounds = {kSecond, 366 * kDay}, .users = Users::kAll,
+     .help = "How long after an event was trimmed its bytes may still be on the disk",
+     .assign = kQueue<&QueueConfig::erase_within>},
     {.name = "debug", .key = "debug", .environment = "FDFWD_DEBUG",
      .type = kSwitch, .initial = "false", .users = Users::kAll, .upstream = true,
      .help = "Log what helps to find a fault, too",

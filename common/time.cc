@@ -121,9 +121,13 @@ class SystemClock final : public Clock {
     ::clock_gettime(CLOCK_REALTIME, &ts);
     return Timestamp{ts.tv_sec, static_cast<std::uint32_t>(ts.tv_nsec)};
   }
-  std::chrono::milliseconds monotonic() const override {
+  std::chrono::milliseconds monotonic() const override { return read(CLOCK_MONOTONIC); }
+  std::chrono::milliseconds boottime() const override { return read(CLOCK_BOOTTIME); }
+
+ private:
+  static std::chrono::milliseconds read(clockid_t clock) {
     timespec ts{};
-    ::clock_gettime(CLOCK_MONOTONIC, &ts);
+    ::clock_gettime(clock, &ts);
     return std::chrono::milliseconds(ts.tv_sec * 1000 + ts.tv_nsec / 1'000'000);
   }
 };

@@ -59,6 +59,8 @@ class Clock {
   virtual Timestamp now() const = 0;
   // Does not jump, counts only while the machine is up.
   virtual std::chrono::milliseconds monotonic() const = 0;
+  // Time since the machine was booted, suspended time included; does not jump.
+  virtual std::chrono::milliseconds boottime() const { return monotonic(); }
 };
 
 const Clock& system_clock();

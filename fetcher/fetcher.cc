@@ -11,6 +11,7 @@
 #include "common/log.h"
 #include "fetcher/generation.h"
 #include "fetcher/teleport/client.h"
+#include "queue/configured_limits.h"
 #include "queue/instance.h"
 
 namespace sluice::fetcher {
@@ -89,7 +90,7 @@ Fetcher::~Fetcher() = default;
 
 Result<void> Fetcher::run(std::stop_token stop) {
   SLUICE_ASSIGN(api_, TeleportClient::create(config_.teleport, clock_));
-  SLUICE_TRY(open_queue());
+  SLUICE_TRY(open_first(stop));
   if (config_.fetcher.exit_on_last_event) {
     SLUICE_ASSIGN(cluster_, connect(stop));
   }
@@ -108,6 +109,7 @@ Result<void> Fetcher::open_queue() {
   options.paths = queue::InstancePaths{config_.queue_path};
   options.machine = queue::this_machine();
   options.clock = &clock_;
+  options.limits = queue::configured_limits(config_.queue);
   SLUICE_ASSIGN(writer_, queue::Writer::open(options));
   const queue::OpenReport& report = writer_->report();
   log_info("queue {} {} at {}, epoch {}; last numbers: audit {}, session {}",
@@ -122,6 +124,15 @@ Result<void> Fetcher::open_queue() {
         report.lost[lane], queue::name_of(lane));
   }
   return load_start_time();
+}
+
+// A file system that is full at the start is waited for, as one that becomes full later; any other
+// failure at the start is for the person who started it.
+Result<void> Fetcher::open_first(const std::stop_token& stop) {
+  const auto opened = open_queue();
+  if (opened || opened.error().kind != ErrorKind::kNoSpace) return opened;
+  notify_ready();
+  return reopen_queue(opened.error(), stop);
 }
 
 // The start time is fixed at the first start: another one later would leave out events, or fetch
@@ -151,10 +162,9 @@ Result<void> Fetcher::load_start_time() {
 
 // The failed Writer is given up first: nothing may be tried again on it.
 Result<void> Fetcher::reopen_queue(const Error& cause, const std::stop_token& stop) {
-  log_error(
-      "writing to the queue failed, so it is opened anew and everything goes on from what is "
-      "in it: {}",
-      cause.message);
+  log_error("the queue is opened anew, and everything goes on from what is in it: {}",
+            cause.message);
+  if (writer_ && cause.kind == ErrorKind::kNoSpace) writer_->release_room();
   notify_status("waiting: " + cause.message);
   RepeatedMessage trouble("cannot open the queue again", LogLevel::kError, clock_);
   Backoff backoff(kReopenBackoffMin, kReopenBackoffMax);
@@ -190,6 +200,7 @@ Result<std::string> Fetcher::connect(const std::stop_token& stop) {
       log_info("connected to Teleport at {}, cluster {}", config_.teleport.addr, *answer);
       return *answer;
     }
+    if (writer_->is_tending_due()) SLUICE_TRY(writer_->tend());
     if (clock_.monotonic() >= next_look) {
       SLUICE_TRY(writer_->note_delivery_store());
       next_look = clock_.monotonic() + kShipperLookInterval;

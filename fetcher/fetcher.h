@@ -33,6 +33,7 @@ class Fetcher {
   Result<void> run(std::stop_token stop);
 
  private:
+  Result<void> open_first(const std::stop_token& stop);
   Result<void> open_queue();
   Result<void> reopen_queue(const Error& cause, const std::stop_token& stop);
   Result<void> load_start_time();

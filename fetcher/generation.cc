@@ -79,6 +79,7 @@ Result<Generation::End> Generation::run(std::stop_token stop) {
   audit_thread_ = std::jthread([this](const std::stop_token& token) { run_audit_source(token); });
   milliseconds next_look{};
   while (!stop.stop_requested()) {
+    if (writer_.is_tending_due()) SLUICE_TRY(tend());
     SLUICE_ASSIGN(const std::size_t items, ingest_.step(kStepWait, stop));
     if (clock_.monotonic() >= next_look) {
       SLUICE_TRY(writer_.note_delivery_store());
@@ -92,6 +93,27 @@ Result<Generation::End> Generation::run(std::stop_token stop) {
     return End::kFinished;
   }
   return End::kStopped;
+}
+
+// Keeps the queue within its limits. A lane without room is left alone: its buffer fills, its
+// sources wait, and Teleport keeps the events.
+Result<void> Generation::tend() {
+  SLUICE_TRY(writer_.tend());
+  queue::PerLane<bool> full;
+  for (const queue::Lane lane : queue::kLanes) {
+    const auto& reason = writer_.full_lanes()[lane];
+    full[lane] = reason.has_value();
+    if (full[lane] == full_[lane]) continue;
+    if (reason) {
+      log_warn("fetching for lane {} is paused, and goes on by itself: {}", queue::name_of(lane),
+               *reason);
+    } else {
+      log_info("there is room again: fetching for lane {} goes on", queue::name_of(lane));
+    }
+  }
+  full_ = full;
+  ingest_.leave_alone(full);
+  return {};
 }
 
 // The order matters: a source that is idle has pushed everything before, so that what is then no

@@ -59,6 +59,7 @@ class Generation {
   std::unique_ptr<AuditSource> choose_source(const std::stop_token& stop);
   std::unique_ptr<AuditSource> make_bulk_export();
   std::unique_ptr<AuditSource> make_window_search();
+  Result<void> tend();
   std::optional<Error> refusal();
   bool finished() const;
   void log_each_minute();
@@ -75,7 +76,8 @@ class Generation {
   EventFilter filter_;
   Recordings recordings_;
   IngestLoop ingest_;
-  IngestCounts logged_;  // as of the last line
+  queue::PerLane<bool> full_;  // what was said last
+  IngestCounts logged_;        // as of the last line
   std::chrono::milliseconds next_line_{};
 
   std::unique_ptr<AuditSource> source_;

@@ -143,6 +143,9 @@ class PageMapping {
     page_->role = static_cast<std::uint32_t>(role);
     store(&page_->current, next, std::memory_order_release);
     std::atomic_ref<std::uint32_t>(page_->doorbell).fetch_add(1, std::memory_order_seq_cst);
+    // Who publishes here and then reads the other page sees what was published there before, or is
+    // seen by it: holds and floors are settled this way.
+    std::atomic_thread_fence(std::memory_order_seq_cst);
     futex(&page_->doorbell, FUTEX_WAKE, INT_MAX, nullptr);
   }
 

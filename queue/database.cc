@@ -18,7 +18,7 @@ namespace {
 constexpr std::size_t operator""_KiB(unsigned long long n) { return n << 10; }
 constexpr std::size_t operator""_MiB(unsigned long long n) { return n << 20; }
 
-rocksdb::ColumnFamilyOptions family_options(Usage usage) {
+rocksdb::ColumnFamilyOptions family_options(Usage usage, const DatabaseSizes& sizes) {
   rocksdb::ColumnFamilyOptions options;
   rocksdb::BlockBasedTableOptions table;
   table.format_version = 5;
@@ -28,10 +28,10 @@ rocksdb::ColumnFamilyOptions family_options(Usage usage) {
   options.level0_file_num_compaction_trigger = 4;
   switch (usage) {
     case Usage::kRecords:
-      options.write_buffer_size = 64_MiB;
+      options.write_buffer_size = sizes.record_buffer_bytes;
       options.max_write_buffer_number = 4;
-      options.target_file_size_base = 256_MiB;
-      options.max_bytes_for_level_base = 2048_MiB;
+      options.target_file_size_base = sizes.record_file_bytes;
+      options.max_bytes_for_level_base = 8 * sizes.record_file_bytes;
       break;
     case Usage::kIds:
       options.write_buffer_size = 16_MiB;
@@ -60,11 +60,14 @@ rocksdb::Options base_options() {
   return options;
 }
 
-rocksdb::Options primary_options(rocksdb::Env* env) {
+rocksdb::Options primary_options(rocksdb::Env* env, const DatabaseSizes& sizes) {
   rocksdb::Options options = base_options();
   options.create_if_missing = true;
   options.create_missing_column_families = true;
-  options.max_total_wal_size = 256_MiB;  // bounds the time to open after a kill
+  options.max_total_wal_size = sizes.log_bytes_max;  // bounds the time to open after a kill
+  // These two are for people and for the next opening, and must not fill a small disk.
+  options.max_manifest_file_size = std::clamp(sizes.log_bytes_max / 4, 1_MiB, 64_MiB);
+  options.max_log_file_size = std::clamp(sizes.log_bytes_max / 16, 256_KiB, 16_MiB);
   options.recycle_log_file_num = 0;
   options.track_and_verify_wals_in_manifest = true;
   options.max_bgerror_resume_count = 0;  // after any error: close and open anew, never resume
@@ -82,10 +85,11 @@ rocksdb::Options secondary_options() {
 
 using Descriptors = std::vector<rocksdb::ColumnFamilyDescriptor>;
 
-Descriptors descriptors_for(const std::vector<ColumnFamilySpec>& families) {
+Descriptors descriptors_for(const std::vector<ColumnFamilySpec>& families,
+                            const DatabaseSizes& sizes = {}) {
   Descriptors descriptors;
   for (const auto& family : families) {
-    descriptors.emplace_back(family.name, family_options(family.usage));
+    descriptors.emplace_back(family.name, family_options(family.usage, sizes));
   }
   return descriptors;
 }
@@ -101,6 +105,12 @@ bool passes_by_itself(const rocksdb::Status& status) {
          status.IsNotFound();
 }
 
+// RocksDB names a full file system, but not an exhausted disk quota.
+bool is_full(const rocksdb::Status& status) {
+  return status.IsNoSpace() ||
+         (status.IsIOError() && status.ToString().find("quota exceeded") != std::string::npos);
+}
+
 }  // namespace
 
 Error database_error(std::string_view operation, const std::filesystem::path& path,
@@ -110,7 +120,8 @@ Error database_error(std::string_view operation, const std::filesystem::path& pa
   if (status.IsCorruption()) {
     kind = ErrorKind::kCorrupt;
     advice = fmt::format("; the files are damaged; {}", kRepairAdvice);
-  } else if (status.IsNoSpace()) {
+  } else if (is_full(status)) {
+    kind = ErrorKind::kNoSpace;
     advice = "; make room on that file system";
   } else if (status.IsBusy() || status.IsTryAgain()) {
     kind = ErrorKind::kBusy;
@@ -128,8 +139,8 @@ rocksdb::ReadOptions scan_options() {
 
 Result<std::unique_ptr<Database>> Database::open_primary(
     const std::filesystem::path& path, const std::vector<ColumnFamilySpec>& families,
-    rocksdb::Env* env) {
-  const rocksdb::Options options = primary_options(env);
+    rocksdb::Env* env, const DatabaseSizes& sizes) {
+  const rocksdb::Options options = primary_options(env, sizes);
   std::vector<std::string> existing;
   // Fails when there is no database yet, which open() then creates; any other failure it meets
   // again.
@@ -146,7 +157,7 @@ Result<std::unique_ptr<Database>> Database::open_primary(
   std::vector<rocksdb::ColumnFamilyHandle*> handles;
   rocksdb::DB* db = nullptr;
   const rocksdb::Status status =
-      rocksdb::DB::Open(options, path.string(), descriptors_for(families), &handles, &db);
+      rocksdb::DB::Open(options, path.string(), descriptors_for(families, sizes), &handles, &db);
   if (!status.ok()) {
     Error error = database_error("open the database", path, status);
     // A new database needs no file that is there, so one of this database has gone.

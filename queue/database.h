@@ -33,6 +33,13 @@ struct ColumnFamilySpec {
   Usage usage = Usage::kRows;
 };
 
+// How large a primary's parts become.
+struct DatabaseSizes {
+  std::uint64_t log_bytes_max = 256U << 20;  // of all write-ahead logs together
+  std::uint64_t record_buffer_bytes = 64U << 20;
+  std::uint64_t record_file_bytes = 256U << 20;
+};
+
 inline constexpr std::string_view kDefaultFamily = "default";
 
 // A row that is written anew under a higher version instead of being overwritten.
@@ -46,7 +53,7 @@ class Database {
   // Creates what is missing. kFormat: it has column families that are not in `families`.
   static Result<std::unique_ptr<Database>> open_primary(
       const std::filesystem::path& path, const std::vector<ColumnFamilySpec>& families,
-      rocksdb::Env* env);
+      rocksdb::Env* env, const DatabaseSizes& sizes = {});
 
   // Follows a primary. Opens those of `families` that exist. Makes `scratch` for its own logs.
   // kBusy: try again.

@@ -12,9 +12,11 @@
 #include <tuple>
 
 #include "common/check.h"
+#include "queue/ballast.h"
 #include "queue/control_page.h"
 #include "queue/database.h"
 #include "queue/delivery_schema.h"
+#include "queue/disk_limits.h"
 #include "queue/epoch_rows.h"
 #include "queue/file_lock.h"
 #include "queue/format_file.h"
@@ -64,6 +66,11 @@ void advance(LaneProgress* progress) {
   progress->position = progress->completed.front().last;
   progress->completed.erase(progress->completed.begin());
 }
+
+constexpr std::uint64_t kBallastMin = 256U << 10;
+constexpr std::chrono::milliseconds kBallastInterval{10'000};
+// A store's rows are small: its logs need no more, and its ballast is as large as they are.
+constexpr DatabaseSizes kSizes{.log_bytes_max = 8U << 20};
 
 std::string binding_key(std::uint64_t version) {
   std::string key(kBindingPrefix);
@@ -124,6 +131,7 @@ struct DeliveryStore::Impl {
 
   Result<void> open();
   Result<void> prepare();
+  Result<void> require_room();
   Result<void> refuse_to_replace() const;
   Result<void> load();
   Result<void> load_lane(Lane lane);
@@ -170,6 +178,9 @@ struct DeliveryStore::Impl {
   JobRows jobs;
   PerLane<Seq> coming_hold{kNoHold, kNoHold};  // of a job that is not written yet
   std::uint64_t version = 0;                   // of the last write
+  std::optional<Ballast> ballast;
+  std::uint64_t ballast_bytes = 0;
+  std::chrono::milliseconds next_ballast{};  // when it is looked after again
   bool dead = false;
 };
 
@@ -178,9 +189,19 @@ Result<void> DeliveryStore::Impl::open() {
   SLUICE_ASSIGN(PageWriter opened,
                 PageWriter::open(options.paths.shipper_page(), PageRole::kShipper));
   page.emplace(std::move(opened));
+  SLUICE_TRY(require_room());
   SLUICE_ASSIGN(database, Database::open_primary(options.paths.delivery_db(), delivery_families(),
-                                                 options.env));
+                                                 options.env, kSizes));
   return load();
+}
+
+Result<void> DeliveryStore::Impl::require_room() {
+  SLUICE_ASSIGN(const DiskSpace space, file_system_space(options.paths.sink()));
+  ballast_bytes = std::clamp(space.size / 64, kBallastMin, kSizes.log_bytes_max);
+  ballast.emplace(options.paths.delivery_ballast(), ballast_bytes);
+  SLUICE_TRY(require_room_to_open(options.paths.delivery_db(), &*ballast));
+  ballast->make(ballast_bytes);
+  return {};
 }
 
 Result<void> DeliveryStore::Impl::prepare() {
@@ -724,7 +745,14 @@ void DeliveryStore::Impl::cut_replays(Lane lane, rocksdb::WriteBatch* batch) {
 
 Result<void> DeliveryStore::Impl::write(rocksdb::WriteBatch* batch) {
   auto written = database->write(batch);
-  if (!written) dead = true;
+  if (!written) {
+    dead = true;
+    // So that the store can be opened again.
+    if (written.error().kind == ErrorKind::kNoSpace) ballast->release();
+  } else if (clock.monotonic() >= next_ballast) {
+    ballast->make(ballast_bytes);
+    next_ballast = clock.monotonic() + kBallastInterval;
+  }
   return written;
 }
 

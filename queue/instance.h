@@ -23,10 +23,12 @@ struct InstancePaths {
   std::filesystem::path queue() const { return root / "queue"; }
   std::filesystem::path queue_db() const { return queue() / "db"; }
   std::filesystem::path queue_lock() const { return queue() / "lock"; }
+  std::filesystem::path queue_ballast() const { return queue() / "ballast"; }
   std::filesystem::path fetcher_page() const { return queue() / "page"; }
   std::filesystem::path delivery() const { return root / "delivery"; }
   std::filesystem::path sink() const { return delivery() / "default"; }
   std::filesystem::path delivery_db() const { return sink() / "db"; }
+  std::filesystem::path delivery_ballast() const { return sink() / "ballast"; }
   std::filesystem::path delivery_lock() const { return sink() / "lock"; }
   std::filesystem::path shipper() const { return root / "shipper"; }
   std::filesystem::path shipper_page() const { return shipper() / "page"; }

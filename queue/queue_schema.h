@@ -3,6 +3,7 @@
 #ifndef SLUICE_QUEUE_QUEUE_SCHEMA_H_
 #define SLUICE_QUEUE_QUEUE_SCHEMA_H_
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -34,6 +35,9 @@ inline constexpr std::string_view kMachineIdPrefix = "machine-id/";
 inline constexpr std::string_view kNumbersKey = "numbers";
 // The first number of each lane that is kept: "floor/" + big-endian u64 version. Since version 2.
 inline constexpr std::string_view kFloorPrefix = "floor/";
+// Up to where trimmed records are off the disk, and since when that is so: "erased/" + big-endian
+// u64 version. Only the writer reads it.
+inline constexpr std::string_view kErasedPrefix = "erased/";
 // The caller's state, which only the writer reads.
 inline constexpr std::string_view kStatePrefix = "state/";
 
@@ -57,13 +61,15 @@ inline std::vector<ColumnFamilySpec> queue_reader_families(int version = kFormat
   return families;
 }
 
-inline std::string floor_key(std::uint64_t version) {
-  std::string key(kFloorPrefix);
+inline std::string versioned_key(std::string_view prefix, std::uint64_t version) {
+  std::string key(prefix);
   put_big(&key, version);
   return key;
 }
+inline std::string floor_key(std::uint64_t version) { return versioned_key(kFloorPrefix, version); }
 
 // A number for each lane: the value of `numbers` and of a floor row.
+inline constexpr std::size_t kLaneNumbersBytes = 1 + kLaneCount * sizeof(Seq);
 inline std::string encode_lane_numbers(const PerLane<Seq>& numbers) {
   std::string bytes;
   put_little(&bytes, std::uint8_t{1});

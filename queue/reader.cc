@@ -21,6 +21,7 @@ namespace sluice::queue {
 namespace {
 
 constexpr auto kRetryPause = std::chrono::milliseconds(5);
+constexpr auto kLetGoInterval = std::chrono::seconds(2);
 constexpr int kOpenTriesMax = 10;
 constexpr std::size_t kBlockBytes = 256U << 10;
 constexpr std::size_t kReadaheadBytes = 2U << 20;
@@ -49,6 +50,15 @@ std::unexpected<Error> epoch_changed() {
   return fail(ErrorKind::kEpochChanged, "the fetcher has opened the queue anew");
 }
 
+Result<void> require_kept(const FetcherPage& published, Lane lane, Seq first) {
+  const Seq floor = published.floor[lane];
+  if (first >= floor) return {};
+  return fail(ErrorKind::kTrimmed,
+              fmt::format("record {} of lane {} is no longer in the queue, which was trimmed up to "
+                          "{}: ask for {} or later",
+                          first, name_of(lane), floor - 1, floor));
+}
+
 }  // namespace
 
 struct Reader::Impl {
@@ -75,11 +85,16 @@ struct Reader::Impl {
   Result<Seq> next_readable(Lane lane, Seq from);
   bool is_readable(Lane lane, Seq seq, std::string_view value) const;
   Result<Ledger> ledger();
+  Result<std::vector<HistoryRow>> history();
+  // A secondary keeps trimmed files until it catches up, so one that has nothing to read must do so
+  // now and then, or their room is never free.
+  Result<void> let_go(const FetcherPage& published);
 
   ReaderOptions options;
   PageReader page;
   std::shared_mutex guard;  // exclusive: replacing the session
   std::mutex catching_up;
+  std::atomic<std::chrono::steady_clock::rep> caught_up_at = 0;
   std::unique_ptr<Session> session;
   std::uint64_t sessions_opened = 0;
 };
@@ -162,7 +177,21 @@ Result<void> Reader::Impl::catch_up(const FetcherPage& published) {
     return fail(database_error("follow the database", session->database->path(), status));
   }
   for (const Lane lane : kLanes) session->visible[lane] = published.durable[lane];
+  caught_up_at = std::chrono::steady_clock::now().time_since_epoch().count();
   return {};
+}
+
+Result<void> Reader::Impl::let_go(const FetcherPage& published) {
+  const std::chrono::steady_clock::duration last(caught_up_at.load());
+  if (std::chrono::steady_clock::now().time_since_epoch() - last < kLetGoInterval) return {};
+  return catch_up(published);
+}
+
+Result<std::vector<HistoryRow>> Reader::Impl::history() {
+  const std::shared_lock shared(guard);
+  SLUICE_ASSIGN(const FetcherPage values, current_page());
+  SLUICE_TRY(catch_up(values));
+  return read_history(*session->database);
 }
 
 Result<void> Reader::Impl::renew() {
@@ -240,14 +269,19 @@ Result<RecordBatch> Reader::Impl::read(Lane lane, Seq first, const ReadLimits& l
       const std::shared_lock shared(guard);
       SLUICE_ASSIGN(const FetcherPage values, current_page());
       RecordBatch batch;
-      if (first > values.durable[lane]) return batch;
+      SLUICE_TRY(require_kept(values, lane, first));
+      if (first > values.durable[lane]) {
+        SLUICE_TRY(let_go(values));
+        return batch;
+      }
       if (first > session->visible[lane]) {
         if (const auto caught_up = catch_up(values); !caught_up) problem = caught_up.error();
       }
       const auto collected = collect(lane, {first, values.durable[lane]}, limits, &batch);
       // What was read while the epoch changed may be of a write that failed.
-      SLUICE_TRY(current_page());
+      SLUICE_ASSIGN(const FetcherPage after, current_page());
       if (collected || !batch.empty()) return batch;
+      SLUICE_TRY(require_kept(after, lane, first));
       if (!problem) problem = collected.error();
       session->visible[lane] = first - 1;
     }
@@ -361,6 +395,8 @@ Result<Seq> Reader::durable(Lane lane) const {
 }
 
 Result<Ledger> Reader::ledger() const { return impl_->ledger(); }
+
+Result<std::vector<HistoryRow>> Reader::history() const { return impl_->history(); }
 
 std::uint32_t Reader::doorbell() const { return impl_->page.doorbell(); }
 

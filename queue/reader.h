@@ -20,6 +20,7 @@
 #include <vector>
 
 #include "common/error.h"
+#include "queue/history.h"
 #include "queue/instance.h"
 #include "queue/ledger.h"
 #include "queue/record.h"
@@ -76,8 +77,8 @@ class Reader {
   Reader& operator=(const Reader&) = delete;
 
   // Records from `first` on, as many as are durable and fit; empty when there is none yet.
-  // kEpochChanged: reopen(), then reconcile positions with view().epochs, then read on. kHole,
-  // kCorrupt: stop.
+  // kEpochChanged: reopen(), then reconcile positions with view().epochs, then read on. kTrimmed:
+  // `first` is below the floor. kHole, kCorrupt: stop.
   Result<RecordBatch> read(Lane lane, Seq first, const ReadLimits& limits);
 
   // The first number from `from` on whose record can be read now, or the one behind the durable
@@ -95,6 +96,10 @@ class Reader {
 
   // The fetcher's half of the ledger.
   Result<Ledger> ledger() const;
+
+  // When which numbers were written and acknowledged, also of records that are trimmed; oldest
+  // first, about a row a minute.
+  Result<std::vector<HistoryRow>> history() const;
 
   // The number that wait() starts from: take it before looking for records, so that none slips
   // between.

@@ -7,6 +7,7 @@
 #include <algorithm>
 
 #include "common/check.h"
+#include "queue/ballast.h"
 #include "queue/control_page.h"
 #include "queue/database.h"
 #include "queue/epoch_rows.h"
@@ -15,6 +16,7 @@
 #include "queue/key_parts.h"
 #include "queue/ledger_store.h"
 #include "queue/queue_schema.h"
+#include "queue/trimmer.h"
 
 namespace sluice::queue {
 namespace {
@@ -38,6 +40,10 @@ std::uint64_t random_u64() {
 }
 
 std::string state_key(std::string_view key) { return std::string(kStatePrefix).append(key); }
+
+std::unexpected<Error> must_reopen() {
+  return fail(ErrorKind::kIo, "the queue must be opened anew after a failed write");
+}
 
 }  // namespace
 
@@ -87,11 +93,15 @@ struct Writer::Impl {
   Result<void> open_database();
   Result<void> initialise();
   Result<void> check_identity();
+  Result<void> require_room();
+  Result<void> load_trimmer();
   Result<void> recover_last();
   Result<void> check_numbers() const;
   Result<void> check_ledger() const;
   Result<void> begin_epoch(const std::optional<FetcherPage>& previous);
   void publish();
+  void publish_floor(const PerLane<Seq>& floor);
+  Result<void> tend();
   Result<void> append(const Append& batch);
   Result<void> write(rocksdb::WriteBatch* batch);
   Result<void> write_once(std::string_view key, std::string_view value);
@@ -106,6 +116,9 @@ struct Writer::Impl {
   Id128 queue_id;
   std::optional<Id128> delivery_id;
   PerLane<Seq> last;
+  DiskPlan plan;
+  std::unique_ptr<Trimmer> trimmer;
+  std::uint64_t appended_bytes = 0;
   bool dead = false;
   std::string scratch;
 };
@@ -117,7 +130,9 @@ Result<void> Writer::Impl::open() {
   page.emplace(std::move(opened_page));
   std::optional<FetcherPage> previous;
   if (const auto payload = page->last()) previous = decode_fetcher_page(*payload);
+  SLUICE_TRY(require_room());
   SLUICE_TRY(open_database());
+  SLUICE_TRY(load_trimmer());
   SLUICE_TRY(recover_last());
   SLUICE_ASSIGN(ledger, LedgerStore::load(*database));
   SLUICE_TRY(check_ledger());
@@ -171,9 +186,19 @@ Result<void> Writer::Impl::refuse_to_replace() const {
                   options.paths.shipper().string()));
 }
 
+Result<void> Writer::Impl::require_room() {
+  SLUICE_ASSIGN(const DiskSpace space, file_system_space(options.paths.queue()));
+  plan = plan_disk(options.limits, space.size);
+  Ballast ballast(options.paths.queue_ballast(), plan.wal_bytes_max);
+  return require_room_to_open(options.paths.queue_db(), &ballast);
+}
+
 Result<void> Writer::Impl::open_database() {
-  SLUICE_ASSIGN(database,
-                Database::open_primary(options.paths.queue_db(), queue_families(), options.env));
+  const DatabaseSizes sizes{.log_bytes_max = plan.wal_bytes_max,
+                            .record_buffer_bytes = plan.record_buffer_bytes,
+                            .record_file_bytes = plan.record_file_bytes};
+  SLUICE_ASSIGN(database, Database::open_primary(options.paths.queue_db(), queue_families(),
+                                                 options.env, sizes));
   SLUICE_ASSIGN(const auto id, database->get(kDefaultFamily, kQueueIdKey));
   // A queue whose making was interrupted has no id yet and no records.
   if (!id) return initialise();
@@ -209,6 +234,21 @@ Result<void> Writer::Impl::check_identity() {
   return {};
 }
 
+Result<void> Writer::Impl::load_trimmer() {
+  TrimmerParts parts;
+  parts.paths = options.paths;
+  parts.boot_id = options.machine.boot_id;
+  parts.clock = &clock;
+  parts.limits = options.limits;
+  parts.plan = plan;
+  parts.after_intent = options.after_trim_intent;
+  parts.write = [this](rocksdb::WriteBatch* batch) { return write(batch); };
+  parts.publish = [this](const PerLane<Seq>& floor) { publish_floor(floor); };
+  SLUICE_ASSIGN(trimmer, Trimmer::load(std::move(parts), database.get()));
+  return {};
+}
+
+// A lane goes on behind its last record, and behind all that was ever trimmed from it.
 Result<void> Writer::Impl::recover_last() {
   for (const Lane lane : kLanes) {
     const std::unique_ptr<rocksdb::Iterator> it(
@@ -217,9 +257,10 @@ Result<void> Writer::Impl::recover_last() {
     if (!it->status().ok()) {
       return fail(database_error("read the database", database->path(), it->status()));
     }
+    last[lane] = trimmer->floor()[lane] - 1;
     if (!it->Valid()) continue;
     ByteReader key({it->key().data(), it->key().size()});
-    last[lane] = key.big<Seq>();
+    last[lane] = std::max(last[lane], key.big<Seq>());
     SLUICE_CHECK(key.finished(), "a record's key is a sequence number");
   }
   return check_numbers();
@@ -275,7 +316,7 @@ Result<void> Writer::Impl::begin_epoch(const std::optional<FetcherPage>& previou
   row.opened_at_ms = to_unix_ms(clock.now());
   for (const Lane lane : kLanes) {
     // A lane whose records are all gone goes on behind what the newest row knows of, not at 1.
-    if (last[lane] == 0 && !rows.empty()) last[lane] = rows.back().first[lane] - 1;
+    if (!rows.empty()) last[lane] = std::max(last[lane], rows.back().first[lane] - 1);
     row.first[lane] = last[lane] + 1;
     if (previous && previous->queue_id == queue_id && previous->durable[lane] > last[lane]) {
       report.lost[lane] = previous->durable[lane] - last[lane];
@@ -283,20 +324,24 @@ Result<void> Writer::Impl::begin_epoch(const std::optional<FetcherPage>& previou
   }
   rocksdb::WriteBatch batch;
   put_epoch_row(*database, row, &batch);
+  trimmer->begin(queue_id, row.epoch, last, &batch);
   SLUICE_TRY(write(&batch));
+  trimmer->begun();
   report.epoch = row.epoch;
   report.last = last;
   publish();
   return {};
 }
 
-void Writer::Impl::publish() {
+void Writer::Impl::publish() { publish_floor(trimmer->floor()); }
+
+void Writer::Impl::publish_floor(const PerLane<Seq>& floor) {
   FetcherPage values;
   values.queue_id = queue_id;
   values.boot_id = options.machine.boot_id;
   values.epoch = report.epoch;
   values.durable = last;
-  for (const Lane lane : kLanes) values.floor[lane] = 1;
+  values.floor = floor;
   page->publish(encode_page(values));
 }
 
@@ -314,9 +359,7 @@ Result<void> Writer::Impl::write_once(std::string_view key, std::string_view val
 }
 
 Result<void> Writer::Impl::append(const Append& append) {
-  if (dead) {
-    return fail(ErrorKind::kIo, "the queue must be opened anew after a failed write");
-  }
+  if (dead) return must_reopen();
   if (append.records_.size() > kAppendRecordsMax) {
     return fail(ErrorKind::kInternal, "a batch has too many records");
   }
@@ -345,8 +388,14 @@ Result<void> Writer::Impl::append(const Append& append) {
   ledger.add(*database, delta, ledger.newest_version() + 1, &batch);
   SLUICE_TRY(write(&batch));
   last = next;
+  appended_bytes += batch.GetDataSize();
   publish();
   return {};
+}
+
+Result<void> Writer::Impl::tend() {
+  if (dead) return must_reopen();
+  return trimmer->tend(last, delivery_id, appended_bytes);
 }
 
 Result<std::unique_ptr<Writer>> Writer::open(const WriterOptions& options) {
@@ -424,6 +473,13 @@ Result<void> Writer::note_delivery_store() {
   impl_->delivery_id = values->delivery_id;
   return {};
 }
+
+Result<void> Writer::tend() { return impl_->tend(); }
+bool Writer::is_tending_due() const { return impl_->trimmer->is_due(impl_->appended_bytes); }
+const FullLanes& Writer::full_lanes() const { return impl_->trimmer->full(); }
+const DiskUsage& Writer::disk_usage() const { return impl_->trimmer->usage(); }
+void Writer::release_room() { impl_->trimmer->release_room(); }
+Seq Writer::floor(Lane lane) const { return impl_->trimmer->floor()[lane]; }
 
 const OpenReport& Writer::report() const { return impl_->report; }
 const Id128& Writer::queue_id() const { return impl_->queue_id; }

@@ -14,6 +14,7 @@
 #define SLUICE_QUEUE_WRITER_H_
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -24,6 +25,7 @@
 
 #include "common/error.h"
 #include "common/time.h"
+#include "queue/disk_limits.h"
 #include "queue/instance.h"
 #include "queue/ledger.h"
 #include "queue/record.h"
@@ -78,7 +80,11 @@ struct WriterOptions {
   InstancePaths paths;
   Machine machine;
   const Clock* clock = nullptr;  // must outlive the Writer; nullptr: the system's
-  rocksdb::Env* env = nullptr;   // for tests that make the file system fail; nullptr: the real one
+  DiskLimits limits;
+  rocksdb::Env* env = nullptr;  // for tests that make the file system fail; nullptr: the real one
+  // For tests of what happens at the same moment: called when a trim is announced and not yet
+  // settled.
+  std::function<void()> after_trim_intent;
 };
 
 // What open() found.
@@ -95,8 +101,8 @@ struct OpenReport {
 class Writer {
  public:
   // Creates the queue if it is not there. kBusy: another writer has it. kFormat, kIdentity,
-  // kCorrupt: it must not be opened by this program; nothing was changed. kCannotCreate, kNotFound,
-  // kIo: the directory.
+  // kCorrupt: it must not be opened by this program; nothing was changed. kNoSpace: the file system
+  // has no room to open it, try again later. kCannotCreate, kNotFound, kIo: the directory.
   static Result<std::unique_ptr<Writer>> open(const WriterOptions& options);
   ~Writer();
   Writer(const Writer&) = delete;
@@ -120,6 +126,22 @@ class Writer {
   // Once a shipper has a delivery store for this queue, remembers that store's id for ever, so that
   // a lost store is recognised. Cheap when there is nothing new: reads the shipper's page.
   Result<void> note_delivery_store();
+
+  // Trims what was acknowledged and may go, and counts the room: to be called whenever
+  // is_tending_due() says so, which is once a second, and more often while much is appended. An
+  // error is as one of append().
+  Result<void> tend();
+  bool is_tending_due() const;
+  // As of the last tend(). Nothing should be appended to a lane that is full, so that the queue
+  // keeps within its limits; append() does not refuse it.
+  const FullLanes& full_lanes() const;
+  const DiskUsage& disk_usage() const;
+  // After an error of kind kNoSpace, before this is destroyed: gives back room that was kept for
+  // opening the queue anew, and what is trimmed already.
+  void release_room();
+
+  // The first number that is kept.
+  Seq floor(Lane lane) const;
 
   const OpenReport& report() const;
   const Id128& queue_id() const;

@@ -69,7 +69,9 @@ Result<void> run_shipper(const Config& config, const std::stop_token& stop) {
   for (bool is_first = true; !stop.stop_requested(); is_first = false) {
     const auto begin = system_clock().monotonic();
     auto generation = Generation::open(options);
-    if (!generation && is_first) return fail(generation.error());
+    // A file system that is full at the start is waited for, as one that becomes full later.
+    const bool waits = !generation && generation.error().kind == ErrorKind::kNoSpace;
+    if (!generation && is_first && !waits) return fail(generation.error());
     if (is_first) notify_ready();
     const auto done =
         generation ? (*generation)->run(stop) : Result<void>(fail(generation.error()));

@@ -32,7 +32,7 @@ Result<std::size_t> IngestLoop::step(std::chrono::milliseconds timeout, std::sto
   changes_.clear();
   uploads_.clear();
   forget_ids_before_.reset();
-  buffers_.take(TakeLimits{}, timeout, stop, &batch_);
+  buffers_.take(limits_, timeout, stop, &batch_);
   now_ms_ = to_unix_ms(clock_.now());
   SLUICE_TRY(forget_done_recordings());
   for (const Item& item : batch_) SLUICE_TRY(add(item));

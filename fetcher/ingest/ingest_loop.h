@@ -47,6 +47,9 @@ class IngestLoop {
   // Waits up to `timeout` for items and appends what is there. How many items there were.
   Result<std::size_t> step(std::chrono::milliseconds timeout, std::stop_token stop);
 
+  // Lanes of which the next steps take nothing, so that their sources come to wait.
+  void leave_alone(const queue::PerLane<bool>& lanes) { limits_.left_alone = lanes; }
+
   const IngestCounts& counts() const { return counts_; }
 
  private:
@@ -75,6 +78,7 @@ class IngestLoop {
   const Clock& clock_;
   const OnUpload on_upload_;
   IngestCounts counts_;
+  TakeLimits limits_;
 
   // Of the step under way.
   std::vector<Item> batch_;

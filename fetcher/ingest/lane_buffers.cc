@@ -28,15 +28,18 @@ bool LaneBuffers::push(Item item, std::stop_token stop) {
 void LaneBuffers::take(const TakeLimits& limits, std::chrono::milliseconds timeout,
                        std::stop_token stop, std::vector<Item>* batch) {
   std::unique_lock lock(mutex_);
-  has_items_.wait_for(lock, stop, timeout, [this] { return !empty_unlocked(); });
+  has_items_.wait_for(lock, stop, timeout, [&] { return !empty_unlocked(limits.left_alone); });
   const queue::Lane first = session_first_ ? queue::Lane::kSession : queue::Lane::kAudit;
   const queue::Lane second = session_first_ ? queue::Lane::kAudit : queue::Lane::kSession;
   session_first_ = !session_first_;
-  const TakeLimits half{std::max<std::size_t>(limits.items_max / 2, 1), limits.bytes_max / 2};
+  const TakeLimits half{std::max<std::size_t>(limits.items_max / 2, 1), limits.bytes_max / 2, {}};
   std::size_t bytes_taken = 0;
-  take_lane_unlocked(&lanes_[first], half, &bytes_taken, batch);
-  take_lane_unlocked(&lanes_[second], limits, &bytes_taken, batch);
-  take_lane_unlocked(&lanes_[first], limits, &bytes_taken, batch);
+  const auto take_lane = [&](queue::Lane lane, const TakeLimits& up_to) {
+    if (!limits.left_alone[lane]) take_lane_unlocked(&lanes_[lane], up_to, &bytes_taken, batch);
+  };
+  take_lane(first, half);
+  take_lane(second, limits);
+  take_lane(first, limits);
 }
 
 void LaneBuffers::take_lane_unlocked(LaneBuffer* lane, const TakeLimits& limits,
@@ -54,14 +57,15 @@ void LaneBuffers::take_lane_unlocked(LaneBuffer* lane, const TakeLimits& limits,
   if (any) lane->has_room.notify_all();
 }
 
-bool LaneBuffers::empty_unlocked() const {
-  return std::all_of(queue::kLanes.begin(), queue::kLanes.end(),
-                     [this](queue::Lane lane) { return lanes_[lane].entries.empty(); });
+bool LaneBuffers::empty_unlocked(const queue::PerLane<bool>& left_alone) const {
+  return std::all_of(queue::kLanes.begin(), queue::kLanes.end(), [&](queue::Lane lane) {
+    return left_alone[lane] || lanes_[lane].entries.empty();
+  });
 }
 
 bool LaneBuffers::empty() const {
   const std::lock_guard lock(mutex_);
-  return empty_unlocked();
+  return empty_unlocked({});
 }
 
 }  // namespace sluice::fetcher

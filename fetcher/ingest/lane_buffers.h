@@ -23,7 +23,8 @@ namespace sluice::fetcher {
 
 struct TakeLimits {
   std::size_t items_max = 500;
-  std::size_t bytes_max = 1U << 20;  // the first item is taken however large
+  std::size_t bytes_max = 1U << 20;      // the first item is taken however large
+  queue::PerLane<bool> left_alone = {};  // lanes of which nothing is taken
 };
 
 class LaneBuffers {
@@ -57,7 +58,7 @@ class LaneBuffers {
     std::uint64_t next_ticket = 0;
   };
 
-  bool empty_unlocked() const;
+  bool empty_unlocked(const queue::PerLane<bool>& left_alone) const;
   void take_lane_unlocked(LaneBuffer* lane, const TakeLimits& limits, std::size_t* bytes_taken,
                           std::vector<Item>* batch);
 

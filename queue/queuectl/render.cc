@@ -4,6 +4,7 @@
 #include <openssl/evp.h>
 
 #include <algorithm>
+#include <chrono>
 #include <nlohmann/json.hpp>
 
 #include "common/check.h"
@@ -59,6 +60,59 @@ Json active_replays(const std::vector<ReplayJob>& jobs) {
   return ids;
 }
 
+// How far back every lane that has anything can be replayed.
+std::optional<std::int64_t> replay_reaches_back_to(const Snapshot& snapshot) {
+  std::optional<std::int64_t> latest;
+  for (const Lane lane : kLanes) {
+    const auto since = snapshot.lanes[lane].kept_since_ms;
+    if (since && (!latest || *since > *latest)) latest = since;
+  }
+  return latest;
+}
+
+// How long until max-size is reached if nothing is acknowledged from now on.
+std::optional<std::chrono::milliseconds> full_in(const DiskStatus& disk, const DiskPlan& plan) {
+  if (!disk.bytes_a_day || *disk.bytes_a_day == 0) return std::nullopt;
+  constexpr double kDayMs = 86'400'000;
+  const std::uint64_t left = plan.max_size > disk.used ? plan.max_size - disk.used : 0;
+  const std::uint64_t room = disk.space.free > plan.min_free ? disk.space.free - plan.min_free : 0;
+  const double days =
+      static_cast<double>(std::min(left, room)) / static_cast<double>(*disk.bytes_a_day);
+  return std::chrono::milliseconds(static_cast<std::int64_t>(days * kDayMs));
+}
+
+std::string disk_line(const Snapshot& snapshot, const StatusContext& context) {
+  const DiskStatus& disk = snapshot.disk;
+  const DiskPlan plan = plan_disk(context.limits, disk.space.size);
+  std::string line = fmt::format("disk: {} of {}, {} free", describe_bytes(disk.used),
+                                 describe_bytes(plan.max_size), describe_bytes(disk.space.free));
+  if (disk.space.free < plan.min_free) {
+    line += fmt::format(" (less than min-free-disk, {}: nothing is fetched)",
+                        describe_bytes(plan.min_free));
+  } else if (const auto left = full_in(disk, plan)) {
+    line += fmt::format("; full in {} if nothing is acknowledged", format_duration(*left));
+  }
+  if (const auto since = replay_reaches_back_to(snapshot)) {
+    line += fmt::format("; replay reaches back to {}",
+                        format_rfc3339({from_unix_ms(*since).seconds, 0}));
+  }
+  return line + "\n";
+}
+
+Json disk_json(const Snapshot& snapshot, const StatusContext& context) {
+  const DiskStatus& disk = snapshot.disk;
+  const DiskPlan plan = plan_disk(context.limits, disk.space.size);
+  const auto left = full_in(disk, plan);
+  return Json{{"used_bytes", disk.used},
+              {"max_size", plan.max_size},
+              {"session_max_size", plan.session_max_size},
+              {"min_free_disk", plan.min_free},
+              {"free_bytes", disk.space.free},
+              {"bytes_a_day", disk.bytes_a_day ? Json(*disk.bytes_a_day) : Json(nullptr)},
+              {"full_in_ms", left ? Json(left->count()) : Json(nullptr)},
+              {"replay_reaches_back_to", optional_time(replay_reaches_back_to(snapshot))}};
+}
+
 Json lane_json(const LaneStatus& lane, bool delivery_known) {
   const auto known = [&](std::uint64_t value) {
     return delivery_known ? Json(value) : Json(nullptr);
@@ -71,6 +125,7 @@ Json lane_json(const LaneStatus& lane, bool delivery_known) {
               {"gap", known(lane.gap)},
               {"unaccounted", delivery_known ? Json(lane.unaccounted) : Json(nullptr)},
               {"position", known(lane.position)},
+              {"floor", lane.floor},
               {"filtered", lane.filtered},
               {"duplicates_avoided", lane.duplicates},
               {"voided", known(lane.voided)},
@@ -176,6 +231,7 @@ std::string status_table(const Snapshot& snapshot, const StatusContext& context)
   } else {
     text += fmt::format("the delivery store cannot be read: {}\n", snapshot.delivery_problem);
   }
+  text += disk_line(snapshot, context);
   text += fmt::format("duplicates: at most {} a crash; {} kept out before the queue\n",
                       with_thousands(context.duplicates_bound),
                       with_thousands(total_duplicates(snapshot)));
@@ -202,6 +258,7 @@ std::string status_json(const Snapshot& snapshot, const StatusContext& context) 
                    {"shipper", daemon(snapshot.shipper)},
                    {"delivery_problem", known ? Json(nullptr) : Json(snapshot.delivery_problem)},
                    {"lanes", lanes},
+                   {"disk", disk_json(snapshot, context)},
                    {"unaccounted", known ? Json(total_unaccounted(snapshot)) : Json(nullptr)},
                    {"duplicates_bound", context.duplicates_bound},
                    {"active_replays", active_replays(snapshot.replays)}}) +

@@ -11,6 +11,8 @@ namespace sluice::queue {
 namespace {
 
 constexpr int kTriesMax = 10;
+constexpr std::int64_t kDayMs = 86'400'000;
+constexpr std::int64_t kRateSpanMinMs = 600'000;  // a shorter time says little
 
 DaemonStatus daemon_status(const std::filesystem::path& lock) {
   const auto holder = FileLock::holder(lock);
@@ -23,8 +25,9 @@ std::int64_t difference(std::uint64_t larger, std::uint64_t smaller) {
 }
 
 // `durable` was read before the ledger, so the ledger must have counted at least as much.
-Result<LaneStatus> lane_status(Reader* reader, Lane lane, Seq durable, const Ledger& queue_ledger,
-                               const DeliveryView& delivery) {
+Result<LaneStatus> lane_status(Reader* reader, Lane lane, const QueueView& view,
+                               const Ledger& queue_ledger, const DeliveryView& delivery) {
+  const Seq durable = view.durable[lane];
   const LedgerRow queued = total_of(queue_ledger, lane);
   const LedgerRow delivered = total_of(delivery.ledger, lane);
   const LaneProgress& progress = delivery.progress[lane];
@@ -33,6 +36,7 @@ Result<LaneStatus> lane_status(Reader* reader, Lane lane, Seq durable, const Led
   status.filtered = queued.filtered;
   status.duplicates = queued.duplicates;
   status.position = progress.position;
+  status.floor = view.floor[lane];
   status.voided = progress.voided;
   status.acknowledged = delivered.acknowledged;
   status.dead = delivered.dead;
@@ -49,6 +53,8 @@ Result<LaneStatus> lane_status(Reader* reader, Lane lane, Seq durable, const Led
     SLUICE_ASSIGN(const RecordBatch oldest, reader->read(lane, progress.position + 1, {1, 1}));
     if (!oldest.empty()) status.oldest_ms = oldest.records().front().record.fetched_at_ms;
   }
+  SLUICE_ASSIGN(const RecordBatch kept, reader->read(lane, status.floor, {1, 1}));
+  if (!kept.empty()) status.kept_since_ms = kept.records().front().record.fetched_at_ms;
   return status;
 }
 
@@ -58,6 +64,38 @@ std::optional<std::uint64_t> published_repeats(const InstancePaths& paths, const
   const auto page = payload ? decode_shipper_page(*payload) : std::nullopt;
   if (!page || page->queue_id != queue_id || page->crash_repeats_max == 0) return std::nullopt;
   return page->crash_repeats_max;
+}
+
+std::uint64_t total(const PerLane<Seq>& numbers) {
+  return numbers[Lane::kAudit] + numbers[Lane::kSession];
+}
+
+// From how many events came in the last day, and how large those are that are kept.
+std::optional<std::uint64_t> bytes_a_day(const std::vector<HistoryRow>& rows, const QueueView& view,
+                                         std::uint64_t used) {
+  if (rows.empty()) return std::nullopt;
+  const HistoryRow& newest = rows.back();
+  const auto within_a_day = [&](const HistoryRow& row) {
+    return newest.time_ms - row.time_ms <= kDayMs;
+  };
+  const HistoryRow& first = *std::find_if(rows.begin(), rows.end(), within_a_day);
+  const std::int64_t span_ms = newest.time_ms - first.time_ms;
+  const std::uint64_t kept = total(view.durable) + kLaneCount - total(view.floor);
+  if (span_ms < kRateSpanMinMs || kept == 0 || total(newest.durable) <= total(first.durable)) {
+    return std::nullopt;
+  }
+  const auto events = static_cast<double>(total(newest.durable) - total(first.durable));
+  const double event_bytes = static_cast<double>(used) / static_cast<double>(kept);
+  return static_cast<std::uint64_t>(events * event_bytes * kDayMs / static_cast<double>(span_ms));
+}
+
+Result<DiskStatus> disk_status(Access* access, const Reader& reader, const QueueView& view) {
+  DiskStatus disk;
+  SLUICE_ASSIGN(disk.space, file_system_space(access->paths().queue()));
+  disk.used = folder_bytes(access->paths().queue());
+  SLUICE_ASSIGN(const auto rows, reader.history());
+  disk.bytes_a_day = bytes_a_day(rows, view, disk.used);
+  return disk;
 }
 
 Result<Snapshot> try_snapshot(Access* access) {
@@ -80,9 +118,9 @@ Result<Snapshot> try_snapshot(Access* access) {
   snapshot.fetcher = daemon_status(access->paths().queue_lock());
   snapshot.shipper = daemon_status(access->paths().delivery_lock());
   for (const Lane lane : kLanes) {
-    SLUICE_ASSIGN(snapshot.lanes[lane],
-                  lane_status(reader, lane, view.durable[lane], snapshot.ledger, delivery));
+    SLUICE_ASSIGN(snapshot.lanes[lane], lane_status(reader, lane, view, snapshot.ledger, delivery));
   }
+  SLUICE_ASSIGN(snapshot.disk, disk_status(access, *reader, view));
   add_to(&snapshot.ledger, delivery.ledger);
   snapshot.crash_repeats_max = published_repeats(access->paths(), view.queue_id);
   return snapshot;
@@ -94,9 +132,10 @@ Result<Snapshot> take_snapshot(Access* access) {
   for (int i = 1;; ++i) {
     auto snapshot = try_snapshot(access);
     if (snapshot) return snapshot;
-    // The fetcher may be opening the queue at this very moment.
+    // The fetcher may be opening or trimming the queue at this very moment.
     const ErrorKind kind = snapshot.error().kind;
-    const bool may_pass = kind == ErrorKind::kEpochChanged || kind == ErrorKind::kBusy;
+    const bool may_pass =
+        kind == ErrorKind::kEpochChanged || kind == ErrorKind::kBusy || kind == ErrorKind::kTrimmed;
     if (!may_pass || i == kTriesMax) return snapshot;
     std::this_thread::sleep_for(std::chrono::milliseconds(20) * i);
   }

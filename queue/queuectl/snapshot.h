@@ -15,6 +15,7 @@
 #include "common/error.h"
 #include "common/time.h"
 #include "queue/delivery_reader.h"
+#include "queue/disk_limits.h"
 #include "queue/ledger.h"
 #include "queue/queuectl/access.h"
 #include "queue/replay_job.h"
@@ -34,9 +35,18 @@ struct LaneStatus {
   std::uint64_t duplicates = 0;
   std::uint64_t voided = 0;
   Seq position = 0;
+  Seq floor = 1;  // the first number that is kept; those before it are trimmed
+  std::optional<std::int64_t> kept_since_ms;  // when that one was fetched; nothing: none is kept
   std::optional<std::int64_t>
       oldest_ms;  // when the first event of the backlog was fetched (unix time)
   std::optional<std::int64_t> acknowledged_ms;  // when the sink last took an event (unix time)
+};
+
+struct DiskStatus {
+  std::uint64_t used = 0;  // by the queue's folder
+  DiskSpace space;         // of its file system
+  // How fast the queue would grow if nothing were trimmed, from the last day; nothing: not known.
+  std::optional<std::uint64_t> bytes_a_day;
 };
 
 struct DaemonStatus {
@@ -55,6 +65,7 @@ struct Snapshot {
   // read.
   std::string delivery_problem;
   PerLane<LaneStatus> lanes;
+  DiskStatus disk;
   Ledger ledger;  // both halves
   std::vector<ReplayJob> replays;
   // How many events a crash of the shipper that runs, or ran last, can send again, as it has

@@ -1,5 +1,6 @@
 #include <CLI/CLI.hpp>
 
+#include "queue/configured_limits.h"
 #include "queue/queuectl/command.h"
 #include "queue/queuectl/print.h"
 #include "queue/queuectl/render.h"
@@ -22,6 +23,7 @@ class StatusCommand : public Command {
     // Without a shipper that has said so, what the configuration would make of one.
     context.duplicates_bound = snapshot.crash_repeats_max.value_or(
         std::uint64_t{kLaneCount} * config.shipper.connections * config.shipper.batch_events);
+    context.limits = configured_limits(config.queue);
     return print(command.is_json ? status_json(snapshot, context)
                                  : status_table(snapshot, context));
   }

@@ -82,7 +82,7 @@ def has_memory():
 class FileSystem:
     """See the head of this file. `root` is the folder in it that is for use."""
 
-    def __init__(self, folder, name, options="", block_bytes=4096):
+    def __init__(self, folder, name, options="", block_bytes=4096, image_bytes=IMAGE_BYTES):
         self._store = Path(folder) / f"{name}-image"
         self._image = self._store / "image"
         self._in_memory = has_memory()
@@ -96,7 +96,7 @@ class FileSystem:
             # So that a busy disk does not slow the test down. What a cut takes away is decided above, by ext4.
             _command("mount", "-t", "tmpfs", "none", self._store)
         with open(self._image, "wb") as image:
-            image.truncate(IMAGE_BYTES)
+            image.truncate(image_bytes)
         _command("mkfs.ext4", "-q", "-F", "-b", block_bytes, self._image)
 
     def __enter__(self):

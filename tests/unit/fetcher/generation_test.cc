@@ -5,7 +5,9 @@
 #include <gtest/gtest.h>
 
 #include <set>
+#include <thread>
 
+#include "queue/control_page.h"
 #include "queue/reader.h"
 #include "tests/unit/common/temp_folder.h"
 #include "tests/unit/fetcher/fake_teleport.h"
@@ -27,14 +29,15 @@ class GenerationTest : public ::testing::Test {
   }
 
   // One generation on a newly opened queue, as after a start.
-  Result<Generation::End> run() {
+  Result<Generation::End> run(std::stop_token stop = {}) {
     queue::WriterOptions options;
     options.paths.root = folder_.path();
     options.env = env_.get();
+    options.limits = limits_;
     SLUICE_ASSIGN(const auto writer, queue::Writer::open(options));
     SLUICE_ASSIGN(const auto generation, Generation::create(config_, start_time_, &teleport_,
                                                             writer.get(), system_clock()));
-    return generation->run({});
+    return generation->run(std::move(stop));
   }
 
   // Events of three days: in chunks, and for the search.
@@ -78,6 +81,7 @@ class GenerationTest : public ::testing::Test {
   }
 
   TempFolder folder_;
+  queue::DiskLimits limits_;
   queue::Faults faults_;
   std::unique_ptr<rocksdb::Env> env_;
   const Timestamp now_;
@@ -93,6 +97,45 @@ TEST_F(GenerationTest, EndsWhenEverythingOfTheBulkExportIsInTheQueue) {
   EXPECT_EQ(run().value(), Generation::End::kFinished);
   EXPECT_THAT(ids(Lane::kAudit), UnorderedElementsAreArray(expected_));
   EXPECT_THAT(ids(Lane::kSession), UnorderedElementsAreArray(expected_recordings_));
+}
+
+TEST_F(GenerationTest, LeavesALaneWithoutRoomToTeleportAndGoesOnWithTheOther) {
+  fill(1000);
+  limits_.session_max_size = 1;
+  std::stop_source stop;
+  std::jthread stopper([&] {
+    const queue::InstancePaths paths{folder_.path()};
+    queue::PageReader page(paths.fetcher_page(), queue::PageRole::kFetcher);
+    for (int i = 0; i < 6000; ++i) {
+      const auto payload = page.read();
+      const auto values = payload ? queue::decode_fetcher_page(*payload) : std::nullopt;
+      if (values && values->durable[Lane::kAudit] == expected_.size()) break;
+      std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    }
+    stop.request_stop();
+  });
+  EXPECT_EQ(run(stop.get_token()).value(), Generation::End::kStopped);
+  EXPECT_THAT(ids(Lane::kAudit), UnorderedElementsAreArray(expected_));
+  EXPECT_TRUE(ids(Lane::kSession).empty());
+  limits_.session_max_size.reset();
+  EXPECT_EQ(run().value(), Generation::End::kFinished);
+  EXPECT_THAT(ids(Lane::kAudit), UnorderedElementsAreArray(expected_));
+  EXPECT_THAT(ids(Lane::kSession), UnorderedElementsAreArray(expected_recordings_));
+}
+
+TEST_F(GenerationTest, FetchesNothingWhileTheDiskIsToKeepMoreFree) {
+  fill(100);
+  limits_.min_free = std::uint64_t{1} << 60;
+  std::stop_source stop;
+  std::jthread stopper([&] {
+    std::this_thread::sleep_for(std::chrono::milliseconds(500));
+    stop.request_stop();
+  });
+  EXPECT_EQ(run(stop.get_token()).value(), Generation::End::kStopped);
+  EXPECT_TRUE(ids(Lane::kAudit).empty());
+  limits_.min_free = 0;
+  EXPECT_EQ(run().value(), Generation::End::kFinished);
+  EXPECT_THAT(ids(Lane::kAudit), UnorderedElementsAreArray(expected_));
 }
 
 TEST_F(GenerationTest, EndsWithTheRefusalOfARecordingThatItMayNotHave) {

@@ -27,6 +27,18 @@ std::vector<std::string> take(LaneBuffers* buffers, const TakeLimits& limits = {
   return keys;
 }
 
+TEST(LaneBuffers, LeaveALaneAloneAndGoOnWithTheOther) {
+  LaneBuffers buffers(1000);
+  ASSERT_TRUE(buffers.push(item(Lane::kAudit, "a"), {}));
+  ASSERT_TRUE(buffers.push(item(Lane::kSession, "s"), {}));
+  TakeLimits limits;
+  limits.left_alone[Lane::kAudit] = true;
+  EXPECT_THAT(take(&buffers, limits), ElementsAre("s"));
+  EXPECT_THAT(take(&buffers, limits), ElementsAre());
+  EXPECT_FALSE(buffers.empty());
+  EXPECT_THAT(take(&buffers), ElementsAre("a"));
+}
+
 TEST(LaneBuffers, GiveEachLanesItemsInTheirOrder) {
   LaneBuffers buffers(1U << 20);
   for (const char* key : {"a1", "a2", "a3"}) ASSERT_TRUE(buffers.push(item(Lane::kAudit, key), {}));

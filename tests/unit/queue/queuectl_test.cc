@@ -85,10 +85,10 @@ TEST_F(QueuectlTest, StatusSaysWhenItCannotTellWhetherADaemonRuns) {
   auto taken = snapshot();
   ASSERT_TRUE(taken);
   taken->shipper = {};
-  EXPECT_NE(
-      status_table(*taken, {"default", 1}).find("shipper  not known: its folder cannot be read\n"),
-      std::string::npos);
-  const auto json = nlohmann::json::parse(status_json(*taken, {"default", 1}));
+  EXPECT_NE(status_table(*taken, {"default", 1, {}})
+                .find("shipper  not known: its folder cannot be read\n"),
+            std::string::npos);
+  const auto json = nlohmann::json::parse(status_json(*taken, {"default", 1, {}}));
   EXPECT_TRUE(json["shipper"]["running"].is_null());
 }
 
@@ -126,8 +126,12 @@ TEST_F(QueuectlTest, StatusTableSaysTheNumbersToPeople) {
     taken->lanes[lane].acknowledged_ms.reset();
   }
   taken->lanes[Lane::kAudit].oldest_ms = (1'790'000'000 - 41 * 60) * 1000LL;
+  taken->lanes[Lane::kAudit].kept_since_ms = (1'790'000'000 - 86'400) * 1000LL;
+  constexpr std::uint64_t kGiB = std::uint64_t{1} << 30;
+  taken->disk = {
+      .used = 17 * kGiB, .space = {.size = 86 * kGiB, .free = 61 * kGiB}, .bytes_a_day = 2 * kGiB};
   EXPECT_EQ(
-      status_table(*taken, {"default", 4000}),
+      status_table(*taken, {"default", 4000, {}}),
       "sluice default   cluster (not yet known)   queue 0000-0000   epoch 1   "
       "2026-09-21T14:13:20Z\n"
       "fetcher  running (process 123)\n"
@@ -137,6 +141,8 @@ TEST_F(QueuectlTest, StatusTableSaysTheNumbersToPeople) {
       "audit         10             5        4     1        0    0     41m                  -\n"
       "session        0             0        0     0        0    0       -                  -\n"
       "unaccounted 0\n"
+      "disk: 17.0 GiB of 43.0 GiB, 61.0 GiB free; full in 13d if nothing is acknowledged; replay "
+      "reaches back to 2026-09-20T14:13:20Z\n"
       "duplicates: at most 4,000 a crash; 0 kept out before the queue\n");
 }
 
@@ -144,12 +150,14 @@ TEST_F(QueuectlTest, StatusJsonSaysTheNumbersToPrograms) {
   fill();
   const auto taken = snapshot();
   ASSERT_TRUE(taken);
-  const auto json = nlohmann::json::parse(status_json(*taken, {"default", 4000}));
+  const auto json = nlohmann::json::parse(status_json(*taken, {"default", 4000, {}}));
   EXPECT_EQ(json["schema"], 1);
   EXPECT_EQ(json["lanes"]["audit"]["fetched"], 10);
   EXPECT_EQ(json["lanes"]["audit"]["backlog"], 4);
   EXPECT_EQ(json["unaccounted"], 0);
   EXPECT_EQ(json["duplicates_bound"], 4000);
+  EXPECT_EQ(json["lanes"]["audit"]["floor"], 1);
+  EXPECT_GT(json["disk"]["used_bytes"], 0);
 }
 
 TEST_F(QueuectlTest, ReportTellsOpenFromAgreedDays) {

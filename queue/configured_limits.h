@@ -1,0 +1,20 @@
+// The queue's limits, from the configuration that both daemons and queuectl read. Pure.
+#ifndef SLUICE_QUEUE_CONFIGURED_LIMITS_H_
+#define SLUICE_QUEUE_CONFIGURED_LIMITS_H_
+
+#include "common/config.h"
+#include "queue/disk_limits.h"
+
+namespace sluice::queue {
+
+inline DiskLimits configured_limits(const QueueConfig& config) {
+  return {.retention = config.retention,
+          .max_size = config.max_size,
+          .session_max_size = config.session_max_size,
+          .min_free = config.min_free_disk,
+          .erase_within = config.erase_within};
+}
+
+}  // namespace sluice::queue
+
+#endif  // SLUICE_QUEUE_CONFIGURED_LIMITS_H_
