@@ -135,6 +135,7 @@ struct DeliveryStore::Impl {
   Result<void> refuse_to_replace() const;
   Result<void> load();
   Result<void> load_lane(Lane lane);
+  Result<void> check_ledger(Lane lane) const;
   Result<void> initialise();
   Result<std::vector<Rewind>> reconcile(const QueueView& queue);
   Result<std::vector<Rewind>> rewind_all(const QueueView& queue, rocksdb::WriteBatch* batch);
@@ -258,8 +259,29 @@ Result<void> DeliveryStore::Impl::load() {
   version = std::max(version, ledger.newest_version());
   SLUICE_ASSIGN(jobs, JobRows::load(*database));
   version = std::max(version, jobs.newest_version());
-  for (const Lane lane : kLanes) SLUICE_TRY(load_lane(lane));
+  for (const Lane lane : kLanes) {
+    SLUICE_TRY(load_lane(lane));
+    SLUICE_TRY(check_ledger(lane));
+  }
   return {};
+}
+
+// A list of files that was cut short can leave one part of the database older than another, without
+// any wrong checksum. Then the counts would never add up again.
+Result<void> DeliveryStore::Impl::check_ledger(Lane lane) const {
+  const LedgerRow counted = total_of(ledger.rows(), lane);
+  const LaneProgress& at = progress[lane];
+  if (counted.acknowledged == at.acknowledged && counted.dead == at.dead &&
+      counted.skipped == at.skipped && counted.gap == at.gap) {
+    return {};
+  }
+  return fail(
+      ErrorKind::kCorrupt,
+      fmt::format("the delivery store at {} is damaged: lane {} has {} acknowledged, {} dead, {} "
+                  "skipped and {} lost numbers, but its ledger counts {}, {}, {} and {}",
+                  options.paths.sink().string(), name_of(lane), at.acknowledged, at.dead,
+                  at.skipped, at.gap, counted.acknowledged, counted.dead, counted.skipped,
+                  counted.gap));
 }
 
 Result<void> DeliveryStore::Impl::load_lane(Lane lane) {

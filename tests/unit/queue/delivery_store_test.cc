@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 #include <gtest/gtest.h>
+#include <rocksdb/write_batch.h>
 
 #include <deque>
 #include <fstream>
@@ -11,6 +12,8 @@
 #include "queue/control_page.h"
 #include "queue/database.h"
 #include "queue/delivery_reader.h"
+#include "queue/delivery_schema.h"
+#include "queue/ledger_store.h"
 #include "tests/unit/queue/queue_fixture.h"
 
 namespace sluice::queue {
@@ -350,6 +353,21 @@ TEST_F(DeliveryStoreTest, KeepsTheSumsThroughRandomAnswersAndLosses) {
 }
 
 // ---- Rule 2: halves that do not belong together.
+
+TEST_F(DeliveryStoreTest, RefusesALedgerThatIsOlderThanItsPosition) {
+  ASSERT_TRUE(open_bound()->commit(acknowledged({1, 20})));
+  {
+    const auto database = Database::open_primary(paths_.delivery_db(), delivery_families(), env_);
+    ASSERT_TRUE(database) << error_of(database);
+    rocksdb::WriteBatch batch;
+    batch.DeleteRange((*database)->family(kLedgerFamily), "", "\xff");
+    ASSERT_TRUE((*database)->write(&batch));
+  }
+  const auto store = DeliveryStore::open(store_options());
+  ASSERT_FALSE(store);
+  EXPECT_EQ(store.error().kind, ErrorKind::kCorrupt);
+  EXPECT_NE(store.error().message.find("ledger"), std::string::npos) << store.error().message;
+}
 
 TEST_F(DeliveryStoreTest, RefusesAnotherQueue) {
   const auto store = open_bound();
