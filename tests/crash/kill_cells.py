@@ -1,10 +1,21 @@
 """The cells of the process-kill row: which daemon dies, and at which kind of work."""
 
+import contextlib
 import json
 import shutil
 
-from kill_point import HOWS, Closing, KillPoint, Plan, cut, spread
-from processes import TestFailure, control
+import control_page
+from kill_point import (HOWS, PATIENCE_SECONDS, Closing, KillPoint, Plan, cut, is_drained, spread)
+from processes import TestFailure, control, wait_until
+
+# Everything goes as soon as it is acknowledged, and nothing waits for room.
+TRIM_SETTINGS = """retention = "0s"
+max-size = "32MiB"
+min-free-disk = 0
+erase-within = "1s"
+"""
+# Erasing begins half of erase-within after the one before.
+ERASING_SECONDS = 1.0
 
 
 class FetcherBacklog(KillPoint):
@@ -87,6 +98,7 @@ class Replaying(KillPoint):
 
     daemon = "shipper"
     workload = "replay"
+    queue_settings = TRIM_SETTINGS  # whatever is replayed would go but for the hold
     events = 220
     added_events = 120
     rate = 0  # of each job, events a second; 0: no limit
@@ -160,6 +172,100 @@ class FetcherReplay(Replaying):
         self.run_undisturbed(site, "shipper")
 
 
+class Trimming(KillPoint):
+    """Everything that is acknowledged is trimmed and erased at once: floor rows, history rows, whole files, and
+    compactions over what is erased. In the template there are files of all levels, of what is delivered."""
+
+    workload = "trim"
+    events = 200
+    added_events = 40
+    openings = 5  # each leaves a table file, and four of them make one of the next level
+    queue_settings = TRIM_SETTINGS
+
+    def make_template(self):
+        site = self.new_site("template", self.connections[0])
+        with Closing(site):
+            for _ in range(self.openings):
+                self.run_undisturbed(site, "fetcher")
+                control(self.rig.teleport_control, f"add {self.added_events}")
+            self.run_undisturbed(site, "shipper")
+            self.delivered = site.folder / "delivered.ndjson"
+            cut(self.rig.sink.record, 0, '"tag":"template.', self.delivered)
+        self.template = site.state
+        self.numbers = self.count_numbers()
+
+    def count_numbers(self):
+        """How many events there are to be queued."""
+        site = self.new_site("counted", self.connections[0])
+        with Closing(site):
+            self.run_undisturbed(site, "fetcher")
+        return sum(control_page.fetcher_page(site.state).durable.values())
+
+    def prepare(self, site):
+        shutil.copytree(self.template, site.state, dirs_exist_ok=True)
+
+    def judge(self, site, record, outcome):
+        return self.judge_records(site, [self.delivered, record], outcome)
+
+    def run_beside(self, site, victim, other):
+        """Until the victim dies, or until all is delivered and trimmed, and erasing had its time."""
+        def is_over():
+            if not other.running():
+                raise TestFailure(f"{other.name} has ended by itself:\n{other.log_tail()}")
+            return not victim.running() or self.is_trimmed(site)
+        wait_until(is_over, "all is delivered and trimmed", PATIENCE_SECONDS)
+        if victim.running():
+            with contextlib.suppress(TestFailure):
+                victim.wait(ERASING_SECONDS)
+        if victim.running():
+            self.stop(victim)
+        return self.end_of(victim)
+
+    def is_trimmed(self, site):
+        page = control_page.fetcher_page(site.state)
+        return is_drained(site.state) and sum(page.durable.values()) >= self.numbers and \
+            all(page.floor[lane] == last + 1 for lane, last in page.durable.items())
+
+    def check_after_death(self, site):
+        """No number that is not acknowledged is ever below the floor."""
+        super().check_after_death(site)
+        fetcher = control_page.fetcher_page(site.state)
+        shipper = control_page.shipper_page(site.state)
+        if fetcher and shipper:
+            for lane, floor in fetcher.floor.items():
+                if floor > shipper.position[lane] + 1:
+                    raise TestFailure(f"{lane}: the floor is {floor}, acknowledged is only up to "
+                                      f"{shipper.position[lane]}")
+
+
+class FetcherTrim(Trimming):
+    daemon = "fetcher"
+
+    def companions(self, site):
+        site.shipper = self.start(site, "shipper")
+
+    def run_victim(self, site, environment=None):
+        return self.run_beside(site, self.start(site, "fetcher", environment=environment),
+                               site.shipper)
+
+    def finish(self, site):
+        self.stop(site.shipper)
+
+
+class ShipperTrim(Trimming):
+    daemon = "shipper"
+
+    def companions(self, site):
+        site.fetcher = self.start(site, "fetcher")
+
+    def run_victim(self, site, environment=None):
+        return self.run_beside(site, self.start(site, "shipper", environment=environment),
+                               site.fetcher)
+
+    def finish(self, site):
+        self.stop(site.fetcher)
+
+
 class Reopening:
     """The calls of an opening: after a kill somewhere in the work before, and in a process one of whose writes has
     failed, which must open everything anew."""
@@ -187,5 +293,5 @@ class ShipperReopen(Reopening, ShipperBacklog):
     pass
 
 
-CELLS = (FetcherSteady, FetcherSteadySearch, FetcherBacklog, FetcherReplay, FetcherReopen,
-         ShipperSteady, ShipperBacklog, ShipperReplay, ShipperReopen)
+CELLS = (FetcherSteady, FetcherSteadySearch, FetcherBacklog, FetcherReplay, FetcherTrim, FetcherReopen,
+         ShipperSteady, ShipperBacklog, ShipperReplay, ShipperTrim, ShipperReopen)

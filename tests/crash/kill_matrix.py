@@ -29,7 +29,7 @@ from processes import TestFailure, control  # noqa: E402
 from torture_result import SKIPPED, Result, add_arguments  # noqa: E402
 
 FULL_POINTS = 240  # of a cell at least; all calls of the recorded run in any case
-REDUCED_POINTS = 16
+REDUCED_POINTS = 12
 BATCH_EVENTS = 20
 # Events that come one by one are appended and sent in small batches, which makes many calls. How slowly they must
 # come for that depends on how quick the disk is.
@@ -93,6 +93,7 @@ class Player:
             self._count(outcome)
 
     def _count(self, outcome):
+        self._cell.died_at.update(death.split()[0] for death in outcome.deaths)
         if not outcome.deaths:
             self._cell.add_point(points=0, extra={"outlived": 1})
             return
@@ -109,7 +110,7 @@ def play_cell(kind, result, arguments, folder):
                   events_per_session=kind.events_per_session, chunk_events=30, mode=kind.mode,
                   seed=dice.randrange(1 << 30), poll="100ms", batch_events=BATCH_EVENTS,
                   settings=f'concurrency = 2\nskip-session-types = {list(SKIPPED_SESSION_TYPES)}',
-                  shipper_settings=kind.settings) as rig:
+                  queue_settings=kind.queue_settings) as rig:
         try:
             rig.start_stand_ins()
             point = kind(rig, result.seed)
@@ -119,7 +120,9 @@ def play_cell(kind, result, arguments, folder):
                                           REDUCED_POINTS)
             plans = point.plans(first, second, wanted, dice)
             Player(point, cell, plans, folder).play(arguments.workers)
-            cell.extra["calls of the recorded run"] = len(first)
+            cell.extra["recorded calls"] = len(first)
+            cell.extra["of these, table files deleted"] = sum(
+                line.split()[1] == "unlink" and line.endswith(".sst") for line in first)
         except TestFailure as failure:
             cell.fail(f"before the first kill: {failure}")
     print(f"{result.name}: {cell.name}: {cell.line()}", flush=True)

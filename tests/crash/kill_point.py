@@ -17,6 +17,7 @@ import oracle
 from processes import TestFailure, wait_until
 
 KILLED = -signal.SIGKILL
+ABORTED = -signal.SIGABRT
 IO_ERROR = 74  # docs/exit-codes.md
 HOWS = ("before", "half", "after")
 WATCHED = {"fetcher": ("queue",), "shipper": ("delivery", "shipper")}
@@ -74,7 +75,7 @@ class KillPoint:
     sessions = 2
     events_per_session = 25
     connections = (1, 4)  # one: strict order in both lanes; several: order within a session
-    settings = ""  # for the configuration file's [shipper] table and those behind it
+    queue_settings = ""  # for the configuration file's [queue] table
     compares_modes = True
 
     def __init__(self, rig, seed):
@@ -115,12 +116,14 @@ class KillPoint:
         return site.processes.start(program, site.command(program, *options), environment)
 
     def end_of(self, process, environment=None):
-        """The exit status. A daemon that cannot even open what it needs ends, to be started again."""
-        allowed = (0, KILLED)
-        if environment and environment["KILL_SWITCH_ERROR_AT"] != "0":
-            allowed += (IO_ERROR,)
+        """The exit status. After a call that failed, a daemon that cannot even open what it needs ends, to be started
+        again; and some failures make an assertion of RocksDB abort it, which is a death like any other."""
         status = process.wait(PATIENCE_SECONDS)
-        if status not in allowed:
+        has_failed = environment and environment["KILL_SWITCH_ERROR_AT"] != "0"
+        if has_failed and (status == IO_ERROR or
+                           status == ABORTED and "rocksdb::" in process.log_tail(1)):
+            return status
+        if status not in (0, KILLED):
             raise TestFailure(f"{process.name} ended with {status}:\n{process.log_tail()}")
         return status
 
@@ -230,8 +233,9 @@ class KillPoint:
         log = site.folder / "calls"
         log.unlink(missing_ok=True)
         status = self.run_victim(site, self.switch(site, number, how, error_at))
-        if status == IO_ERROR:
-            outcome.deaths.append(f"by itself, because call {error_at} failed")
+        if status in (IO_ERROR, ABORTED):
+            ended = {IO_ERROR: "exit", ABORTED: "abort"}[status]
+            outcome.deaths.append(f"{ended} by itself, because call {error_at} failed")
             return
         if status != KILLED:
             return

@@ -20,6 +20,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "support"))
 
+import control_page  # noqa: E402
 import oracle  # noqa: E402
 import rig as rigs  # noqa: E402
 from kill_point import is_drained, sum_failures  # noqa: E402
@@ -30,6 +31,17 @@ from torture_result import LOSSES, Result, add_arguments  # noqa: E402
 # (events a second, seconds of a phase)
 FULL_PACE = (80, 180)
 REDUCED_PACE = (300, 15)
+# Small limits, so that there is always something to trim, to erase, and to hold for replays.
+FULL_LIMITS = """retention = "30s"
+max-size = "64MiB"
+min-free-disk = 0
+erase-within = "20s"
+"""
+REDUCED_LIMITS = """retention = "6s"
+max-size = "32MiB"
+min-free-disk = 0
+erase-within = "2s"
+"""
 FULL_MINUTES = 30
 REDUCED_MINUTES = 0.5
 STEP_SECONDS = (0.05, 1.2)
@@ -290,6 +302,8 @@ class Mix:
         for name in ("served", "replayed"):
             self.cell.extra[f"events {name}"] = sum(getattr(lane, name)
                                                     for lane in report.lanes.values())
+        page = control_page.fetcher_page(self.rig.state)
+        self.cell.extra["events trimmed"] = sum(floor - 1 for floor in page.floor.values())
         self.cell.extra["events set aside"] = sum(len(lane.set_aside)
                                                   for lane in report.lanes.values())
 
@@ -333,7 +347,8 @@ def main():
     events = int(rate * 60 * (arguments.minutes * 2 + 10))
     with rigs.Rig(arguments.bin_folder, folder, events=events, sessions=events // 800,
                   events_per_session=100, seed=result.seed % (1 << 30), rate=rate, days=1,
-                  poll="200ms", shipper_settings='retry-max = "2s"') as rig:
+                  poll="200ms", queue_settings=FULL_LIMITS if arguments.full else REDUCED_LIMITS,
+                  shipper_settings='retry-max = "2s"') as rig:
         rig.make_certificates()
         rig.sink.start()
         rig.start_teleport()

@@ -14,12 +14,13 @@ import platform
 import subprocess
 import sys
 import time
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from torture_result import FOLDER, LOSSES, SKIPPED  # noqa: E402
+from torture_result import FOLDER, LOSSES, SKIPPED, describe_counts  # noqa: E402
 
 HERE = Path(__file__).resolve().parent
 
@@ -106,9 +107,13 @@ def details(row, result):
               duplicates_of(cell), cell.get("drain_seconds_max", 0),
               *(cell.get("extra", {}).get(name, "") for name in extras)]
              for cell in cells]
+    died_at = sum((Counter(cell.get("died_at", {})) for cell in cells), Counter())
     head = f"{row.title}, seed {result.get('seed', 'unknown')}"
     text = table([head, "points", *LOSSES, "duplicates, of bound", "drain s", *extras], lines)
-    return "\n".join([text, *(["", result["summary"]] if result.get("summary") else [])])
+    notes = [result["summary"]] if result.get("summary") else []
+    if died_at:
+        notes.append(f"Deaths by the call that was the last one: {describe_counts(died_at)}.")
+    return "\n".join([text, *(line for note in notes for line in ("", note))])
 
 
 def first_line(command):

@@ -26,6 +26,11 @@ REDUCED_SEED = 20261123
 LOSSES = ("lost", "invented", "altered", "disordered")
 
 
+def describe_counts(counts):
+    """"write 70, fdatasync 31", the most frequent first."""
+    return ", ".join(f"{name} {count}" for name, count in Counter(counts).most_common())
+
+
 @dataclass
 class Cell:
     """One combination of what is done and what it is done to."""
@@ -37,6 +42,7 @@ class Cell:
     duplicates_bound: int = 0  # the bound that belongs to it
     drain_seconds_max: float = 0.0  # from the last fault until everything was delivered
     extra: Counter = field(default_factory=Counter)  # what only this row counts; all values are sums
+    died_at: Counter = field(default_factory=Counter)  # which calls were the last ones
     failures: list = field(default_factory=list)
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
@@ -67,12 +73,15 @@ class Cell:
                 **{loss: self.losses[loss] for loss in LOSSES},
                 "duplicates_max": self.duplicates_max, "duplicates_bound": self.duplicates_bound,
                 "drain_seconds_max": round(self.drain_seconds_max, 2),
-                "extra": dict(self.extra), "failures": self.failures}
+                "extra": dict(self.extra), "died_at": dict(self.died_at.most_common()),
+                "failures": self.failures}
 
     def line(self):
         numbers = self.to_dict()
         extra = "".join(f", {name} {value}" for name, value in self.extra.items())
         losses = " ".join(f"{loss} {numbers[loss]}" for loss in LOSSES)
+        if self.died_at:
+            extra += "; died at " + describe_counts(self.died_at)
         return (f"points {self.points}, {losses}, duplicates {self.duplicates_max} at most "
                 f"(bound {self.duplicates_bound}), drained within {self.drain_seconds_max:.1f} s{extra}")
 

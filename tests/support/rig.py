@@ -26,6 +26,7 @@ SUPPORT = Path(__file__).resolve().parent
 BATCH_EVENTS = 500
 CONNECTIONS = 4
 LANES = 2
+START_PATIENCE_SECONDS = 240  # many events take long to be planned
 
 
 class FluentdSim:
@@ -237,7 +238,7 @@ class Rig:
             "--cert", files.server_cert, "--key", files.server_key, "--cluster", files.cluster,
             "--record", self.served, "--port-file", port_file,
             "--control", self.teleport_control, *self._sim_options])
-        self.teleport_port = wait_for_port(port_file, self.teleport)
+        self.teleport_port = wait_for_port(port_file, self.teleport, START_PATIENCE_SECONDS)
 
     def start_stand_ins(self):
         self.make_certificates()
