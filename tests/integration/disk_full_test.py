@@ -15,6 +15,7 @@ import json
 import os
 import random
 import re
+import shutil
 import sys
 import time
 import unittest
@@ -59,6 +60,8 @@ def write_events(path, count):
 class DiskFull(unittest.TestCase):
     def begin(self, events, queue_settings):
         folder = rigs.temporary_folder("disk-full")
+        # Last of all: what is mounted below it, and who uses that, goes before.
+        self.addCleanup(shutil.rmtree, folder, ignore_errors=True)
         self.disk = power.FileSystem(folder, "disk", image_bytes=IMAGE_BYTES)
         self.addCleanup(self.disk.__exit__, None, None, None)
         self.disk.mount()
@@ -69,7 +72,6 @@ class DiskFull(unittest.TestCase):
                             queue_settings=queue_settings,
                             shipper_settings='retry-min = "50ms"\nretry-max = "500ms"')
         self.addCleanup(self.rig.__exit__, None, None, None)
-        self.addCleanup(self.rig.remove)
         self.rig.state = self.disk.root / "state"
         self.rig.start_stand_ins()
         self.foreign = self.disk.mount_point / "foreign"
