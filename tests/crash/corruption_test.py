@@ -35,6 +35,8 @@ SKIPPED_TYPES = ("desktop.recording",)
 DAMAGED = 65
 FULL_FLIPS = 60  # of each kind of file, and at each file's beginning and end
 FULL_CUTS = 30
+# No command mends these: the file's one line is to be written again by hand.
+WITHOUT_COMMAND = ("delivery FORMAT",)
 # A daemon whose other half has stopped waits for it.
 WAIT_SECONDS = 3
 
@@ -89,6 +91,8 @@ class Template:
         self.record = self.site.folder / "delivered-before"
         shutil.copyfile(sites.cut_record(rig, self.site, 0), self.record)
         self.damages = self._sample(dice)
+        said = subprocess.run([rig.bin / "queuectl", "--help"], capture_output=True, text=True, check=False).stdout
+        self.can_mend = all(f"  {command} " in said for command in ("verify", "repair", "adopt"))
 
     def _make(self):
         """Each opening of a database turns its log into table files, so that there are both."""
@@ -150,7 +154,11 @@ class Case:
 
     def play(self):
         """Raises TestFailure when damage was neither named nor harmless."""
-        refusals = [refusal for daemon in self._order if (refusal := self._run(daemon))]
+        refusals = {}
+        for daemon in self._order:
+            # A shipper alone stops at a damaged end of a log, which a fetcher then cuts off and fetches again.
+            refusals[daemon] = self._run(daemon)
+        refusals = {daemon: refusal for daemon, refusal in refusals.items() if refusal}
         self.report = self._judge()
         failures = [failure for failure in self.report.failures() if " lost, " not in failure or not refusals]
         if self.report.broken_lines:
@@ -161,6 +169,41 @@ class Case:
             said = "\n".join(self.said)
             raise TestFailure("\n".join(failures) + f"\nthe daemons had said:\n{said}")
         self.outcome = "stopped" if refusals else "harmless"
+        if refusals and self._template.can_mend and self._damage.kind not in WITHOUT_COMMAND:
+            self._mend()
+
+    def _mend(self):
+        """By the commands that are there for it. Afterwards only what is counted as a gap may be missing."""
+        if self._damage.path.parts[0] == "queue":
+            status, said = self._queuectl("verify")
+            if status != DAMAGED:
+                raise TestFailure(f"the daemons have stopped, but queuectl verify ended with {status}:\n{said}")
+            command = ("repair",)
+        else:
+            command = ("adopt", "--from", "floor")
+        status, said = self._queuectl(*command, "--reason", "a test")
+        if status != 0:
+            raise TestFailure(f"queuectl {command[0]} ended with {status}:\n{said}")
+        for daemon in ("fetcher", "shipper"):
+            sites.run_to_end(self.site, daemon, self._environment)
+        self.report = self._judge()
+        status = self.site.status()
+        failures = [failure for failure in self.report.failures() if " lost, " not in failure]
+        if status["unaccounted"] != 0:
+            failures.append(f"unaccounted is {status['unaccounted']}")
+        for name, lane in self.report.lanes.items():
+            if len(lane.lost) > status["lanes"][name]["gap"]:
+                failures.append(f"{name}: {len(lane.lost)} events are missing, and {status['lanes'][name]['gap']} are "
+                                f"reported as gaps, the first missing: {lane.lost[0]}")
+        if failures:
+            raise TestFailure(f"after queuectl {command[0]}:\n{said}" + "\n".join(failures))
+        self.outcome = f"stopped, mended by {command[0]}"
+
+    def _queuectl(self, *arguments):
+        command = [self.site.bin / "queuectl", *arguments, "--config", self.site.config_path]
+        done = subprocess.run([str(word) for word in command], capture_output=True, text=True, check=False,
+                              timeout=sites.PATIENCE_SECONDS, env={**sites.environment(), **self._environment})
+        return done.returncode, done.stdout + done.stderr
 
     def _run(self, daemon):
         """The sentence with which it has stopped for damage, or None."""
@@ -237,7 +280,8 @@ class Player:
             kept = self._template.rig.folder / f"failed-{damage.kind}-{damage.how}-{damage.offset}".replace(" ", "-")
             sites.copy_state(case.site.folder, kept)
             cell.fail(f"{damage}: {failure}\nthe state is in {kept}")
-        stopped = case.outcome == "stopped"
+        # What was mended has its reported gaps.
+        stopped = case.outcome != "harmless"
         cell.add_point(None if stopped else case.report, bound=case.report.duplicates if case.report else 0,
                        drain_seconds=0 if stopped else time.monotonic() - begin, extra={case.outcome or "neither": 1})
 
