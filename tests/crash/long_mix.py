@@ -30,7 +30,7 @@ from torture_result import LOSSES, Result, add_arguments  # noqa: E402
 
 # (events a second, seconds of a phase)
 FULL_PACE = (80, 180)
-REDUCED_PACE = (300, 15)
+REDUCED_PACE = (150, 15)
 # Small limits, so that there is always something to trim, to erase, and to hold for replays.
 FULL_LIMITS = """retention = "30s"
 max-size = "64MiB"
