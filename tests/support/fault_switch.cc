@@ -18,7 +18,10 @@
 // With ENOSPC, calls that need no room go on to work: deleting, reading, opening what is there.
 //
 // Threads: any.
-#include <dirent.h>
+
+// With it, headers define some of these calls as inline functions of their own.
+#undef _FORTIFY_SOURCE
+
 #include <fcntl.h>
 #include <limits.h>
 #include <stdarg.h>
