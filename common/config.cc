@@ -254,6 +254,21 @@ std::string placeholder(ValueType type) {
 
 }  // namespace
 
+std::string address_queuectl(std::string sentence, const Config& config) {
+  std::string options;
+  if (config.instance != "default") {
+    options = fmt::format("-i {} ", config.instance);
+  } else if (!config.file.empty()) {
+    options = fmt::format("--config {} ", config.file.string());
+  }
+  constexpr std::string_view kCommand = "\"queuectl ";
+  for (auto at = sentence.find(kCommand); at != std::string::npos;
+       at = sentence.find(kCommand, at + kCommand.size())) {
+    sentence.insert(at + kCommand.size(), options);
+  }
+  return sentence;
+}
+
 Result<Config> load_config(Program program, const ConfigSources& sources) {
   return Loader(program, sources).load();
 }

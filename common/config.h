@@ -104,6 +104,10 @@ struct ConfigSources {
 // Reads the environment through ::getenv.
 Result<Config> load_config(Program program, const ConfigSources& sources);
 
+// `sentence` with the instance that `config` is of put into each command of queuectl that it names
+// in quotes: "queuectl verify" becomes "queuectl -i bank verify".
+std::string address_queuectl(std::string sentence, const Config& config);
+
 // One flag for a command line parser.
 struct FlagHelp {
   std::string name;   // without dashes in front

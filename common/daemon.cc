@@ -66,7 +66,9 @@ int start(const Daemon& daemon, const Arguments& arguments) {
   log_info("{} {} is starting", daemon.name, SLUICE_VERSION);
   const auto done = daemon.run(*config, (*signals)->token());
   notify_stopping();
-  if (!done) return end_with(done.error());
+  if (!done) {
+    return end_with({done.error().kind, address_queuectl(done.error().message, *config)});
+  }
   log_info("stopped");
   return 0;
 }

@@ -12,6 +12,7 @@
 #include "fetcher/generation.h"
 #include "fetcher/teleport/client.h"
 #include "queue/configured_limits.h"
+#include "queue/damage_advice.h"
 #include "queue/instance.h"
 
 namespace sluice::fetcher {
@@ -90,7 +91,7 @@ Fetcher::~Fetcher() = default;
 
 Result<void> Fetcher::run(std::stop_token stop) {
   SLUICE_ASSIGN(api_, TeleportClient::create(config_.teleport, clock_));
-  SLUICE_TRY(open_first(stop));
+  SLUICE_TRY(queue::with_queue_advice(open_first(stop), {config_.queue_path}));
   if (config_.fetcher.exit_on_last_event) {
     SLUICE_ASSIGN(cluster_, connect(stop));
   }
@@ -98,7 +99,9 @@ Result<void> Fetcher::run(std::stop_token stop) {
     const auto finished = run_generation(stop);
     if (finished && *finished) break;
     if (finished) continue;
-    if (!heals_by_waiting(finished.error().kind)) return fail(finished.error());
+    if (!heals_by_waiting(finished.error().kind)) {
+      return fail(queue::advise_on_queue(finished.error(), {config_.queue_path}));
+    }
     SLUICE_TRY(reopen_queue(finished.error(), stop));
   }
   return {};
@@ -175,7 +178,9 @@ Result<void> Fetcher::reopen_queue(const Error& cause, const std::stop_token& st
       trouble.succeeded();
       return {};
     }
-    if (!heals_by_waiting(opened.error().kind)) return opened;
+    if (!heals_by_waiting(opened.error().kind)) {
+      return queue::with_queue_advice(opened, {config_.queue_path});
+    }
     trouble.failed(opened.error().message);
   }
   return {};

@@ -119,7 +119,7 @@ Error database_error(std::string_view operation, const std::filesystem::path& pa
   std::string advice;
   if (status.IsCorruption()) {
     kind = ErrorKind::kCorrupt;
-    advice = fmt::format("; the files are damaged; {}", kRepairAdvice);
+    advice = "; the files are damaged";
   } else if (is_full(status)) {
     kind = ErrorKind::kNoSpace;
     advice = "; make room on that file system";
@@ -128,6 +128,15 @@ Error database_error(std::string_view operation, const std::filesystem::path& pa
   }
   return Error{
       kind, fmt::format("cannot {} {}: {}{}", operation, path.string(), status.ToString(), advice)};
+}
+
+Result<void> refuse_retired(Database& database, const std::filesystem::path& folder) {
+  SLUICE_ASSIGN(const auto retired, database.get(kDefaultFamily, kRetiredKey));
+  if (!retired) return {};
+  return fail(ErrorKind::kIdentity,
+              fmt::format("{} is retired (since {}): the instance lives elsewhere, and a copy must "
+                          "not run beside it; where it is to live, run \"queuectl adopt\"",
+                          folder.string(), *retired));
 }
 
 rocksdb::ReadOptions scan_options() {

@@ -90,10 +90,10 @@ class Database {
 Error database_error(std::string_view operation, const std::filesystem::path& path,
                      const rocksdb::Status& status);
 
-// What a sentence about a damaged queue or store ends with.
-inline constexpr std::string_view kRepairAdvice =
-    "nothing was skipped or changed: look with \"queuectl verify\", then stop both daemons and run "
-    "\"queuectl repair\"";
+// In the default family of both databases: when, by whom and why this instance was retired.
+inline constexpr std::string_view kRetiredKey = "retired";
+// kIdentity if it has been.
+Result<void> refuse_retired(Database& database, const std::filesystem::path& folder);
 
 // Read options for what a secondary or a scan reads: checksums verified, nothing kept in the cache.
 rocksdb::ReadOptions scan_options();

@@ -37,6 +37,12 @@ std::vector<ColumnFamilySpec> delivery_families(int version) {
   return families;
 }
 
+std::string binding_key(std::uint64_t version) {
+  std::string key(kBindingPrefix);
+  put_big(&key, version);
+  return key;
+}
+
 std::string encode_binding(const Binding& binding) {
   std::string bytes;
   put_little(&bytes, kVersion);

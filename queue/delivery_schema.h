@@ -27,6 +27,7 @@ inline constexpr std::string_view kJobsFamily = "jobs";  // replay jobs; since v
 
 inline constexpr std::string_view kStoreIdKey = "delivery-id";  // written once
 inline constexpr std::string_view kBindingPrefix = "binding/";  // + version
+std::string binding_key(std::uint64_t version);
 
 // As queue_families().
 std::vector<ColumnFamilySpec> delivery_families(int version = kFormatVersion);

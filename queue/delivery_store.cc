@@ -14,6 +14,7 @@
 #include "common/check.h"
 #include "queue/ballast.h"
 #include "queue/control_page.h"
+#include "queue/damage_advice.h"
 #include "queue/database.h"
 #include "queue/delivery_schema.h"
 #include "queue/disk_limits.h"
@@ -21,6 +22,7 @@
 #include "queue/file_lock.h"
 #include "queue/format_file.h"
 #include "queue/job_rows.h"
+#include "queue/journal.h"
 #include "queue/ledger_store.h"
 #include "queue/queue_schema.h"
 
@@ -71,12 +73,6 @@ constexpr std::uint64_t kBallastMin = 256U << 10;
 constexpr std::chrono::milliseconds kBallastInterval{10'000};
 // A store's rows are small: its logs need no more, and its ballast is as large as they are.
 constexpr DatabaseSizes kSizes{.log_bytes_max = 8U << 20};
-
-std::string binding_key(std::uint64_t version) {
-  std::string key(kBindingPrefix);
-  put_big(&key, version);
-  return key;
-}
 
 std::string claimed_name(const Actor& actor) {
   return actor.claimed.empty() ? "" : fmt::format(" ({}, as that user says)", actor.claimed);
@@ -239,7 +235,8 @@ Result<void> DeliveryStore::Impl::refuse_to_replace() const {
   if (!values || values->delivery_id.is_zero()) return {};
   return fail(ErrorKind::kIdentity,
               fmt::format("{} is missing, but {} says that delivery store {} has been in use here: "
-                          "restore it from a backup; without it nobody knows what was delivered",
+                          "restore it from a backup; without it nobody knows what was delivered, "
+                          "and \"queuectl adopt\" decides from where to go on",
                           paths.delivery_db().string(), paths.shipper_page().string(),
                           values->delivery_id.short_string()));
 }
@@ -248,6 +245,7 @@ Result<void> DeliveryStore::Impl::load() {
   SLUICE_ASSIGN(const auto stored_id, database->get(kDefaultFamily, kStoreIdKey));
   if (!stored_id) return initialise();
   id = id_from_bytes(*stored_id);
+  SLUICE_TRY(refuse_retired(*database, options.paths.sink()));
   SLUICE_ASSIGN(const auto bound, database->newest(kDefaultFamily, kBindingPrefix));
   if (bound) {
     SLUICE_ASSIGN(binding, decode_binding(bound->value));
@@ -257,6 +255,8 @@ Result<void> DeliveryStore::Impl::load() {
   SLUICE_ASSIGN(epochs, read_epochs(*database));
   SLUICE_ASSIGN(ledger, LedgerStore::load(*database));
   version = std::max(version, ledger.newest_version());
+  SLUICE_ASSIGN(const std::uint64_t journal_version, newest_journal_version(*database));
+  version = std::max(version, journal_version);
   SLUICE_ASSIGN(jobs, JobRows::load(*database));
   version = std::max(version, jobs.newest_version());
   for (const Lane lane : kLanes) {
@@ -348,8 +348,8 @@ std::string DeliveryStore::Impl::describe() const {
 Result<void> DeliveryStore::Impl::check_binding(const QueueView& queue) const {
   const auto refuse = [&](const std::string& why) {
     return fail(ErrorKind::kIdentity,
-                fmt::format("{} {}: restore queue and delivery store together, from one backup; "
-                            "nothing was sent or changed",
+                fmt::format("{} {}; nothing was sent or changed: restore queue and delivery store "
+                            "together, from one backup, or pair them with \"queuectl adopt\"",
                             describe(), why));
   };
   if (binding.queue_id.is_zero()) {
@@ -393,14 +393,15 @@ Result<void> DeliveryStore::Impl::check_positions(const QueueView& queue) const 
       return fail(ErrorKind::kIdentity,
                   fmt::format("{} has delivered lane {} up to {}, but the queue ends at {}: queue "
                               "and delivery store do not belong together; restore both from one "
-                              "backup",
+                              "backup, or pair them with \"queuectl adopt\"",
                               describe(), name_of(lane), highest, queue.durable[lane]));
     }
     if (at.position + 1 < queue.floor[lane]) {
       return fail(
           ErrorKind::kIdentity,
           fmt::format("{} has delivered lane {} up to {}, but the queue keeps nothing before "
-                      "{}: the store is older than the queue; restore both from one backup",
+                      "{}: the store is older than the queue; restore both from one backup, or "
+                      "pair them with \"queuectl adopt\"",
                       describe(), name_of(lane), at.position, queue.floor[lane]));
     }
   }
@@ -422,7 +423,7 @@ Result<Seq> DeliveryStore::Impl::divergence(const QueueView& queue, Lane lane) c
   if (shared == queue.epochs.rend()) {
     return fail(ErrorKind::kIdentity,
                 fmt::format("{} and the queue share no epoch: they do not belong together; restore "
-                            "both from one backup",
+                            "both from one backup, or pair them with \"queuectl adopt\"",
                             describe()));
   }
   Seq from = std::numeric_limits<Seq>::max();
@@ -433,11 +434,7 @@ Result<Seq> DeliveryStore::Impl::divergence(const QueueView& queue, Lane lane) c
 }
 
 void DeliveryStore::Impl::put_journal(std::string_view line, rocksdb::WriteBatch* batch) {
-  std::string key;
-  put_big(&key, version);
-  put_big(&key, static_cast<std::uint64_t>(batch->Count()));  // several lines of one write
-  batch->Put(database->family(kJournalFamily), key,
-             fmt::format("{} {}", format_rfc3339(clock.now()), line));
+  put_journal_line(*database, version, clock.now(), line, batch);
 }
 
 void DeliveryStore::Impl::put_lane(Lane lane, rocksdb::WriteBatch* batch) {
@@ -492,7 +489,8 @@ Result<std::optional<Rewind>> DeliveryStore::Impl::rewind(Lane lane, Seq from,
   if (voided != accounted) {
     return fail(ErrorKind::kIdentity,
                 fmt::format("the queue has gone back to number {} of lane {}, farther than {} can "
-                            "follow: restore both from one backup",
+                            "follow: restore both from one backup, or pair them with \"queuectl "
+                            "adopt\"",
                             from, name_of(lane), describe()));
   }
   Rewind change{lane, first, at.position, voided};
@@ -796,7 +794,7 @@ void DeliveryStore::Impl::publish() {
 
 Result<std::unique_ptr<DeliveryStore>> DeliveryStore::open(const DeliveryStoreOptions& options) {
   auto impl = std::make_unique<Impl>(options);
-  SLUICE_TRY(impl->open());
+  SLUICE_TRY(with_store_advice(impl->open(), options.paths));
   return std::unique_ptr<DeliveryStore>(new DeliveryStore(std::move(impl)));
 }
 
@@ -804,11 +802,11 @@ DeliveryStore::DeliveryStore(std::unique_ptr<Impl> impl) : impl_(std::move(impl)
 DeliveryStore::~DeliveryStore() = default;
 
 Result<std::vector<Rewind>> DeliveryStore::reconcile(const QueueView& queue) {
-  return impl_->reconcile(queue);
+  return with_store_advice(impl_->reconcile(queue), impl_->options.paths);
 }
 
 Result<void> DeliveryStore::commit(const Completion& completion) {
-  return impl_->commit(completion);
+  return with_store_advice(impl_->commit(completion), impl_->options.paths);
 }
 
 Result<ReplayJob> DeliveryStore::start_replay(const ReplaySpec& spec, bool allow_partial) {

@@ -13,40 +13,56 @@ namespace {
 
 constexpr std::uint8_t kVersion = 1;
 
-std::string row_key(const Epoch& epoch) {
+}  // namespace
+
+std::string epoch_row_key(const Epoch& epoch) {
   std::string key;
   put_big(&key, epoch.number);
   put_big(&key, epoch.nonce);
   return key;
 }
 
-}  // namespace
+std::string encode_epoch_row(const EpochRow& row) {
+  std::string value;
+  put_little(&value, kVersion);
+  for (const Lane lane : kLanes) put_little(&value, row.first[lane]);
+  put_little(&value, static_cast<std::uint64_t>(row.opened_at_ms));
+  return value;
+}
+
+Result<EpochRow> decode_epoch_row(std::string_view key_bytes, std::string_view bytes) {
+  ByteReader key(key_bytes);
+  EpochRow row;
+  row.epoch.number = key.big<std::uint64_t>();
+  row.epoch.nonce = key.big<std::uint64_t>();
+  ByteReader value(bytes);
+  const auto version = value.little<std::uint8_t>();
+  for (const Lane lane : kLanes) row.first[lane] = value.little<Seq>();
+  row.opened_at_ms = static_cast<std::int64_t>(value.little<std::uint64_t>());
+  if (version != kVersion) {
+    return fail(ErrorKind::kFormat,
+                fmt::format("an epoch row has version {}, which this program does not know: use "
+                            "the release that wrote it, or a newer one",
+                            version));
+  }
+  if (!key.finished() || !value.finished()) {
+    return fail(ErrorKind::kCorrupt, "an epoch row is damaged");
+  }
+  return row;
+}
 
 Result<std::vector<EpochRow>> read_epochs(Database& database) {
   std::vector<EpochRow> rows;
   const std::unique_ptr<rocksdb::Iterator> it(
       database.db().NewIterator(scan_options(), database.family(kEpochsFamily)));
   for (it->SeekToFirst(); it->Valid(); it->Next()) {
-    ByteReader key({it->key().data(), it->key().size()});
-    EpochRow row;
-    row.epoch.number = key.big<std::uint64_t>();
-    row.epoch.nonce = key.big<std::uint64_t>();
-    ByteReader value({it->value().data(), it->value().size()});
-    const auto version = value.little<std::uint8_t>();
-    for (const Lane lane : kLanes) row.first[lane] = value.little<Seq>();
-    row.opened_at_ms = static_cast<std::int64_t>(value.little<std::uint64_t>());
-    if (version != kVersion) {
-      return fail(
-          ErrorKind::kFormat,
-          fmt::format("{} holds an epoch row of version {}, which this program does not know: "
-                      "use the release that wrote it, or a newer one",
-                      database.path().string(), version));
+    const auto row = decode_epoch_row({it->key().data(), it->key().size()},
+                                      {it->value().data(), it->value().size()});
+    if (!row) {
+      return fail(row.error().kind,
+                  fmt::format("{}: {}", database.path().string(), row.error().message));
     }
-    if (!key.finished() || !value.finished()) {
-      return fail(ErrorKind::kCorrupt,
-                  "the epochs in " + database.path().string() + " are damaged");
-    }
-    rows.push_back(row);
+    rows.push_back(*row);
   }
   if (!it->status().ok()) {
     return fail(database_error("read the epochs in", database.path(), it->status()));
@@ -55,15 +71,11 @@ Result<std::vector<EpochRow>> read_epochs(Database& database) {
 }
 
 void put_epoch_row(const Database& database, const EpochRow& row, rocksdb::WriteBatch* batch) {
-  std::string value;
-  put_little(&value, kVersion);
-  for (const Lane lane : kLanes) put_little(&value, row.first[lane]);
-  put_little(&value, static_cast<std::uint64_t>(row.opened_at_ms));
-  batch->Put(database.family(kEpochsFamily), row_key(row.epoch), value);
+  batch->Put(database.family(kEpochsFamily), epoch_row_key(row.epoch), encode_epoch_row(row));
 }
 
 void delete_epoch_row(const Database& database, const EpochRow& row, rocksdb::WriteBatch* batch) {
-  batch->Delete(database.family(kEpochsFamily), row_key(row.epoch));
+  batch->Delete(database.family(kEpochsFamily), epoch_row_key(row.epoch));
 }
 
 EpochIndex::EpochIndex(const std::vector<EpochRow>& rows, Lane lane) {

@@ -9,6 +9,8 @@
 #include <rocksdb/write_batch.h>
 
 #include <optional>
+#include <string>
+#include <string_view>
 #include <vector>
 
 #include "common/error.h"
@@ -23,6 +25,10 @@ inline constexpr std::string_view kEpochsFamily = "epochs";
 Result<std::vector<EpochRow>> read_epochs(Database& database);
 void put_epoch_row(const Database& database, const EpochRow& row, rocksdb::WriteBatch* batch);
 void delete_epoch_row(const Database& database, const EpochRow& row, rocksdb::WriteBatch* batch);
+
+std::string epoch_row_key(const Epoch& epoch);
+std::string encode_epoch_row(const EpochRow& row);
+Result<EpochRow> decode_epoch_row(std::string_view key, std::string_view value);
 
 // Which epoch each number of a lane must carry: that of the newest row that begins at or before it,
 // since whatever an older epoch had written from there on is lost.

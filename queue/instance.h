@@ -2,6 +2,7 @@
 // together.
 //
 //   ROOT/queue/db/        the queue's database           written by the fetcher only
+//   ROOT/queue/repair/    what a repair has in the making
 //   ROOT/queue/page       the fetcher's control page
 //   ROOT/queue/lock       held (flock) by the one writer
 //   ROOT/delivery/default/{db,lock}   positions, dead letters   written by the shipper only, 0700
@@ -22,6 +23,7 @@ struct InstancePaths {
 
   std::filesystem::path queue() const { return root / "queue"; }
   std::filesystem::path queue_db() const { return queue() / "db"; }
+  std::filesystem::path queue_repair() const { return queue() / "repair"; }  // while it is made
   std::filesystem::path queue_lock() const { return queue() / "lock"; }
   std::filesystem::path queue_ballast() const { return queue() / "ballast"; }
   std::filesystem::path fetcher_page() const { return queue() / "page"; }

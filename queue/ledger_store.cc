@@ -9,15 +9,16 @@
 #include "queue/key_parts.h"
 
 namespace sluice::queue {
-namespace {
 
-std::string row_key(const LedgerKey& key, std::uint64_t version) {
+std::string ledger_row_key(const LedgerKey& key, std::uint64_t version) {
   std::string bytes;
   put_day(&bytes, key.day);
   put_big(&bytes, static_cast<std::uint8_t>(key.lane));
   put_big(&bytes, version);
   return bytes;
 }
+
+namespace {
 
 using Visit = std::function<void(const LedgerKey&, std::uint64_t version, const LedgerRow&)>;
 
@@ -68,8 +69,8 @@ void LedgerStore::put(const Database& database, const LedgerKey& key, std::uint6
                       rocksdb::WriteBatch* batch) {
   auto* family = database.family(kLedgerFamily);
   const auto old = versions_.find(key);
-  if (old != versions_.end()) batch->Delete(family, row_key(key, old->second));
-  batch->Put(family, row_key(key, version), encode_ledger_row(rows_[key]));
+  if (old != versions_.end()) batch->Delete(family, ledger_row_key(key, old->second));
+  batch->Put(family, ledger_row_key(key, version), encode_ledger_row(rows_[key]));
   versions_[key] = version;
   newest_version_ = std::max(newest_version_, version);
 }

@@ -10,6 +10,7 @@
 
 #include <cstdint>
 #include <map>
+#include <string>
 
 #include "common/error.h"
 #include "queue/database.h"
@@ -18,6 +19,8 @@
 namespace sluice::queue {
 
 inline constexpr std::string_view kLedgerFamily = "ledger";
+
+std::string ledger_row_key(const LedgerKey& key, std::uint64_t version);
 
 // All rows as the database has them now.
 Result<Ledger> read_ledger(Database& database);

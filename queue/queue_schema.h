@@ -23,6 +23,9 @@ namespace sluice::queue {
 inline constexpr std::string_view kSeenFamily = "seen";
 inline constexpr std::string_view kHistoryFamily = "history";  // since version 2
 
+// A file in a repaired database's folder, until the old one has been put aside.
+inline constexpr std::string_view kRepairedMark = "REPAIRED";
+
 // Keys in the default column family that are written once and never changed, so that readers may
 // have them.
 inline constexpr std::string_view kQueueIdKey = "queue-id";

@@ -71,6 +71,7 @@ struct Reader::Impl {
   }
 
   Result<FetcherPage> read_page();
+  Result<FetcherPage> page_of_database();
   Result<std::unique_ptr<Session>> open_session();
   Result<std::unique_ptr<Session>> open_session_once();
   // The page's values, if they are of the session's epoch. The caller holds `guard`.
@@ -97,9 +98,45 @@ struct Reader::Impl {
   std::atomic<std::chrono::steady_clock::rep> caught_up_at = 0;
   std::unique_ptr<Session> session;
   std::uint64_t sessions_opened = 0;
+  std::optional<FetcherPage> assumed_page;  // with options.without_page
 };
 
+// What the page would say, from the database.
+Result<FetcherPage> Reader::Impl::page_of_database() {
+  const std::filesystem::path scratch = options.scratch / "page";
+  SLUICE_ASSIGN(const auto database, Database::open_secondary(options.paths.queue_db(), scratch,
+                                                              queue_reader_families()));
+  SLUICE_ASSIGN(const auto id, database->get(kDefaultFamily, kQueueIdKey));
+  SLUICE_ASSIGN(const auto rows, read_epochs(*database));
+  if (!id || rows.empty()) return fail(ErrorKind::kNotFound, "the queue was never begun");
+  FetcherPage values;
+  values.queue_id = id_from_bytes(*id);
+  values.epoch = rows.back().epoch;
+  SLUICE_ASSIGN(const auto floor_row, database->newest(kDefaultFamily, kFloorPrefix));
+  const auto floor = floor_row ? decode_lane_numbers(floor_row->value) : std::nullopt;
+  for (const Lane lane : kLanes) {
+    values.floor[lane] = floor ? (*floor)[lane] : 1;
+    values.durable[lane] = values.floor[lane] - 1;
+    const std::unique_ptr<rocksdb::Iterator> it(
+        database->db().NewIterator(scan_options(), database->family(name_of(lane))));
+    it->SeekToLast();
+    if (!it->status().ok()) {
+      return fail(database_error("read the database", database->path(), it->status()));
+    }
+    if (!it->Valid()) continue;
+    ByteReader key({it->key().data(), it->key().size()});
+    values.durable[lane] = std::max(values.durable[lane], key.big<Seq>());
+  }
+  return values;
+}
+
 Result<FetcherPage> Reader::Impl::read_page() {
+  if (options.without_page) {
+    if (!assumed_page) {
+      SLUICE_ASSIGN(assumed_page, page_of_database());
+    }
+    return *assumed_page;
+  }
   if (const auto payload = page.read()) {
     if (auto values = decode_fetcher_page(*payload)) return std::move(*values);
   }

@@ -32,6 +32,9 @@ struct ReaderOptions {
   InstancePaths paths;
   std::filesystem::path scratch;  // a folder of this reader's own; made and removed by it
   std::chrono::milliseconds hole_patience{2000};
+  // Only for a queue whose fetcher is stopped and whose page is missing or not valid: takes the last
+  // record of each lane for the durable one.
+  bool without_page = false;
 };
 
 // What the queue says of itself.

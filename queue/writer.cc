@@ -9,6 +9,7 @@
 #include "common/check.h"
 #include "queue/ballast.h"
 #include "queue/control_page.h"
+#include "queue/damage_advice.h"
 #include "queue/database.h"
 #include "queue/epoch_rows.h"
 #include "queue/file_lock.h"
@@ -156,10 +157,12 @@ Result<void> Writer::Impl::lock_and_check() {
   }
   if (format) return {};
   if (std::filesystem::exists(options.paths.queue_db())) {
-    return fail(ErrorKind::kCorrupt,
-                fmt::format("{} holds a database but no FORMAT file: this is not a whole queue; "
-                            "nothing was changed, restore the folder from a backup",
-                            directory.string()));
+    return fail(
+        ErrorKind::kCorrupt,
+        fmt::format("{} holds a database but no FORMAT file: this is not a whole queue; "
+                    "nothing was changed: restore the folder from a backup, or run \"queuectl "
+                    "repair\"",
+                    directory.string()));
   }
   return write_format(directory, kQueueFormat);
 }
@@ -167,6 +170,12 @@ Result<void> Writer::Impl::lock_and_check() {
 // There is no database. A page that knows a queue says that there was one, which must not be
 // replaced by a new one in silence: what was in it would never be delivered.
 Result<void> Writer::Impl::refuse_to_replace() const {
+  if (std::filesystem::exists(options.paths.queue_repair())) {
+    return fail(ErrorKind::kCorrupt,
+                fmt::format("{} is missing, and a repair of it was interrupted: finish it with "
+                            "\"queuectl repair\"",
+                            options.paths.queue_db().string()));
+  }
   Id128 known;
   PageReader own(options.paths.fetcher_page(), PageRole::kFetcher);
   if (const auto payload = own.read()) {
@@ -219,6 +228,7 @@ Result<void> Writer::Impl::initialise() {
 }
 
 Result<void> Writer::Impl::check_identity() {
+  SLUICE_TRY(refuse_retired(*database, options.paths.queue()));
   SLUICE_ASSIGN(const auto made_on, database->newest(kDefaultFamily, kMachineIdPrefix));
   const std::string there = made_on ? made_on->value : "";
   const std::string& here = options.machine.machine_id;
@@ -226,7 +236,8 @@ Result<void> Writer::Impl::check_identity() {
     return fail(ErrorKind::kIdentity,
                 fmt::format("the queue at {} was made on another machine (machine-id {}, this one "
                             "is {}): a copy must not run beside its original, so nothing was "
-                            "changed; run it on its own machine",
+                            "changed; run it on its own machine, or, if it was moved here "
+                            "and the original is retired, run \"queuectl adopt\"",
                             options.paths.queue().string(), there, here));
   }
   SLUICE_ASSIGN(const auto paired, database->get(kDefaultFamily, kDeliveryIdKey));
@@ -273,8 +284,8 @@ Result<void> Writer::Impl::check_numbers() const {
   const auto covered = row ? decode_lane_numbers(*row) : std::nullopt;
   if (row && !covered) {
     return fail(ErrorKind::kCorrupt,
-                fmt::format("the queue at {} is damaged: its row \"{}\" cannot be read; {}",
-                            options.paths.queue().string(), kNumbersKey, kRepairAdvice));
+                fmt::format("the queue at {} is damaged: its row \"{}\" cannot be read",
+                            options.paths.queue().string(), kNumbersKey));
   }
   SLUICE_ASSIGN(const auto floor_row, database->newest(kDefaultFamily, kFloorPrefix));
   const auto floor = floor_row ? decode_lane_numbers(floor_row->value) : std::nullopt;
@@ -282,11 +293,11 @@ Result<void> Writer::Impl::check_numbers() const {
     // What is below the floor has been trimmed, which may have been everything.
     const Seq end = std::max(last[lane], floor ? (*floor)[lane] - 1 : 0);
     if (!covered || (*covered)[lane] <= end) continue;
-    return fail(ErrorKind::kCorrupt,
-                fmt::format("the queue at {} is damaged: lane {} ends at {}, but what was fetched "
-                            "reached to {}; {}",
-                            options.paths.queue().string(), name_of(lane), last[lane],
-                            (*covered)[lane], kRepairAdvice));
+    return fail(
+        ErrorKind::kCorrupt,
+        fmt::format("the queue at {} is damaged: lane {} ends at {}, but what was fetched "
+                    "reached to {}",
+                    options.paths.queue().string(), name_of(lane), last[lane], (*covered)[lane]));
   }
   return {};
 }
@@ -299,9 +310,8 @@ Result<void> Writer::Impl::check_ledger() const {
     if (counted >= last[lane]) continue;
     return fail(ErrorKind::kCorrupt,
                 fmt::format("the queue at {} is damaged: lane {} has {} records, but its ledger "
-                            "counts {}; {}",
-                            options.paths.queue().string(), name_of(lane), last[lane], counted,
-                            kRepairAdvice));
+                            "counts {}",
+                            options.paths.queue().string(), name_of(lane), last[lane], counted));
   }
   return {};
 }
@@ -400,7 +410,7 @@ Result<void> Writer::Impl::tend() {
 
 Result<std::unique_ptr<Writer>> Writer::open(const WriterOptions& options) {
   auto impl = std::make_unique<Impl>(options);
-  SLUICE_TRY(impl->open());
+  SLUICE_TRY(with_queue_advice(impl->open(), options.paths));
   return std::unique_ptr<Writer>(new Writer(std::move(impl)));
 }
 

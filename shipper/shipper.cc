@@ -6,6 +6,7 @@
 #include "common/lifecycle.h"
 #include "common/log.h"
 #include "common/time.h"
+#include "queue/damage_advice.h"
 #include "shipper/fluentd/client_certificate.h"
 #include "shipper/generation.h"
 #include "shipper/lane_log.h"
@@ -75,7 +76,10 @@ Result<void> run_shipper(const Config& config, const std::stop_token& stop) {
     if (is_first) notify_ready();
     const auto done =
         generation ? (*generation)->run(stop) : Result<void>(fail(generation.error()));
-    if (done || is_final(done.error().kind) || stop.stop_requested()) return done;
+    if (done || is_final(done.error().kind) || stop.stop_requested()) {
+      // What the store reports has its own advice.
+      return queue::with_queue_advice(done, {config.queue_path});
+    }
     if (gives_up(config, done.error().kind)) return done;
     if (generation) generation->reset();
     if (system_clock().monotonic() - begin > kReopenWaitMax) backoff.reset();

@@ -16,11 +16,14 @@ Access::~Access() {
   if (!scratch_.empty()) std::filesystem::remove_all(scratch_, ignored);
 }
 
+Result<std::filesystem::path> Access::scratch() const {
+  if (!scratch_.empty()) return scratch_;
+  return fail(ErrorKind::kCannotCreate,
+              "cannot make a folder for temporary files: set TMPDIR to one that is writable");
+}
+
 Result<Reader*> Access::reader() {
-  if (scratch_.empty()) {
-    return fail(ErrorKind::kCannotCreate,
-                "cannot make a folder for temporary files: set TMPDIR to one that is writable");
-  }
+  SLUICE_TRY(scratch());
   if (reader_ == nullptr) {
     SLUICE_ASSIGN(reader_, Reader::open({paths_, scratch_ / "queue"}));
   } else if (const auto durable = reader_->durable(Lane::kAudit);

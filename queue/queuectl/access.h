@@ -25,6 +25,8 @@ class Access {
   Access& operator=(const Access&) = delete;
 
   const InstancePaths& paths() const { return paths_; }
+  // A folder for what lives no longer than this object.
+  Result<std::filesystem::path> scratch() const;
   // Opens the queue at the first call, and anew whenever its fetcher has.
   Result<Reader*> reader();
   // What the delivery store says; kNotFound when there is none yet.

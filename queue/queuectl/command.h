@@ -43,6 +43,11 @@ class Command {
 std::unique_ptr<Command> status_command();
 std::unique_ptr<Command> peek_command();
 std::unique_ptr<Command> report_command();
+std::unique_ptr<Command> verify_command();
+std::unique_ptr<Command> repair_command();
+std::unique_ptr<Command> adopt_command();
+std::unique_ptr<Command> retire_command();
+std::unique_ptr<Command> upgrade_command();
 std::unique_ptr<Command> replay_command();
 
 // A command's --lane. kUsage for a name that is none.

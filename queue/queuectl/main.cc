@@ -12,6 +12,7 @@
 
 #include "common/config.h"
 #include "common/error.h"
+#include "queue/damage_advice.h"
 #include "queue/queuectl/access.h"
 #include "queue/queuectl/command.h"
 
@@ -31,6 +32,11 @@ std::vector<std::unique_ptr<Command>> all_commands() {
   commands.push_back(status_command());
   commands.push_back(peek_command());
   commands.push_back(report_command());
+  commands.push_back(verify_command());
+  commands.push_back(repair_command());
+  commands.push_back(adopt_command());
+  commands.push_back(retire_command());
+  commands.push_back(upgrade_command());
   commands.push_back(replay_command());
   return commands;
 }
@@ -59,7 +65,12 @@ Result<Config> configuration(const CommonOptions& options) {
 Result<void> execute(const CommonOptions& options, Command* command) {
   SLUICE_ASSIGN(const Config config, configuration(options));
   Access access(InstancePaths{config.queue_path});
-  return command->run({.config = &config, .is_json = options.output == "json", .access = &access});
+  auto outcome =
+      command->run({.config = &config, .is_json = options.output == "json", .access = &access});
+  if (outcome) return outcome;
+  Error error = advise_on_queue(std::move(outcome).error(), access.paths());
+  error.message = address_queuectl(std::move(error.message), config);
+  return fail(std::move(error));
 }
 
 int run(int argc, char** argv) {
