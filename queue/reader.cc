@@ -9,7 +9,9 @@
 #include <shared_mutex>
 #include <system_error>
 #include <thread>
+#include <utility>
 
+#include "queue/block_pool.h"
 #include "queue/control_page.h"
 #include "queue/database.h"
 #include "queue/epoch_rows.h"
@@ -23,8 +25,11 @@ namespace {
 constexpr auto kRetryPause = std::chrono::milliseconds(5);
 constexpr auto kLetGoInterval = std::chrono::seconds(2);
 constexpr int kOpenTriesMax = 10;
-constexpr std::size_t kBlockBytes = 256U << 10;
-constexpr std::size_t kReadaheadBytes = 2U << 20;
+// Less than what malloc() takes from the kernel anew each time: fresh pages cost more than reading.
+constexpr std::size_t kReadaheadBytes = 96U << 10;
+// Fewer records than this do not take whole blocks: who keeps them for long would keep much.
+constexpr std::uint64_t kRecordsForBlocks = 32;
+constexpr std::uint64_t kReserveMax = 1024;
 
 // One opening of the secondary: of one epoch, and never used for another.
 struct Session {
@@ -60,6 +65,19 @@ Result<void> require_kept(const FetcherPage& published, Lane lane, Seq first) {
 }
 
 }  // namespace
+
+std::string_view RecordBatch::keep(std::string_view bytes) {
+  if (bytes.size() > room_) {
+    const bool pooled = pool_ != nullptr && bytes.size() <= BlockPool::kBlockBytes;
+    room_ = pooled ? BlockPool::kBlockBytes : bytes.size();
+    blocks_.push_back(pooled ? BlockPool::take(pool_) : BlockPool::allocate(room_));
+    free_ = blocks_.back().get();
+  }
+  char* const place = std::exchange(free_, free_ + bytes.size());
+  room_ -= bytes.size();
+  std::memcpy(place, bytes.data(), bytes.size());
+  return {place, bytes.size()};
+}
 
 struct Reader::Impl {
   explicit Impl(ReaderOptions given)
@@ -99,6 +117,7 @@ struct Reader::Impl {
   std::unique_ptr<Session> session;
   std::uint64_t sessions_opened = 0;
   std::optional<FetcherPage> assumed_page;  // with options.without_page
+  const std::shared_ptr<BlockPool> pool = std::make_shared<BlockPool>();
 };
 
 // What the page would say, from the database.
@@ -242,15 +261,18 @@ Result<void> Reader::Impl::renew() {
 
 Result<void> Reader::Impl::collect(Lane lane, SeqRange range, const ReadLimits& limits,
                                    RecordBatch* batch) {
+  if (range.count() > limits.records_max) range.last = range.first + limits.records_max - 1;
   const std::string upper = record_key(range.last + 1);
   const rocksdb::Slice upper_bound(upper);
   rocksdb::ReadOptions read_options = scan_options();
   read_options.iterate_upper_bound = &upper_bound;
-  read_options.readahead_size = kReadaheadBytes;
+  if (range.count() >= kRecordsForBlocks) {
+    read_options.readahead_size = kReadaheadBytes;
+    batch->pool_ = pool;
+  }
   const std::unique_ptr<rocksdb::Iterator> it(
       session->database->db().NewIterator(read_options, session->database->family(name_of(lane))));
-  std::size_t block_used = 0;
-  std::size_t block_size = 0;
+  batch->records_.reserve(std::min<std::uint64_t>(range.count(), kReserveMax));
   Seq expected = range.first;
   for (it->Seek(record_key(expected)); it->Valid(); it->Next(), ++expected) {
     if (it->key() != rocksdb::Slice(record_key(expected))) {
@@ -258,16 +280,8 @@ Result<void> Reader::Impl::collect(Lane lane, SeqRange range, const ReadLimits& 
                                                 "are",
                                                 expected, name_of(lane)));
     }
-    const rocksdb::Slice value = it->value();
-    if (value.size() > block_size - block_used) {
-      block_size = std::max(kBlockBytes, value.size());
-      batch->blocks_.push_back(std::make_unique_for_overwrite<char[]>(block_size));
-      block_used = 0;
-    }
-    char* const place = batch->blocks_.back().get() + block_used;
-    std::memcpy(place, value.data(), value.size());
-    SLUICE_ASSIGN(const RecordView record,
-                  decode_record(lane, expected, std::string_view(place, value.size())));
+    const std::string_view kept = batch->keep({it->value().data(), it->value().size()});
+    SLUICE_ASSIGN(const RecordView record, decode_record(lane, expected, kept));
     // A record of another epoch is the remains of a write that failed, seen through a view that is
     // too old.
     if (session->index[lane]->epoch_of(expected) != record.epoch) {
@@ -276,10 +290,8 @@ Result<void> Reader::Impl::collect(Lane lane, SeqRange range, const ReadLimits& 
                                                 expected, name_of(lane), record.epoch));
     }
     const bool full =
-        batch->records_.size() >= limits.records_max ||
-        (!batch->records_.empty() && batch->bytes_ + record.body.size() > limits.bytes_max);
+        !batch->records_.empty() && batch->bytes_ + record.body.size() > limits.bytes_max;
     if (full) return {};
-    block_used += value.size();
     batch->records_.push_back({expected, record});
     batch->bytes_ += record.body.size();
   }

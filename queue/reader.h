@@ -17,9 +17,11 @@
 #include <optional>
 #include <stop_token>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "common/error.h"
+#include "queue/block_pool.h"
 #include "queue/history.h"
 #include "queue/instance.h"
 #include "queue/ledger.h"
@@ -59,7 +61,12 @@ class RecordBatch {
 
  private:
   friend class Reader;
-  std::vector<std::unique_ptr<char[]>> blocks_;
+  // Copies the bytes to where they stay.
+  std::string_view keep(std::string_view bytes);
+  std::shared_ptr<BlockPool> pool_;
+  std::vector<BlockPool::Block> blocks_;
+  char* free_ = nullptr;  // of the last block, with what is left of it
+  std::size_t room_ = 0;
   std::vector<StoredRecord> records_;
   std::size_t bytes_ = 0;
 };
