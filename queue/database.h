@@ -36,7 +36,7 @@ struct ColumnFamilySpec {
 // How large a primary's parts become.
 struct DatabaseSizes {
   std::uint64_t log_bytes_max = 256U << 20;  // of all write-ahead logs together
-  std::uint64_t record_buffer_bytes = 64U << 20;
+  std::uint64_t record_buffer_bytes = 32U << 20;
   std::uint64_t record_file_bytes = 256U << 20;
 };
 

@@ -38,7 +38,7 @@ DiskPlan plan_disk(const DiskLimits& limits, std::uint64_t file_system_bytes) {
   plan.session_max_size = limits.session_max_size.value_or(plan.max_size / 2);
   plan.min_free = limits.min_free.value_or(std::min(2 * kGiB, file_system_bytes / 20));
   plan.wal_bytes_max = std::clamp(plan.max_size / 16, 4 * kMiB, 256 * kMiB);
-  plan.record_buffer_bytes = std::clamp(plan.max_size / 64, kMiB, 64 * kMiB);
+  plan.record_buffer_bytes = std::clamp(plan.max_size / 64, kMiB, 32 * kMiB);
   plan.record_file_bytes = std::clamp(plan.max_size / 64, 2 * kMiB, 256 * kMiB);
   return plan;
 }

@@ -17,9 +17,9 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
-#include <unordered_set>
 #include <utility>
 #include <vector>
 
@@ -68,7 +68,7 @@ class Append {
   };
   std::vector<std::pair<Lane, RecordView>> records_;
   std::vector<Change> changes_;
-  std::unordered_set<std::string> seen_keys_;
+  std::set<std::string> seen_keys_;  // in key order, in which the database takes them quickest
   Ledger counts_;
   std::size_t body_bytes_ = 0;
 };
