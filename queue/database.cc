@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 #include <rocksdb/cache.h>
 #include <rocksdb/filter_policy.h>
-#include <rocksdb/slice_transform.h>
 #include <rocksdb/table.h>
 #include <rocksdb/write_batch.h>
 
@@ -19,9 +18,6 @@ namespace {
 
 constexpr std::size_t operator""_KiB(unsigned long long n) { return n << 10; }
 constexpr std::size_t operator""_MiB(unsigned long long n) { return n << 20; }
-
-// What all ids of one day begin with: generation and day.
-constexpr std::size_t kIdPrefixBytes = 8;
 
 rocksdb::ColumnFamilyOptions family_options(Usage usage, const DatabaseSizes& sizes) {
   rocksdb::ColumnFamilyOptions options;
@@ -43,9 +39,6 @@ rocksdb::ColumnFamilyOptions family_options(Usage usage, const DatabaseSizes& si
       break;
     case Usage::kIds:
       options.write_buffer_size = 16_MiB;
-      // The ids of a batch come in order, so each has its place near the one before.
-      options.memtable_insert_with_hint_prefix_extractor.reset(
-          rocksdb::NewFixedPrefixTransform(kIdPrefixBytes));
       table.filter_policy.reset(rocksdb::NewBloomFilterPolicy(10));
       break;
     case Usage::kRows:

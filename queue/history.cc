@@ -25,25 +25,9 @@ std::string row_key(std::int64_t time_ms) {
   return key;
 }
 
-std::int64_t time_of(const rocksdb::Slice& key) {
-  ByteReader reader({key.data(), key.size()});
+std::int64_t time_of(std::string_view key) {
+  ByteReader reader(key);
   return static_cast<std::int64_t>(reader.big<std::uint64_t>());
-}
-
-Result<HistoryRow> decode(const rocksdb::Slice& key, const rocksdb::Slice& value) {
-  ByteReader reader({value.data(), value.size()});
-  const auto version = reader.little<std::uint8_t>();
-  HistoryRow row;
-  row.time_ms = time_of(key);
-  for (const Lane lane : kLanes) row.position[lane] = reader.little<Seq>();
-  for (const Lane lane : kLanes) row.durable[lane] = reader.little<Seq>();
-  row.age_ms = reader.little<std::uint64_t>();
-  row.boottime_ms = reader.little<std::uint64_t>();
-  if (version == kVersion && key.size() == sizeof(std::uint64_t) && reader.finished()) return row;
-  return fail(version > kVersion ? ErrorKind::kFormat : ErrorKind::kCorrupt,
-              fmt::format("a row of the queue's history has version {} and {} bytes, which this "
-                          "program does not know",
-                          version, value.size()));
 }
 
 std::unique_ptr<rocksdb::Iterator> iterate(Database& database) {
@@ -64,12 +48,29 @@ std::uint64_t passed(std::uint64_t before_ms, std::uint64_t after_ms) {
 
 }  // namespace
 
+Result<HistoryRow> decode_history_row(std::string_view key, std::string_view value) {
+  ByteReader reader(value);
+  const auto version = reader.little<std::uint8_t>();
+  HistoryRow row;
+  row.time_ms = time_of(key);
+  for (const Lane lane : kLanes) row.position[lane] = reader.little<Seq>();
+  for (const Lane lane : kLanes) row.durable[lane] = reader.little<Seq>();
+  row.age_ms = reader.little<std::uint64_t>();
+  row.boottime_ms = reader.little<std::uint64_t>();
+  if (version == kVersion && key.size() == sizeof(std::uint64_t) && reader.finished()) return row;
+  return fail(version > kVersion ? ErrorKind::kFormat : ErrorKind::kCorrupt,
+              fmt::format("a row of the queue's history has version {} and {} bytes, which this "
+                          "program does not know",
+                          version, value.size()));
+}
+
 Result<std::vector<HistoryRow>> read_history(Database& database) {
   std::vector<HistoryRow> rows;
   if (!database.has_family(kHistoryFamily)) return rows;
   const auto it = iterate(database);
   for (it->SeekToFirst(); it->Valid(); it->Next()) {
-    SLUICE_ASSIGN(const HistoryRow row, decode(it->key(), it->value()));
+    SLUICE_ASSIGN(const HistoryRow row,
+                  decode_history_row(it->key().ToStringView(), it->value().ToStringView()));
     rows.push_back(row);
   }
   SLUICE_TRY(check(database, *it));
@@ -92,12 +93,13 @@ Result<void> thin_history(Database& database, std::chrono::milliseconds keep, st
   const auto it = iterate(database);
   std::int64_t hour = *from_ms / kHourMs - 1;
   // Those that have become too old are all before the first that is kept.
-  for (it->SeekToFirst(); it->Valid() && time_of(it->key()) < now_ms - kKeptMs; it->Next()) {
+  for (it->SeekToFirst(); it->Valid() && time_of(it->key().ToStringView()) < now_ms - kKeptMs;
+       it->Next()) {
     batch->Delete(database.family(kHistoryFamily), it->key());
   }
   for (it->Seek(row_key(std::max(*from_ms, now_ms - kKeptMs)));
-       it->Valid() && time_of(it->key()) < thin_until; it->Next()) {
-    const std::int64_t time_ms = time_of(it->key());
+       it->Valid() && time_of(it->key().ToStringView()) < thin_until; it->Next()) {
+    const std::int64_t time_ms = time_of(it->key().ToStringView());
     if (time_ms / kHourMs == hour) batch->Delete(database.family(kHistoryFamily), it->key());
     hour = time_ms / kHourMs;
   }

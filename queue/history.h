@@ -15,6 +15,7 @@
 #include <chrono>
 #include <cstdint>
 #include <deque>
+#include <string_view>
 #include <vector>
 
 #include "common/error.h"
@@ -42,6 +43,9 @@ struct Moment {
   std::int64_t unix_ms = 0;
   std::uint64_t boottime_ms = 0;
 };
+
+// A row of column family `history`. kCorrupt, kFormat: it is none that this program knows.
+Result<HistoryRow> decode_history_row(std::string_view key, std::string_view value);
 
 // All rows, oldest first; none in a database from before there was a history.
 Result<std::vector<HistoryRow>> read_history(Database& database);

@@ -19,6 +19,7 @@
 #include "queue/event_json.h"
 #include "queue/file_lock.h"
 #include "queue/format_file.h"
+#include "queue/history.h"
 #include "queue/ledger.h"
 #include "queue/queue_schema.h"
 #include "queue/reader.h"
@@ -309,23 +310,17 @@ void Verifier::check_queue_rows() {
   check_tables(opened->get(), report_.records_checked);
 }
 
-// Key: time. Value: version, then for each lane the position and the durable number.
 void Verifier::check_history(Database* database) {
   const std::unique_ptr<rocksdb::Iterator> it(
       database->db().NewIterator(scan_options(), database->family(kHistoryFamily)));
   for (it->SeekToFirst(); it->Valid(); it->Next()) {
-    ByteReader key({it->key().data(), it->key().size()});
-    const auto time = static_cast<std::int64_t>(key.big<std::uint64_t>());
-    ByteReader value({it->value().data(), it->value().size()});
-    const auto version = value.little<std::uint8_t>();
-    PerLane<Seq> position;
-    PerLane<Seq> durable;
-    for (const Lane lane : kLanes) position[lane] = value.little<Seq>();
-    for (const Lane lane : kLanes) durable[lane] = value.little<Seq>();
-    const bool is_sound = version == 1 && key.finished() && value.finished() &&
-                          std::all_of(kLanes.begin(), kLanes.end(),
-                                      [&](Lane lane) { return position[lane] <= durable[lane]; });
+    const auto row = decode_history_row(it->key().ToStringView(), it->value().ToStringView());
+    const bool is_sound = row && std::ranges::all_of(kLanes, [&](Lane lane) {
+                            return row->position[lane] <= row->durable[lane];
+                          });
     if (is_sound) continue;
+    ByteReader key(it->key().ToStringView());
+    const auto time = static_cast<std::int64_t>(key.big<std::uint64_t>());
     problem(fmt::format("the history row of {} in {} is damaged",
                         format_rfc3339(from_unix_ms(time)), database->path().string()));
   }

@@ -738,8 +738,11 @@ TEST_F(ConfigTest, EachProgramHasTheFlagsOfItsOwnHalf) {
   EXPECT_EQ(shipper.at("fluentd-url"), "URL");
   EXPECT_EQ(shipper.at("batch-bytes"), "SIZE");
   EXPECT_FALSE(shipper.contains("teleport-addr"));
-  EXPECT_THAT(names(Program::kQueuectl),
-              ElementsAre(std::pair("debug", ""), std::pair("queue-path", "FOLDER")));
+  const auto queuectl = names(Program::kQueuectl);
+  EXPECT_EQ(queuectl.at("queue-path"), "FOLDER");
+  EXPECT_EQ(queuectl.at("max-size"), "SIZE");
+  EXPECT_FALSE(queuectl.contains("teleport-addr"));
+  EXPECT_FALSE(queuectl.contains("fluentd-url"));
 }
 
 TEST_F(ConfigTest, TheDefaultsOfTheTableAreThoseOfTheStructs) {

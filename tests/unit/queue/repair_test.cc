@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "queue/delivery_schema.h"
+#include "queue/history.h"
 #include "queue/journal.h"
 #include "queue/verify.h"
 #include "tests/unit/queue/damage.h"
@@ -216,10 +217,9 @@ TEST_F(RepairTest, LogsThatTheManifestListsAreReadInTheirOrder) {
     for (const char* value : {"1", "2", "3"}) {
       rocksdb::WriteBatch batch;
       batch.Put("state/extra", value);
-      std::string time;
-      put_big(&time, static_cast<std::uint64_t>(value[0]));
-      batch.Put((*database)->family(kHistoryFamily), time,
-                std::string("\1", 1) + std::string(4 * sizeof(Seq), '\0'));
+      HistoryRow row;
+      row.time_ms = value[0];
+      put_history_row(**database, row, &batch);
       ASSERT_TRUE((*database)->write(&batch));
       ASSERT_TRUE((*database)
                       ->db()
