@@ -61,6 +61,7 @@ class ShipperBacklog(KillPoint):
     daemon = "shipper"
     workload = "backlog"
     events = 500
+    is_paced = False
 
     def make_template(self):
         site = self.new_site("template", self.connections[0])
@@ -149,6 +150,8 @@ class Replaying(KillPoint):
 class ShipperReplay(Replaying):
     """The shipper drains a queue and runs two replay jobs beside it."""
 
+    is_paced = False
+
     def run_victim(self, site, environment=None):
         return self.run_to_end(site, "shipper", environment)
 
@@ -181,6 +184,7 @@ class Trimming(KillPoint):
     added_events = 40
     openings = 5  # each leaves a table file, and four of them make one of the next level
     queue_settings = TRIM_SETTINGS
+    is_paced = False
 
     def make_template(self):
         site = self.new_site("template", self.connections[0])

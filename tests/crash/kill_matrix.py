@@ -49,7 +49,7 @@ def record(point):
     while True:
         control(point.rig.teleport_control, f"slow {slowness_ms}")
         first, second = point.record("recorded")
-        if len(first) >= CALLS_WANTED or slowness_ms >= SLOWNESS_MAX_MS:
+        if not point.is_paced or len(first) >= CALLS_WANTED or slowness_ms >= SLOWNESS_MAX_MS:
             return first, second
         slowness_ms *= 2
 

@@ -75,6 +75,7 @@ class KillPoint:
     sessions = 2
     events_per_session = 25
     connections = (1, 4)  # one: strict order in both lanes; several: order within a session
+    is_paced = True  # whether events that come more slowly make the victim's calls more
     queue_settings = ""  # for the configuration file's [queue] table
     compares_modes = True
 
@@ -281,6 +282,7 @@ class KillPoint:
         outcome.report = self.judge(site, record, outcome)
         failures = outcome.report.failures() + site.ledger_failures() + self.check_more(site, outcome)
         failures += sum_failures(site.status())
+        site.queuectl("verify")  # any damage is an error
         if outcome.report.broken_lines:
             failures.append(f"{outcome.report.broken_lines} broken lines at the sink")
         modes = modes_below(site.state)

@@ -163,7 +163,11 @@ class Mix:
         self.rig.start_teleport(phase.mode)
         self.rig.start_daemons()
         self._begin_offsets = (size_of(self.rig.served), size_of(self.rig.sink.record))
-        wait_until(lambda: self.rig.try_status() is not None, "there is a queue")
+        try:
+            wait_until(lambda: self.rig.try_status() is not None, "there is a queue", PATIENCE_SECONDS)
+        except TestFailure as failure:
+            raise TestFailure(f"{failure}: {self.rig.try_queuectl('status')[1]}\n"
+                              f"{self.rig.fetcher.log_tail(8)}") from None
         self.in_flight = self.rig.events_in_flight()
 
     def play(self, phase, seconds, full):
@@ -229,6 +233,7 @@ class Mix:
 
     def _judge(self, phase):
         status = self.rig.status()
+        self.rig.queuectl("verify")  # any damage is an error
         bound = self.bound + self._unanswered()
         report = self.rig.judge(skip_session_types=SKIPPED_SESSION_TYPES, duplicates_max=bound,
                                 may_be_set_aside=self._may_be_refused)

@@ -125,7 +125,8 @@ def teleport_hides_recordings(mix, dice):
 
 @fault(6)
 def somebody_looks(mix, dice):
-    command = dice.choice((("status", "--output", "json"), ("report",), ("peek", "--count", "5")))
+    command = dice.choice((("status", "--output", "json"), ("report",), ("peek", "--count", "5"),
+                           ("verify",)))
     status, said = mix.rig.try_queuectl(*command)
     # A fetcher that was killed while it opened the queue leaves it unreadable until its next start.
     if status not in (0, 75):
