@@ -359,8 +359,8 @@ Result<void> Trimmer::delete_files() {
 
 void Trimmer::release_room() {
   ballast_.release();
-  // It is done again after the next opening, should it fail now.
-  (void)delete_files();
+  // Should it fail now, it is done again after the next opening.
+  [[maybe_unused]] const auto deleted = delete_files();
 }
 
 }  // namespace sluice::queue

@@ -13,7 +13,7 @@
 #include "queue/instance.h"
 #include "queue/queuectl/access.h"
 
-namespace CLI {
+namespace CLI {  // NOLINT(readability-identifier-naming): the library's
 class App;
 }
 

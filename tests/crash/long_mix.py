@@ -83,6 +83,7 @@ class Mix:
         self.refusable = []  # predicates over a line of the served record: the sink may have refused it
         self._healing = []  # (when, what)
         self._expected_down = set()
+        self._stopped = set()
 
     # What faults use ------------------------------------------------------------------------------
 
@@ -102,6 +103,10 @@ class Mix:
 
     def is_up(self, name):
         return name not in self._expected_down
+
+    def is_stopped(self, name):
+        """It holds its locks and answers nobody, until the step in which it is healed."""
+        return name in self._stopped
 
     def may_repeat(self):
         """Everything that is under way may be sent again."""
@@ -138,10 +143,12 @@ class Mix:
         process = self.process(name)
         process.signal(signal.SIGSTOP)
         self._expected_down.add(name)  # nothing else is done to it, and nobody waits for its answer
+        self._stopped.add(name)
         self.count("stops of a process")
         def go_on():
             process.signal(signal.SIGCONT)
             self._expected_down.discard(name)
+            self._stopped.discard(name)
         self.heal_later(seconds, go_on)
 
     def sink_command(self, line):

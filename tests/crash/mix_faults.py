@@ -142,6 +142,8 @@ def somebody_looks(mix, dice):
 def somebody_replays(mix, dice):
     lane = dice.choice(("audit", "session"))
     begin, share, rate = dice.random(), dice.random(), dice.choice((0, 500))
+    if mix.is_stopped("shipper"):
+        return
     status = mix.rig.try_status()
     position = status and status["lanes"][lane]["position"]
     if not position:
@@ -160,6 +162,8 @@ def somebody_replays(mix, dice):
 @fault(1)
 def somebody_cancels_a_replay(mix, dice):
     choice = dice.random()
+    if mix.is_stopped("shipper"):
+        return
     status, said = mix.rig.try_queuectl("replay", "list", "--output", "json")
     active = [job["id"] for job in map(json.loads, said.splitlines()) if job["state"] == "active"] \
         if status == 0 else []
