@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <limits>
 #include <memory>
 #include <system_error>
 #include <utility>
@@ -15,6 +16,7 @@
 #include "queue/file_lock.h"
 #include "queue/folder_owner.h"
 #include "queue/format_file.h"
+#include "queue/job_rows.h"
 #include "queue/journal.h"
 #include "queue/ledger_store.h"
 #include "queue/queue_schema.h"
@@ -66,6 +68,18 @@ std::vector<SeqRange> without(SeqRange range, const std::vector<SeqRange>& compl
   }
   if (next <= range.last) runs.push_back({next, range.last});
   return runs;
+}
+
+// The last number of which the store has known the epoch.
+Seq shared_up_to(const std::vector<EpochRow>& queue, const std::vector<EpochRow>& store,
+                 Lane lane) {
+  Seq last = std::numeric_limits<Seq>::max();
+  for (const EpochRow& row : queue) {
+    const bool is_known =
+        std::ranges::any_of(store, [&](const EpochRow& known) { return known.epoch == row.epoch; });
+    if (!is_known) last = std::min(last, row.first[lane] - 1);
+  }
+  return last;
 }
 
 // All answers of a lane from the database, in order.
@@ -126,6 +140,8 @@ class Adopter {
                        rocksdb::WriteBatch* batch);
   Result<void> begin_anew(Database* database, Lane lane, LedgerStore* ledger,
                           rocksdb::WriteBatch* batch);
+  Result<void> cancel_replays(Database* database, const std::vector<EpochRow>& store_epochs,
+                              rocksdb::WriteBatch* batch);
   Result<void> write_queue();
 
   const AdoptOptions& options_;
@@ -237,7 +253,10 @@ Result<void> Adopter::read_queue() {
 Result<void> Adopter::read_store() {
   SLUICE_ASSIGN(const FolderOwner owner, FolderOwner::become(paths_.sink()));
   if (!fs::exists(paths_.delivery_db() / "CURRENT")) return {};
-  SLUICE_TRY(check_format_for_writing(paths_.sink(), kDeliveryFormat));
+  if (const auto format = check_format_for_writing(paths_.sink(), kDeliveryFormat); !format) {
+    if (format.error().kind == ErrorKind::kFormat) return format;
+    return {};
+  }
   auto opened = Database::open_primary(paths_.delivery_db(), delivery_families(), nullptr);
   if (!opened) {
     if (opened.error().kind != ErrorKind::kCorrupt) return fail(opened.error());
@@ -256,6 +275,7 @@ Result<void> Adopter::read_store() {
     if (!progress) return {};
     store_.progress[lane] = *progress;
   }
+  if (!JobRows::load(database)) return {};
   store_.is_usable = true;
   return {};
 }
@@ -366,6 +386,7 @@ Result<void> Adopter::write_store() {
   batch.Put(binding_key(version_),
             encode_binding({queue_.id, queue_.cluster, options_.machine.machine_id}));
   SLUICE_ASSIGN(const auto old_epochs, read_epochs(*database));
+  SLUICE_TRY(cancel_replays(database.get(), old_epochs, &batch));
   for (const EpochRow& row : old_epochs) delete_epoch_row(*database, row, &batch);
   for (const EpochRow& row : queue_.epochs) put_epoch_row(*database, row, &batch);
   batch.Delete(std::string(kRetiredKey));
@@ -476,6 +497,35 @@ Result<void> Adopter::begin_anew(Database* database, Lane lane, LedgerStore* led
   at.position = change.after;
   at.skipped = change.after;
   at.voided = voided;
+  return {};
+}
+
+// A job means events by their numbers. Those of an epoch that the store has not known may be
+// others, and what is behind a position that goes back is sent by the live flow.
+Result<void> Adopter::cancel_replays(Database* database, const std::vector<EpochRow>& store_epochs,
+                                     rocksdb::WriteBatch* batch) {
+  PerLane<Seq> known_to;
+  for (const Lane lane : kLanes) {
+    known_to[lane] = shared_up_to(queue_.epochs, store_epochs, lane);
+  }
+  SLUICE_ASSIGN(JobRows jobs, JobRows::load(*database));
+  const auto all = jobs.jobs();
+  for (const auto& [id, job] : all) {
+    const LaneAdoption& change = result_.lanes[job.spec.lane];
+    const bool goes_back = change.after < change.before;
+    const bool is_other = job.progress.last > known_to[job.spec.lane];
+    if (!job.is_active() || (!goes_back && !is_other)) continue;
+    ReplayProgress now = job.progress;
+    now.state = ReplayState::kCancelled;
+    now.remark = fmt::format("cancelled by an adoption, after which {}; {}",
+                             goes_back ? "these events are delivered again anyway"
+                                       : "its numbers may belong to other events",
+                             by_whom(options_.reason));
+    now.changed_at_ms = to_unix_ms(now_);
+    put_journal_line(*database, version_, now_, fmt::format("replay {} {}", id, now.remark), batch);
+    jobs.set_progress(*database, id, std::move(now), version_, batch);
+    result_.cancelled_replays.push_back(id);
+  }
   return {};
 }
 

@@ -5,8 +5,9 @@
 // Both daemons must be stopped (kBusy). The store is written first and the queue second, each in
 // one synced write; a kill in between leaves a pair that is still refused or already right, and the
 // same command again finishes it. Numbers that are passed over count as skipped, in the lane and in
-// the ledger, and the journal says who did it and why. Works as the owner of each folder (see
-// folder_owner.h). One thread.
+// the ledger, and the journal says who did it and why. Replay jobs whose numbers may belong to
+// other events afterwards are cancelled. Works as the owner of each folder (see folder_owner.h).
+// One thread.
 #ifndef SLUICE_QUEUE_ADOPT_H_
 #define SLUICE_QUEUE_ADOPT_H_
 
@@ -56,6 +57,7 @@ struct Adoption {
   bool store_is_new = false;
   std::filesystem::path aside;  // where a store that is not of this queue was put; may be empty
   PerLane<LaneAdoption> lanes;
+  std::vector<std::uint64_t> cancelled_replays;
 };
 
 Result<Adoption> adopt(const AdoptOptions& options);

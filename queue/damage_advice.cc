@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <filesystem>
+#include <string>
 #include <string_view>
 
 namespace sluice::queue {
@@ -31,6 +32,13 @@ Error advise_on_store(Error error, const InstancePaths& paths) {
   return advise(std::move(error), paths.sink(), "the delivery store",
                 "look with \"queuectl verify\", then restore it from a backup or, both daemons "
                 "stopped, decide with \"queuectl adopt\" from where to deliver");
+}
+
+Error advise_on_instance(Error error, const InstancePaths& paths) {
+  const bool is_of_store = error.message.find(paths.delivery().string()) != std::string::npos ||
+                           error.message.find("delivery store") != std::string::npos;
+  return is_of_store ? advise_on_store(std::move(error), paths)
+                     : advise_on_queue(std::move(error), paths);
 }
 
 }  // namespace sluice::queue

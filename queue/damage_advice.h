@@ -16,6 +16,9 @@ namespace sluice::queue {
 Error advise_on_queue(Error error, const InstancePaths& paths);
 Error advise_on_store(Error error, const InstancePaths& paths);
 
+// For who works on both halves: by which of them the error names.
+Error advise_on_instance(Error error, const InstancePaths& paths);
+
 template <typename T>
 Result<T> with_queue_advice(Result<T> result, const InstancePaths& paths) {
   if (result) return result;

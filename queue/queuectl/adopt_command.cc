@@ -54,6 +54,9 @@ std::string table_of(const Adoption& adoption) {
         "now {}\n",
         adoption.aside.string());
   }
+  for (const std::uint64_t id : adoption.cancelled_replays) {
+    text += fmt::format("replay {} is cancelled: its numbers may belong to other events now\n", id);
+  }
   return text;
 }
 
@@ -69,6 +72,7 @@ std::string json_of(const Adoption& adoption) {
     json["lanes"][std::string(name_of(lane))] = {
         {"before", at.before}, {"after", at.after}, {"skipped", at.skipped}, {"again", at.again}};
   }
+  json["cancelled_replays"] = adoption.cancelled_replays;
   return json.dump(2) + "\n";
 }
 

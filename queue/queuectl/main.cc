@@ -68,7 +68,7 @@ Result<void> execute(const CommonOptions& options, Command* command) {
   auto outcome =
       command->run({.config = &config, .is_json = options.output == "json", .access = &access});
   if (outcome) return outcome;
-  Error error = advise_on_queue(std::move(outcome).error(), access.paths());
+  Error error = advise_on_instance(std::move(outcome).error(), access.paths());
   error.message = address_queuectl(std::move(error.message), config);
   return fail(std::move(error));
 }

@@ -5,6 +5,8 @@
 #include <rocksdb/write_batch.h>
 
 #include "queue/delivery_schema.h"
+#include "queue/format_file.h"
+#include "queue/job_rows.h"
 #include "queue/queue_schema.h"
 #include "queue/verify.h"
 #include "tests/unit/queue/damage.h"
@@ -76,6 +78,27 @@ class AdoptTest : public QueueFixture {
     ASSERT_TRUE(verified) << error_of(verified);
     EXPECT_TRUE(verified->is_clean())
         << (verified->problems.empty() ? "damage" : verified->problems.front());
+  }
+
+  void start_replay(SeqRange numbers) {
+    const auto reader = open_reader();
+    const auto store = open_store();
+    ASSERT_TRUE(store->reconcile(*reader->view()));
+    ReplaySpec spec;
+    spec.numbers = numbers;
+    spec.actor = {0, "", "look again"};
+    const auto started = store->start_replay(spec, false);
+    ASSERT_TRUE(started) << error_of(started);
+  }
+
+  std::string journal() {
+    const auto database =
+        Database::open_secondary(paths_.delivery_db(), paths_.root / "look", delivery_families());
+    std::string text;
+    const std::unique_ptr<rocksdb::Iterator> it(
+        (*database)->db().NewIterator({}, (*database)->family(kJournalFamily)));
+    for (it->SeekToFirst(); it->Valid(); it->Next()) text += it->value().ToString() + "\n";
+    return text;
   }
 
   std::string refusal_of_store() {
@@ -216,6 +239,78 @@ TEST_F(AdoptTest, ADamagedStoreIsPutAside) {
   ASSERT_TRUE(adopted) << error_of(adopted);
   EXPECT_TRUE(fs::exists(adopted->aside / "CURRENT"));
   expect_runs_from(1);
+}
+
+TEST_F(AdoptTest, AStoreWhoseFormatFileIsDamagedOrGoneIsPutAside) {
+  for (const bool is_gone : {false, true}) {
+    SCOPED_TRACE(is_gone);
+    fs::remove_all(paths_.root);
+    fs::create_directories(paths_.root);
+    fill(40);
+    flip(paths_.sink() / "FORMAT", 3);
+    if (is_gone) fs::remove(paths_.sink() / "FORMAT");
+    const std::string refusal = refusal_of_store();
+    EXPECT_NE(refusal.find("queuectl adopt"), std::string::npos) << refusal;
+    EXPECT_EQ(adopt(options(AdoptFrom::Kind::kPosition)).error().kind, ErrorKind::kIdentity);
+    const auto adopted = adopt(options(AdoptFrom::Kind::kFloor));
+    ASSERT_TRUE(adopted) << error_of(adopted);
+    EXPECT_TRUE(fs::exists(adopted->aside / "CURRENT"));
+    expect_runs_from(1);
+  }
+}
+
+TEST_F(AdoptTest, AStoreOfANewerFormatIsLeftAlone) {
+  fill(40);
+  std::ofstream(paths_.sink() / "FORMAT") << "sluice-delivery 3\n";
+  EXPECT_EQ(adopt(options(AdoptFrom::Kind::kFloor)).error().kind, ErrorKind::kFormat);
+  EXPECT_TRUE(fs::exists(paths_.delivery_db() / "CURRENT"));
+}
+
+TEST_F(AdoptTest, GoingBackCancelsTheReplaysOfThatLane) {
+  fill(40);
+  start_replay({5, 10});
+  AdoptOptions back = options(AdoptFrom::Kind::kNumber, 21);
+  back.lane = Lane::kAudit;
+  const auto adopted = adopt(back);
+  ASSERT_TRUE(adopted) << error_of(adopted);
+  EXPECT_EQ(adopted->cancelled_replays, std::vector<std::uint64_t>{1});
+  const auto store = open_store();
+  const auto job = store->replay(1);
+  ASSERT_TRUE(job);
+  EXPECT_EQ(job->progress.state, ReplayState::kCancelled);
+  EXPECT_NE(job->progress.remark.find("a test"), std::string::npos) << job->progress.remark;
+  EXPECT_NE(journal().find("replay 1 cancelled by an adoption"), std::string::npos) << journal();
+}
+
+TEST_F(AdoptTest, ANewMachineGoesOnWithTheReplays) {
+  fill(40);
+  start_replay({5, 10});
+  machine_.machine_id = "machine-b";
+  const auto adopted = adopt(options(AdoptFrom::Kind::kPosition));
+  ASSERT_TRUE(adopted) << error_of(adopted);
+  EXPECT_TRUE(adopted->cancelled_replays.empty());
+  const auto store = open_store();
+  EXPECT_EQ(store->active_replays().size(), 1U);
+}
+
+TEST_F(AdoptTest, NumbersThatTheQueueGaveToOtherEventsAreNotReplayed) {
+  fill(40);
+  start_replay({5, 10});
+  start_replay({5, 35});
+  {
+    const auto database = Database::open_primary(paths_.queue_db(), queue_families(), nullptr);
+    rocksdb::WriteBatch batch;
+    EpochRow epoch;
+    epoch.epoch = {1'000, 42};
+    for (const Lane lane : kLanes) epoch.first[lane] = 31;
+    put_epoch_row(**database, epoch, &batch);
+    ASSERT_TRUE((*database)->write(&batch));
+  }
+  AdoptOptions forward = options(AdoptFrom::Kind::kNumber, 51);
+  forward.lane = Lane::kAudit;
+  const auto adopted = adopt(forward);
+  ASSERT_TRUE(adopted) << error_of(adopted);
+  EXPECT_EQ(adopted->cancelled_replays, std::vector<std::uint64_t>{2});
 }
 
 TEST_F(AdoptTest, AnotherMachineIsRefusedUntilItAdopts) {
