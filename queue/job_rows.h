@@ -20,7 +20,6 @@
 
 namespace sluice::queue {
 
-
 // All jobs, oldest first. A reader that follows another process may see a job without its progress,
 // or the reverse: kBusy, look again.
 Result<std::vector<ReplayJob>> read_jobs(Database& database);

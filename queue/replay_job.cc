@@ -194,6 +194,30 @@ Result<ReplayProgress> decode_replay_progress(std::string_view bytes) {
   return progress;
 }
 
+// A job that was cut behind its beginning ends before it.
+Result<void> check_progress(const ReplayJob& job) {
+  const ReplayProgress& at = job.progress;
+  const SeqRange asked = job.spec.numbers;
+  const auto refuse = [&](std::string_view what) {
+    return fail(ErrorKind::kCorrupt,
+                fmt::format("the delivery store is damaged: replay {} of numbers {} to {} {}",
+                            job.id, asked.first, asked.last, what));
+  };
+  if (asked.first == 0 || asked.last < asked.first) return refuse("has no such range");
+  if (at.last > asked.last) return refuse("ends behind its range");
+  if (at.position > at.last || at.position < std::min(asked.first - 1, at.last)) {
+    return refuse(fmt::format("is at {}, which is not in it", at.position));
+  }
+  Seq before = at.position;
+  for (const SeqRange& range : at.completed) {
+    if (range.first <= before || range.last < range.first || range.last > at.last) {
+      return refuse("has finished numbers that do not follow each other");
+    }
+    before = range.last;
+  }
+  return {};
+}
+
 ReplayMatcher::ReplayMatcher(const ReplayFilter& filter)
     : from_time_(filter.from_time),
       to_time_(filter.to_time),

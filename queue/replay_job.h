@@ -102,6 +102,9 @@ Result<void> check_actor(const Actor& actor);
 // Whether the bounds above are kept, there is a reason, and the range is one. kUsage.
 Result<void> check_spec(const ReplaySpec& spec);
 
+// Whether the progress is one of this spec: within its range, and in order. kCorrupt.
+Result<void> check_progress(const ReplayJob& job);
+
 std::string encode_replay_spec(const ReplaySpec& spec);
 Result<ReplaySpec> decode_replay_spec(std::string_view bytes);
 std::string encode_replay_progress(const ReplayProgress& progress);

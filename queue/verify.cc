@@ -20,6 +20,7 @@
 #include "queue/file_lock.h"
 #include "queue/format_file.h"
 #include "queue/history.h"
+#include "queue/job_rows.h"
 #include "queue/ledger.h"
 #include "queue/queue_schema.h"
 #include "queue/reader.h"
@@ -76,6 +77,7 @@ class Verifier {
   void check_delivery();
   void check_positions(const DeliveryView& view);
   void check_delivery_rows();
+  void check_jobs(Database* database);
   void check_pages();
   void report_progress(bool is_last);
   void problem(std::string sentence) {
@@ -448,7 +450,24 @@ void Verifier::check_delivery_rows() {
     return {};
   });
   if (const auto epochs = read_epochs(database); !epochs) problem(epochs.error().message);
+  check_jobs(&database);
   check_tables(&database, false);
+}
+
+void Verifier::check_jobs(Database* database) {
+  const auto jobs = patiently<std::vector<ReplayJob>>([&] {
+    // Its own failure shows in what is read.
+    (void)database->db().TryCatchUpWithPrimary();
+    return read_jobs(*database);
+  });
+  if (!jobs && jobs.error().kind == ErrorKind::kBusy) {
+    return problem(fmt::format("{} has one half of a replay job without the other",
+                               database->path().string()));
+  }
+  if (!jobs) return problem(jobs.error().message);
+  for (const ReplayJob& job : *jobs) {
+    if (const auto checked = check_progress(job); !checked) problem(checked.error().message);
+  }
 }
 
 void Verifier::check_pages() {

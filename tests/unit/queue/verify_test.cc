@@ -7,6 +7,7 @@
 #include <atomic>
 #include <thread>
 
+#include "queue/delivery_schema.h"
 #include "queue/ledger_store.h"
 #include "queue/repair.h"
 #include "tests/unit/queue/damage.h"
@@ -49,6 +50,8 @@ class VerifyTest : public QueueFixture {
     EXPECT_FALSE(std::filesystem::exists(options.scratch));
     return report ? std::move(*report) : VerifyReport{};
   }
+  std::uint64_t next_version_ = 1'000'000;
+
   static std::string first_problem(const VerifyReport& report) {
     if (!report.problems.empty()) return report.problems.front();
     return report.ranges.empty() ? "" : report.ranges.front().why;
@@ -180,6 +183,57 @@ TEST_F(VerifyTest, DamageInTheDeliveryStoreIsFound) {
   const VerifyReport report = checked();
   EXPECT_FALSE(report.is_clean());
   EXPECT_TRUE(report.records_checked);
+}
+
+TEST_F(VerifyTest, DamageInTheReplayJobsIsFound) {
+  fill();
+  deliver(300);
+  {
+    const auto reader = open_reader();
+    const auto store = open_store();
+    ASSERT_TRUE(store->reconcile(*reader->view()));
+    ReplaySpec spec;
+    spec.numbers = {10, 20};
+    spec.actor = {0, "", "a test"};
+    ASSERT_TRUE(store->start_replay(spec, false));
+  }
+  EXPECT_TRUE(checked().is_clean()) << first_problem(checked());
+  const auto add_progress = [&](const std::string& value) {
+    const auto database =
+        Database::open_primary(paths_.delivery_db(), delivery_families(), nullptr);
+    rocksdb::WriteBatch batch;
+    std::string key;
+    put_big(&key, std::uint64_t{1});
+    put_big(&key, next_version_++);
+    batch.Put((*database)->family(kJobsFamily), key, value);
+    ASSERT_TRUE((*database)->write(&batch));
+  };
+  ReplayProgress progress;
+  progress.position = 21;
+  progress.last = 20;
+  add_progress(encode_replay_progress(progress));
+  EXPECT_NE(first_problem(checked()).find("is at 21, which is not in it"), std::string::npos);
+  progress.position = 12;
+  progress.completed = {{15, 16}, {16, 17}};
+  add_progress(encode_replay_progress(progress));
+  EXPECT_NE(first_problem(checked()).find("do not follow each other"), std::string::npos);
+  add_progress("nonsense");
+  EXPECT_FALSE(checked().is_clean());
+  {
+    const auto database =
+        Database::open_primary(paths_.delivery_db(), delivery_families(), nullptr);
+    rocksdb::WriteBatch batch;
+    std::string key;
+    put_big(&key, std::uint64_t{1});
+    put_big(&key, next_version_ - 1);
+    batch.Delete((*database)->family(kJobsFamily), key);
+    key.clear();
+    put_big(&key, std::uint64_t{1});
+    put_big(&key, std::uint64_t{0});
+    batch.Delete((*database)->family(kJobsFamily), key);
+    ASSERT_TRUE((*database)->write(&batch));
+  }
+  EXPECT_NE(first_problem(checked()).find("one half of a replay job"), std::string::npos);
 }
 
 TEST_F(VerifyTest, AQueueWithoutItsPageIsCleanAndChecked) {
