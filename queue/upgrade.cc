@@ -1,17 +1,21 @@
 #include "queue/upgrade.h"
 
+#include <fmt/format.h>
 #include <rocksdb/write_batch.h>
 
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
 
+#include "common/time.h"
 #include "queue/database.h"
 #include "queue/delivery_schema.h"
 #include "queue/file_lock.h"
 #include "queue/folder_owner.h"
 #include "queue/format_file.h"
+#include "queue/journal.h"
 #include "queue/queue_schema.h"
 
 namespace sluice::queue {
@@ -59,9 +63,20 @@ Result<void> add_queue_rows(Database* database) {
   return batch.Count() == 0 ? Result<void>() : database->write(&batch);
 }
 
-using AddRows = Result<void> (*)(Database*);
+// Before FORMAT says so, since afterwards nobody would write it any more.
+Result<void> add_journal_line(Database* database, std::string_view reason) {
+  SLUICE_ASSIGN(const std::uint64_t newest, newest_version_of(*database));
+  rocksdb::WriteBatch batch;
+  put_journal_line(*database, newest + 1, system_clock().now(),
+                   fmt::format("the format on disk is raised to version {}; {}", kFormatVersion,
+                               by_whom(reason)),
+                   &batch);
+  return database->write(&batch);
+}
 
-Result<Upgrade> upgrade_half(const Half& half, AddRows add_rows, const UpgradeStep& step) {
+using AddRows = std::function<Result<void>(Database*)>;
+
+Result<Upgrade> upgrade_half(const Half& half, const AddRows& add_rows, const UpgradeStep& step) {
   if (!std::filesystem::exists(half.folder)) return Upgrade{};
   SLUICE_ASSIGN(const FolderOwner owner, FolderOwner::become(half.folder));
   SLUICE_ASSIGN(const FileLock lock, FileLock::take(half.lock, half.name));
@@ -79,7 +94,7 @@ Result<Upgrade> upgrade_half(const Half& half, AddRows add_rows, const UpgradeSt
     SLUICE_ASSIGN(const auto database,
                   Database::open_primary(half.database, half.families, nullptr));
     SLUICE_TRY(before(step, "rows"));
-    if (add_rows != nullptr) SLUICE_TRY(add_rows(database.get()));
+    SLUICE_TRY(add_rows(database.get()));
   }
   SLUICE_TRY(before(step, "format"));
   SLUICE_TRY(write_format(half.folder, half.kind));
@@ -99,14 +114,16 @@ Result<Upgrade> upgrade_queue(const InstancePaths& paths, const UpgradeStep& ste
   return upgrade_half(half, add_queue_rows, step);
 }
 
-Result<Upgrade> upgrade_delivery(const InstancePaths& paths, const UpgradeStep& step) {
+Result<Upgrade> upgrade_delivery(const InstancePaths& paths, std::string_view reason,
+                                 const UpgradeStep& step) {
   const Half half{.folder = paths.sink(),
                   .database = paths.delivery_db(),
                   .lock = paths.delivery_lock(),
                   .kind = kDeliveryFormat,
                   .name = "the delivery store",
                   .families = delivery_families()};
-  return upgrade_half(half, nullptr, step);
+  return upgrade_half(
+      half, [reason](Database* database) { return add_journal_line(database, reason); }, step);
 }
 
 }  // namespace sluice::queue

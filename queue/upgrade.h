@@ -26,8 +26,11 @@ struct Upgrade {
 // returns ends the upgrade.
 using UpgradeStep = std::function<Result<void>(std::string_view)>;
 
+// The journal is the delivery store's, so only the raising of that is written down there, with the
+// reason and who runs this.
 Result<Upgrade> upgrade_queue(const InstancePaths& paths, const UpgradeStep& step = {});
-Result<Upgrade> upgrade_delivery(const InstancePaths& paths, const UpgradeStep& step = {});
+Result<Upgrade> upgrade_delivery(const InstancePaths& paths, std::string_view reason,
+                                 const UpgradeStep& step = {});
 
 }  // namespace sluice::queue
 

@@ -30,16 +30,21 @@ std::string json_of(const Upgrade& upgrade) {
 class UpgradeCommand final : public Command {
  public:
   CLI::App* declare(CLI::App* parser) override {
-    return parser->add_subcommand(
+    auto* app = parser->add_subcommand(
         "upgrade-format",
         "with both daemons stopped: raises the format on disk to this release's; older releases "
         "refuse it from then on");
+    app->add_option("--reason", reason_, "why; goes into the journal")->type_name("TEXT");
+    return app;
   }
 
   // The delivery store first: a queue of the older version beside it still keeps both daemons from
   // starting, so that neither runs on one half.
   Result<void> run(const CommandContext& context) override {
-    SLUICE_ASSIGN(const Upgrade store, upgrade_delivery(context.paths()));
+    if (reason_.empty()) {
+      return fail(ErrorKind::kUsage, "say why with --reason: it goes into the journal");
+    }
+    SLUICE_ASSIGN(const Upgrade store, upgrade_delivery(context.paths(), reason_));
     SLUICE_ASSIGN(const Upgrade queue, upgrade_queue(context.paths()));
     if (context.is_json) {
       return print(fmt::format("{{\"schema\":1,\"queue\":{},\"delivery\":{}}}\n", json_of(queue),
@@ -47,6 +52,9 @@ class UpgradeCommand final : public Command {
     }
     return print(describe("queue", queue) + describe("delivery store", store));
   }
+
+ private:
+  std::string reason_;
 };
 
 }  // namespace

@@ -200,7 +200,7 @@ TEST_F(UpgradeTest, EverythingIsTheSameAfterwardsAndTheDaemonsGoOn) {
   const auto queue = upgrade_queue(paths_);
   ASSERT_TRUE(queue) << error_of(queue);
   EXPECT_EQ(queue->from, 1);
-  const auto store = upgrade_delivery(paths_);
+  const auto store = upgrade_delivery(paths_, "a test");
   ASSERT_TRUE(store) << error_of(store);
   EXPECT_EQ(store->from, 1);
   EXPECT_EQ(format_of(paths_.queue()), "sluice-queue 2\n");
@@ -217,20 +217,33 @@ TEST_F(UpgradeTest, AStopAtAnyStepLeavesAWholeQueueAndASecondRunFinishes) {
       return {};
     };
     ASSERT_FALSE(upgrade_queue(paths_, stop));
-    ASSERT_FALSE(upgrade_delivery(paths_, stop));
+    ASSERT_FALSE(upgrade_delivery(paths_, "a test", stop));
     EXPECT_EQ(format_of(paths_.queue()), "sluice-queue 1\n");
     expect_everything_is_there();
     EXPECT_FALSE(Writer::open(writer_options()));
   }
   ASSERT_TRUE(upgrade_queue(paths_));
-  ASSERT_TRUE(upgrade_delivery(paths_));
+  ASSERT_TRUE(upgrade_delivery(paths_, "a test"));
   expect_everything_is_there();
   expect_the_daemons_go_on();
 }
 
+TEST_F(UpgradeTest, TheJournalSaysWhoRaisedTheFormatAndWhy) {
+  ASSERT_TRUE(upgrade_delivery(paths_, "release 2 is here"));
+  const auto database = Database::open_primary(paths_.delivery_db(), delivery_families(), nullptr);
+  ASSERT_TRUE(database) << error_of(database);
+  const std::unique_ptr<rocksdb::Iterator> it(
+      (*database)->db().NewIterator({}, (*database)->family(kJournalFamily)));
+  it->SeekToLast();
+  ASSERT_TRUE(it->Valid());
+  const std::string line = it->value().ToString();
+  EXPECT_NE(line.find("raised to version 2"), std::string::npos) << line;
+  EXPECT_NE(line.find("release 2 is here"), std::string::npos) << line;
+}
+
 TEST_F(UpgradeTest, ASecondRunChangesNothing) {
   ASSERT_TRUE(upgrade_queue(paths_));
-  ASSERT_TRUE(upgrade_delivery(paths_));
+  ASSERT_TRUE(upgrade_delivery(paths_, "a test"));
   const auto again = upgrade_queue(paths_, [](std::string_view) -> Result<void> {
     return fail(ErrorKind::kInternal, "it takes a step");
   });
@@ -255,7 +268,7 @@ TEST_F(UpgradeTest, TheNewFamiliesHaveTheNumbersThatANewQueueGivesThem) {
 
 TEST_F(UpgradeTest, ARunningDaemonIsNotUpgradedUnderItsFeet) {
   ASSERT_TRUE(upgrade_queue(paths_));
-  ASSERT_TRUE(upgrade_delivery(paths_));
+  ASSERT_TRUE(upgrade_delivery(paths_, "a test"));
   const auto writer = open_writer();
   write_file(paths_.queue() / "FORMAT", "sluice-queue 1\n");
   const auto refused = upgrade_queue(paths_);
@@ -284,7 +297,7 @@ TEST_F(UpgradeTest, ANewerOrDamagedFormatFileIsRefusedAndKept) {
 
 TEST_F(UpgradeTest, AMissingHalfIsLeftMissing) {
   std::filesystem::remove_all(paths_.delivery());
-  const auto store = upgrade_delivery(paths_);
+  const auto store = upgrade_delivery(paths_, "a test");
   ASSERT_TRUE(store) << error_of(store);
   EXPECT_FALSE(store->from);
   EXPECT_FALSE(std::filesystem::exists(paths_.delivery()));
