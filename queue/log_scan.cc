@@ -5,6 +5,7 @@
 #include <cerrno>
 #include <fstream>
 #include <string>
+#include <utility>
 
 #include "queue/bytes.h"
 #include "queue/crc32c.h"
@@ -58,7 +59,7 @@ Found parse(std::string_view rest, Fragment* fragment) {
 
 class Scanner {
  public:
-  explicit Scanner(const std::function<Result<void>(std::string_view)>& visit) : visit_(visit) {}
+  explicit Scanner(const VisitBatch& visit) : visit_(visit) {}
 
   Result<void> block(std::string_view block) {
     while (!block.empty()) {
@@ -85,6 +86,7 @@ class Scanner {
   void damage() {
     ++scan_.damaged_places;
     is_open_ = false;
+    behind_damage_ = true;
   }
 
   Result<void> take(const Fragment& fragment) {
@@ -99,23 +101,23 @@ class Scanner {
     if (fragment.part == Part::kFirst || fragment.part == Part::kMiddle) return {};
     is_open_ = false;
     if (batch_.size() < kBatchHeaderBytes) {
-      ++scan_.damaged_places;
+      damage();
       return {};
     }
     ++scan_.batches;
-    return visit_(batch_);
+    return visit_(batch_, std::exchange(behind_damage_, false));
   }
 
-  const std::function<Result<void>(std::string_view)>& visit_;
+  const VisitBatch& visit_;
   bool is_open_ = false;  // a batch is begun, and not yet whole
+  bool behind_damage_ = false;
   std::string batch_;
   LogScan scan_;
 };
 
 }  // namespace
 
-Result<LogScan> scan_log(const std::filesystem::path& path,
-                         const std::function<Result<void>(std::string_view batch)>& visit) {
+Result<LogScan> scan_log(const std::filesystem::path& path, const VisitBatch& visit) {
   std::ifstream file(path, std::ios::binary);
   if (!file) return fail(errno_error("open", path.string()));
   Scanner scanner(visit);

@@ -23,9 +23,11 @@ struct LogScan {
   bool torn_end = false;             // it ends in the middle of a batch, as after a kill
 };
 
+// `behind_damage`: something was left out between the batch before, or the log's beginning, and it.
+using VisitBatch = std::function<Result<void>(std::string_view batch, bool behind_damage)>;
+
 // Calls `visit` with the bytes of each whole batch, in the log's order; its error ends the scan.
-Result<LogScan> scan_log(const std::filesystem::path& path,
-                         const std::function<Result<void>(std::string_view batch)>& visit);
+Result<LogScan> scan_log(const std::filesystem::path& path, const VisitBatch& visit);
 
 }  // namespace sluice::queue
 

@@ -435,7 +435,10 @@ Result<void> Repairer::mend_state(Salvage* salvage) {
   if (machine == state_.end() || !machine->first.starts_with(kMachineIdPrefix)) {
     state_.emplace(machine_key, options_.machine.machine_id);
   }
-  keeps_state_ = salvage->state_is_whole() && !options_.refetch;
+  // Without its start time the fetcher would begin now.
+  const bool has_begun = state_.contains("state/start-time") || salvage->damage().empty();
+  const bool is_whole = salvage->state_is_whole() && has_begun;
+  keeps_state_ = is_whole && !options_.refetch;
   if (keeps_state_) return {};
   // The fetcher begins again where the queue began.
   std::erase_if(state_, [](const auto& row) {
@@ -444,10 +447,10 @@ Result<void> Repairer::mend_state(Salvage* salvage) {
   std::int64_t first_opened_ms = to_unix_ms(now_);
   for (const EpochRow& row : epochs_) first_opened_ms = std::min(first_opened_ms, row.opened_at_ms);
   state_.emplace("state/start-time", format_rfc3339(from_unix_ms(first_opened_ms)));
-  note(fmt::format(
-      "the fetcher's state {}, so it and the ids of earlier events are dropped: "
-      "everything from {} on is fetched and delivered again",
-      salvage->state_is_whole() ? "was not wanted" : "is damaged", state_["state/start-time"]));
+  note(
+      fmt::format("the fetcher's state {}, so it and the ids of earlier events are dropped: "
+                  "everything from {} on is fetched and delivered again",
+                  is_whole ? "was not wanted" : "is damaged", state_["state/start-time"]));
   return {};
 }
 

@@ -146,6 +146,8 @@ struct Salvage::Impl {
   Result<bool> read_state_by_manifest();
   Result<bool> read_state_without_manifest();
   Result<void> read_logs();
+  void look_for_lost_changes(std::string_view batch, bool behind_damage);
+  void change_state(std::string_view key, std::optional<std::string_view> value);
   void find_damaged_state_tables();
   void note(std::string sentence) { damage.push_back(std::move(sentence)); }
 
@@ -157,6 +159,9 @@ struct Salvage::Impl {
   std::uint64_t state_sequence =
       0;  // the tables hold the state up to this one of RocksDB's numbers
   bool state_is_whole = true;
+  bool is_newer = false;          // a log's batch than what the tables hold of the state
+  bool has_lost_changes = false;  // of the state, in the logs
+  std::optional<std::uint64_t> next_in_logs;  // the number that the next batch should have
   std::unique_ptr<Database> from_logs;
   std::vector<std::string> damage;
 };
@@ -301,25 +306,45 @@ Result<bool> Salvage::Impl::read_state_without_manifest() {
   return read_state_of(copy);
 }
 
+// Each batch follows the one before it by number. Where some are left out, the state is only known
+// up to there: what they changed may be what no later batch changes again, for example that a
+// recording is to be fetched.
+void Salvage::Impl::look_for_lost_changes(std::string_view batch, bool behind_damage) {
+  ByteReader header(batch);
+  const auto first = header.little<std::uint64_t>();
+  const auto count = header.little<std::uint32_t>();
+  is_newer = first > state_sequence || state.empty();
+  const bool is_behind_a_gap = next_in_logs ? first > *next_in_logs : behind_damage;
+  if (is_behind_a_gap && first > state_sequence + 1 && !has_lost_changes) {
+    has_lost_changes = true;
+    note(
+        "changes of the fetcher's state are lost with a part of the logs, so the state is kept as "
+        "it was before them: what was fetched afterwards is fetched again");
+  }
+  next_in_logs = std::max(next_in_logs.value_or(0), first + count);
+}
+
+void Salvage::Impl::change_state(std::string_view key, std::optional<std::string_view> value) {
+  if (!is_newer || (has_lost_changes && key.starts_with(kStatePrefix))) return;
+  if (value) {
+    state.insert_or_assign(std::string(key), std::string(*value));
+  } else {
+    state.erase(std::string(key));
+  }
+}
+
 Result<void> Salvage::Impl::read_logs() {
   const auto families = queue_families();
   std::vector<std::string> names;
   for (const auto& family : families) names.push_back(family.name);
   SLUICE_ASSIGN(from_logs, Database::open_primary(scratch / "log", families, nullptr));
+  LogChanges changes(&names, from_logs.get(),
+                     [this](std::string_view key, std::optional<std::string_view> value) {
+                       change_state(key, value);
+                     });
   for (const fs::path& path : files.logs) {
-    bool is_newer = false;  // than what the tables hold of the state
-    LogChanges changes(&names, from_logs.get(),
-                       [&](std::string_view key, std::optional<std::string_view> value) {
-                         if (!is_newer) return;
-                         if (value) {
-                           state.insert_or_assign(std::string(key), std::string(*value));
-                         } else {
-                           state.erase(std::string(key));
-                         }
-                       });
-    const auto scanned = scan_log(path, [&](std::string_view bytes) -> Result<void> {
-      ByteReader header(bytes);
-      is_newer = header.little<std::uint64_t>() > state_sequence || state.empty();
+    const auto visit = [&](std::string_view bytes, bool behind_damage) -> Result<void> {
+      look_for_lost_changes(bytes, behind_damage);
       const rocksdb::WriteBatch batch{std::string(bytes)};
       const rocksdb::Status status = batch.Iterate(&changes);
       if (!status.ok()) {
@@ -327,11 +352,11 @@ Result<void> Salvage::Impl::read_logs() {
                          status.ToString()));
       }
       return changes.store();
-    });
-    if (!scanned) return fail(scanned.error());
-    if (scanned->damaged_places > 0) {
+    };
+    SLUICE_ASSIGN(const LogScan scanned, scan_log(path, visit));
+    if (scanned.damaged_places > 0) {
       note(fmt::format("{} is damaged in {} places; {} batches in it can be read",
-                       path.filename().string(), scanned->damaged_places, scanned->batches));
+                       path.filename().string(), scanned.damaged_places, scanned.batches));
     }
   }
   return {};

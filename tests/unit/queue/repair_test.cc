@@ -234,6 +234,48 @@ TEST_F(RepairTest, LogsThatTheManifestListsAreReadInTheirOrder) {
   EXPECT_EQ(open_writer()->state("cursor").value(), fmt::format("{}", kBatches - 1));
 }
 
+// A batch may be the only one that says that a recording is to be fetched: state that is newer than
+// a lost batch would leave it out for ever, without a gap.
+TEST_F(RepairTest, StateIsNotTakenFromBehindALostPartOfTheLog) {
+  fill();
+  std::uintmax_t before = 0;
+  std::uintmax_t after = 0;
+  const auto log = [&] { return files_like(paths_.queue_db(), ".log").back(); };
+  {
+    const auto writer = open_writer();
+    Append known;
+    known.put_state("recording/a", "0");
+    ASSERT_TRUE(writer->append(known));
+    write_batch(writer.get(), kBatches);
+    before = std::filesystem::file_size(log());
+    Append lost;
+    lost.put_state("recording/b", std::string(100, 'x'));
+    lost.erase_state("recording/a");
+    ASSERT_TRUE(writer->append(lost));
+    after = std::filesystem::file_size(log());
+    for (int i = 1; i <= 20; ++i) write_batch(writer.get(), kBatches + i);
+  }
+  flip(log(), (before + after) / 2);
+  const RepairReport report = repaired();
+  EXPECT_EQ(report.lanes[Lane::kAudit].last, kRecords + Seq{21} * kPerBatch);
+  const auto writer = open_writer();
+  EXPECT_EQ(writer->state("cursor").value(), fmt::format("{}", kBatches));
+  EXPECT_EQ(writer->state("recording/a").value(), "0");
+  EXPECT_EQ(writer->state("recording/b").value(), std::nullopt);
+}
+
+// Else the fetcher would begin at the present.
+TEST_F(RepairTest, AQueueThatLostItsStartTimeBeginsWhereItsFirstEpochDid) {
+  {
+    const auto writer = open_writer();
+    for (int i = 0; i < kBatches; ++i) write_batch(writer.get(), i);
+  }
+  const auto log = files_like(paths_.queue_db(), ".log").back();
+  flip(log, 100);
+  repaired();
+  EXPECT_NE(open_writer()->state("start-time").value(), std::nullopt);
+}
+
 TEST_F(RepairTest, StateThatIsNewerThanTheRecordsGivesGapsUpToWhatItCovers) {
   fill();
   {
