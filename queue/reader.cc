@@ -105,8 +105,8 @@ struct Reader::Impl {
   bool is_readable(Lane lane, Seq seq, std::string_view value) const;
   Result<Ledger> ledger();
   Result<std::vector<HistoryRow>> history();
-  // A secondary keeps trimmed files until it catches up, so one that has nothing to read must do so
-  // now and then, or their room is never free.
+  // A secondary keeps trimmed files until it catches up, so one that reads nothing must do so now
+  // and then, or their room is never free.
   Result<void> let_go(const FetcherPage& published);
 
   ReaderOptions options;
@@ -441,6 +441,12 @@ Result<Seq> Reader::durable(Lane lane) const {
   const std::shared_lock shared(impl_->guard);
   SLUICE_ASSIGN(const FetcherPage values, impl_->current_page());
   return values.durable[lane];
+}
+
+Result<void> Reader::let_go() {
+  const std::shared_lock shared(impl_->guard);
+  SLUICE_ASSIGN(const FetcherPage values, impl_->current_page());
+  return impl_->let_go(values);
 }
 
 Result<Ledger> Reader::ledger() const { return impl_->ledger(); }

@@ -34,8 +34,8 @@ struct ReaderOptions {
   InstancePaths paths;
   std::filesystem::path scratch;  // a folder of this reader's own; made and removed by it
   std::chrono::milliseconds hole_patience{2000};
-  // Only for a queue whose fetcher is stopped and whose page is missing or not valid: takes the last
-  // record of each lane for the durable one.
+  // Only for a queue whose fetcher is stopped and whose page is missing or not valid: takes the
+  // last record of each lane for the durable one.
   bool without_page = false;
 };
 
@@ -103,6 +103,10 @@ class Reader {
 
   // The last durable number, from the control page: cheap. kEpochChanged as in read().
   Result<Seq> durable(Lane lane) const;
+
+  // Gives trimmed files free, which this process has open and which take up room until then. To be
+  // called every second by one that may not read for long; cheap, and seldom does anything.
+  Result<void> let_go();
 
   // The fetcher's half of the ledger.
   Result<Ledger> ledger() const;

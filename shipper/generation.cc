@@ -238,6 +238,8 @@ void Generation::watch(const std::stop_token& stop) {
                           [this] { return !ended_.empty() || replays_failed_; }))
       return;
     report_status();
+    // While the sink takes nothing, the lanes read nothing. What fails here, the next read says.
+    (void)reader_->let_go();
     if (until_drained && is_drained()) {
       log_info("{}", describe_drained(store_->progress(queue::Lane::kAudit),
                                       store_->progress(queue::Lane::kSession)));

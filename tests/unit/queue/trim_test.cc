@@ -368,6 +368,35 @@ TEST_F(TrimTest, TakesTrimmedBytesOffTheDiskWithinTheTimeForIt) {
   EXPECT_EQ(read_ids(open_reader().get(), Lane::kAudit, 2).size(), 1U);
 }
 
+// The files that this process has open and that are deleted: their room is not free.
+int open_deleted_tables() {
+  int count = 0;
+  for (const auto& entry : std::filesystem::directory_iterator("/proc/self/fd")) {
+    std::error_code closed;
+    const std::string name = std::filesystem::read_symlink(entry.path(), closed).string();
+    if (!closed && name.ends_with(".sst (deleted)")) ++count;
+  }
+  return count;
+}
+
+// As a shipper does whose sink is down.
+TEST_F(TrimTest, AReaderThatReadsNothingGivesTheRoomOfTrimmedFilesFree) {
+  const auto writer = open(kHour);
+  fill(writer.get(), Lane::kAudit, 16 * kMiB);
+  acknowledge(Lane::kAudit, writer->last(Lane::kAudit));
+  const auto reader = open_reader();
+  EXPECT_EQ(error_of(reader->read(Lane::kAudit, 1, {})), "");
+  tend(writer.get(), kHour + 2 * kMinute);
+  ASSERT_GT(writer->floor(Lane::kAudit), 1U);
+  EXPECT_GT(open_deleted_tables(), 0);
+  const auto give_up_at = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+  while (open_deleted_tables() > 0 && std::chrono::steady_clock::now() < give_up_at) {
+    std::this_thread::sleep_for(milliseconds(100));
+    EXPECT_EQ(error_of(reader->let_go()), "");
+  }
+  EXPECT_EQ(open_deleted_tables(), 0);
+}
+
 TEST_F(TrimTest, ErasesSoonAfterAStartWhatIsOverdue) {
   std::string marker;
   for (int i = 0; i < 64; ++i) marker.push_back(static_cast<char>(33 + (i * 41) % 94));
