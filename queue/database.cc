@@ -19,6 +19,14 @@ namespace {
 constexpr std::size_t operator""_KiB(unsigned long long n) { return n << 10; }
 constexpr std::size_t operator""_MiB(unsigned long long n) { return n << 20; }
 
+void set_record_sizes(const DatabaseSizes& sizes, Lane lane,
+                      rocksdb::ColumnFamilyOptions* options) {
+  options->write_buffer_size = sizes.record_buffer_bytes[lane];
+  options->max_write_buffer_number = 3;
+  options->target_file_size_base = sizes.record_file_bytes[lane];
+  options->max_bytes_for_level_base = 8 * sizes.record_file_bytes[lane];
+}
+
 rocksdb::ColumnFamilyOptions family_options(Usage usage, const DatabaseSizes& sizes) {
   rocksdb::ColumnFamilyOptions options;
   rocksdb::BlockBasedTableOptions table;
@@ -31,11 +39,11 @@ rocksdb::ColumnFamilyOptions family_options(Usage usage, const DatabaseSizes& si
   options.compaction_style = rocksdb::kCompactionStyleLevel;
   options.level0_file_num_compaction_trigger = 4;
   switch (usage) {
-    case Usage::kRecords:
-      options.write_buffer_size = sizes.record_buffer_bytes;
-      options.max_write_buffer_number = 3;
-      options.target_file_size_base = sizes.record_file_bytes;
-      options.max_bytes_for_level_base = 8 * sizes.record_file_bytes;
+    case Usage::kAuditRecords:
+      set_record_sizes(sizes, Lane::kAudit, &options);
+      break;
+    case Usage::kSessionRecords:
+      set_record_sizes(sizes, Lane::kSession, &options);
       break;
     case Usage::kIds:
       options.write_buffer_size = 16_MiB;
@@ -70,7 +78,8 @@ rocksdb::Options primary_options(rocksdb::Env* env, const DatabaseSizes& sizes) 
   options.create_missing_column_families = true;
   options.max_total_wal_size = sizes.log_bytes_max;  // bounds the time to open after a kill
   // A reader holds a copy of what is unflushed, so this bounds the memory of both processes.
-  options.db_write_buffer_size = 3 * sizes.record_buffer_bytes;
+  options.db_write_buffer_size = 3 * std::max(sizes.record_buffer_bytes[Lane::kAudit],
+                                              sizes.record_buffer_bytes[Lane::kSession]);
   // These two are for people and for the next opening, and must not fill a small disk.
   options.max_manifest_file_size = std::clamp(sizes.log_bytes_max / 4, 1_MiB, 64_MiB);
   options.max_log_file_size = std::clamp(sizes.log_bytes_max / 16, 256_KiB, 16_MiB);

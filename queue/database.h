@@ -18,14 +18,16 @@
 #include <vector>
 
 #include "common/error.h"
+#include "queue/types.h"
 
 namespace sluice::queue {
 
 // What a column family holds, which decides its memory and layout.
 enum class Usage {
-  kRecords,  // a lane: large values, appended in key order, read in key order
-  kIds,      // small values at random keys, looked up
-  kRows,     // little of anything else
+  kAuditRecords,    // a lane: large values, appended in key order, read in key order
+  kSessionRecords,  // the other one
+  kIds,             // small values at random keys, looked up
+  kRows,            // little of anything else
 };
 
 struct ColumnFamilySpec {
@@ -36,8 +38,8 @@ struct ColumnFamilySpec {
 // How large a primary's parts become.
 struct DatabaseSizes {
   std::uint64_t log_bytes_max = 256U << 20;  // of all write-ahead logs together
-  std::uint64_t record_buffer_bytes = 32U << 20;
-  std::uint64_t record_file_bytes = 256U << 20;
+  PerLane<std::uint64_t> record_buffer_bytes{32U << 20, 32U << 20};
+  PerLane<std::uint64_t> record_file_bytes{256U << 20, 256U << 20};
 };
 
 inline constexpr std::string_view kDefaultFamily = "default";

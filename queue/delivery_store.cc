@@ -72,7 +72,7 @@ void advance(LaneProgress* progress) {
 constexpr std::uint64_t kBallastMin = 256U << 10;
 constexpr std::chrono::milliseconds kBallastInterval{10'000};
 // A store's rows are small: its logs need no more, and its ballast is as large as they are.
-constexpr DatabaseSizes kSizes{.log_bytes_max = 8U << 20};
+constexpr std::uint64_t kLogBytesMax = 8U << 20;
 
 std::string claimed_name(const Actor& actor) {
   return actor.claimed.empty() ? "" : fmt::format(" ({}, as that user says)", actor.claimed);
@@ -188,13 +188,13 @@ Result<void> DeliveryStore::Impl::open() {
   page.emplace(std::move(opened));
   SLUICE_TRY(require_room());
   SLUICE_ASSIGN(database, Database::open_primary(options.paths.delivery_db(), delivery_families(),
-                                                 options.env, kSizes));
+                                                 options.env, {.log_bytes_max = kLogBytesMax}));
   return load();
 }
 
 Result<void> DeliveryStore::Impl::require_room() {
   SLUICE_ASSIGN(const DiskSpace space, file_system_space(options.paths.sink()));
-  ballast_bytes = std::clamp(space.size / 64, kBallastMin, kSizes.log_bytes_max);
+  ballast_bytes = std::clamp(space.size / 64, kBallastMin, kLogBytesMax);
   ballast.emplace(options.paths.delivery_ballast(), ballast_bytes);
   SLUICE_TRY(require_room_to_open(options.paths.delivery_db(), &*ballast));
   ballast->make(ballast_bytes);

@@ -38,8 +38,13 @@ DiskPlan plan_disk(const DiskLimits& limits, std::uint64_t file_system_bytes) {
   plan.session_max_size = limits.session_max_size.value_or(plan.max_size / 2);
   plan.min_free = limits.min_free.value_or(std::min(2 * kGiB, file_system_bytes / 20));
   plan.wal_bytes_max = std::clamp(plan.max_size / 16, 4 * kMiB, 256 * kMiB);
-  plan.record_buffer_bytes = std::clamp(plan.max_size / 64, kMiB, 32 * kMiB);
-  plan.record_file_bytes = std::clamp(plan.max_size / 64, 2 * kMiB, 256 * kMiB);
+  plan.record_buffer_bytes[Lane::kAudit] = std::clamp(plan.max_size / 64, kMiB, 32 * kMiB);
+  plan.record_file_bytes[Lane::kAudit] = std::clamp(plan.max_size / 64, 2 * kMiB, 256 * kMiB);
+  // Only whole files behind those that RocksDB begins with can be trimmed, so a lane's share holds
+  // many of them, however large the queue is.
+  const std::uint64_t part = std::min(plan.max_size, 2 * plan.session_max_size) / 64;
+  plan.record_buffer_bytes[Lane::kSession] = std::clamp(part, kMiB / 4, 32 * kMiB);
+  plan.record_file_bytes[Lane::kSession] = std::clamp(part, kMiB / 2, 256 * kMiB);
   return plan;
 }
 

@@ -31,9 +31,9 @@ struct DiskPlan {
   std::uint64_t max_size = 0;
   std::uint64_t session_max_size = 0;
   std::uint64_t min_free = 0;
-  std::uint64_t wal_bytes_max = 0;        // of the database's logs, and of the ballast
-  std::uint64_t record_buffer_bytes = 0;  // a memory table of a lane
-  std::uint64_t record_file_bytes = 0;    // a table file of a lane
+  std::uint64_t wal_bytes_max = 0;             // of the database's logs, and of the ballast
+  PerLane<std::uint64_t> record_buffer_bytes;  // a memory table
+  PerLane<std::uint64_t> record_file_bytes;    // a table file
 
   // Trimming begins above these, so that it is done before a lane must wait.
   std::uint64_t trim_above() const { return max_size - max_size / 8; }

@@ -47,12 +47,13 @@ inline constexpr std::string_view kStatePrefix = "state/";
 // The column families of a format version. RocksDB numbers them in the order in which they are
 // made, which is this one, also in a queue that was begun with an older version.
 inline std::vector<ColumnFamilySpec> queue_families(int version = kFormatVersion) {
-  std::vector<ColumnFamilySpec> families = {{std::string(kDefaultFamily), Usage::kRows},
-                                            {std::string(name_of(Lane::kAudit)), Usage::kRecords},
-                                            {std::string(name_of(Lane::kSession)), Usage::kRecords},
-                                            {std::string(kEpochsFamily), Usage::kRows},
-                                            {std::string(kLedgerFamily), Usage::kRows},
-                                            {std::string(kSeenFamily), Usage::kIds}};
+  std::vector<ColumnFamilySpec> families = {
+      {std::string(kDefaultFamily), Usage::kRows},
+      {std::string(name_of(Lane::kAudit)), Usage::kAuditRecords},
+      {std::string(name_of(Lane::kSession)), Usage::kSessionRecords},
+      {std::string(kEpochsFamily), Usage::kRows},
+      {std::string(kLedgerFamily), Usage::kRows},
+      {std::string(kSeenFamily), Usage::kIds}};
   if (version >= 2) families.push_back({std::string(kHistoryFamily), Usage::kRows});
   return families;
 }

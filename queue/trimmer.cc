@@ -107,9 +107,10 @@ Result<void> Trimmer::erase() {
     if (!*done && done->error().kind != ErrorKind::kStopped) return fail(done->error());
     if (*done) SLUICE_TRY(note_erased(**done));
   }
-  const std::uint64_t takes = 2 * (parts_.plan.record_file_bytes + parts_.plan.wal_bytes_max);
+  const DiskPlan& plan = parts_.plan;
+  const std::uint64_t takes = 2 * (plan.record_file_bytes[Lane::kAudit] + plan.wal_bytes_max);
   if (eraser_.running() || clock_.monotonic() < next_erasing_ || erased_ == floor_ ||
-      usage_.free < parts_.plan.min_free + takes) {
+      usage_.free < plan.min_free + takes) {
     return {};
   }
   next_erasing_ = clock_.monotonic() + parts_.limits.erase_within / 2;

@@ -305,6 +305,29 @@ TEST_F(TrimTest, StopsOnlyRecordingsWhenTheyAloneFillTheirShare) {
   EXPECT_EQ(writer->full_lanes(), FullLanes());
 }
 
+// Room is made by deleting whole tables: a small share must not fit into tables in memory.
+TEST_F(TrimTest, GoesOnWhenASmallShareOfALargeQueueIsDelivered) {
+  max_size_ = 1024 * kMiB;
+  for (const std::uint64_t share : {4 * kMiB, 8 * kMiB}) {
+    SCOPED_TRACE(share);
+    std::filesystem::remove_all(paths_.root);
+    std::filesystem::create_directories(paths_.root);
+    session_max_size_ = share;
+    const auto writer = open();
+    for (int i = 0; i < 100 && !writer->full_lanes()[Lane::kSession]; ++i) {
+      fill(writer.get(), Lane::kSession, kMiB / 2);
+      tend(writer.get());
+    }
+    ASSERT_TRUE(writer->full_lanes()[Lane::kSession]);
+    acknowledge(Lane::kSession, writer->last(Lane::kSession));
+    for (int i = 0; i < 100 && writer->full_lanes()[Lane::kSession]; ++i) {
+      std::this_thread::sleep_for(milliseconds(20));
+      tend(writer.get());
+    }
+    EXPECT_FALSE(writer->full_lanes()[Lane::kSession]);
+  }
+}
+
 TEST_F(TrimTest, LetsAHoldYieldOnlyWhenThereIsNoOtherRoom) {
   const auto writer = open();
   fill(writer.get(), Lane::kAudit, 30 * kMiB);
