@@ -1,6 +1,8 @@
 #include "queue/verify.h"
 
 #include <fmt/format.h>
+#include <rocksdb/db.h>
+#include <rocksdb/env.h>
 #include <rocksdb/sst_file_reader.h>
 
 #include <algorithm>
@@ -10,6 +12,7 @@
 #include <system_error>
 #include <thread>
 #include <utility>
+#include <vector>
 
 #include "queue/control_page.h"
 #include "queue/database.h"
@@ -74,6 +77,7 @@ class Verifier {
   void check_queue_rows();
   void check_history(Database* database);
   void check_tables(Database* database, bool skip_lanes);
+  Result<std::vector<rocksdb::LiveFileMetaData>> listed_tables() const;
   void check_delivery();
   void check_positions(const DeliveryView& view);
   void check_delivery_rows();
@@ -331,10 +335,43 @@ void Verifier::check_history(Database* database) {
   }
 }
 
+// The tables that the MANIFEST of a stopped queue lists. A secondary leaves out those that it
+// cannot open, and shows an earlier state instead.
+Result<std::vector<rocksdb::LiveFileMetaData>> Verifier::listed_tables() const {
+  const std::string path = options_.paths.queue_db().string();
+  rocksdb::Options options;
+  // Without this RocksDB aborts where the MANIFEST lists logs.
+  options.track_and_verify_wals_in_manifest = true;
+  std::vector<std::string> names;
+  rocksdb::Status status = rocksdb::DB::ListColumnFamilies(options, path, &names);
+  std::vector<rocksdb::ColumnFamilyDescriptor> families;
+  for (const auto& name : names) families.emplace_back(name, rocksdb::ColumnFamilyOptions());
+  if (status.ok()) {
+    // Its own log would be written into the queue's folder.
+    status = options.env->NewLogger((options_.scratch / "tables.log").string(), &options.info_log);
+  }
+  std::vector<rocksdb::ColumnFamilyHandle*> handles;
+  rocksdb::DB* opened = nullptr;
+  if (status.ok()) {
+    status = rocksdb::DB::OpenForReadOnly(options, path, families, &handles, &opened);
+  }
+  if (!status.ok()) return fail(database_error("list the tables of", path, status));
+  const std::unique_ptr<rocksdb::DB> db(opened);
+  std::vector<rocksdb::LiveFileMetaData> files;
+  db->GetLiveFilesMetaData(&files);
+  for (auto* handle : handles) db->DestroyColumnFamilyHandle(handle);
+  return files;
+}
+
 // The blocks of the lanes were read, with their checksums, when their records were.
 void Verifier::check_tables(Database* database, bool skip_lanes) {
   std::vector<rocksdb::LiveFileMetaData> files;
   database->db().GetLiveFilesMetaData(&files);
+  if (!is_running(options_.paths.queue_lock())) {
+    auto listed = listed_tables();
+    if (!listed) return problem(listed.error().message);
+    files = std::move(*listed);
+  }
   for (const auto& file : files) {
     if (skip_lanes && lane_from_name(file.column_family_name)) continue;
     const std::string path = file.db_path + file.name;

@@ -29,7 +29,7 @@ from processes import TestFailure, control  # noqa: E402
 from torture_result import SKIPPED, Result, add_arguments  # noqa: E402
 
 FULL_POINTS = 240  # of a cell at least; all calls of the recorded run in any case
-REDUCED_POINTS = 12
+REDUCED_POINTS = 6
 BATCH_EVENTS = 20
 # Events that come one by one are appended and sent in small batches, which makes many calls. How slowly they must
 # come for that depends on how quick the disk is.

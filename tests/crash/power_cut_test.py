@@ -36,7 +36,7 @@ from processes import TestFailure, control  # noqa: E402
 from torture_result import SKIPPED, Result, add_arguments  # noqa: E402
 
 FULL_CUTS = 330
-REDUCED_CUTS = 9
+REDUCED_CUTS = 6
 CUTS_A_LIFE_MAX = 4
 BATCH_EVENTS = 20
 EVENTS = 300

@@ -199,10 +199,11 @@ class Errors(unittest.TestCase):
     def refuses_newer(self, folder, kind, programs):
         format_file = self.rig.state / folder / "FORMAT"
         before = format_file.read_text()
-        format_file.write_text(f"{kind} 2\n")
+        newer = int(before.split()[1]) + 1
+        format_file.write_text(f"{kind} {newer}\n")
         files = self.contents(folder)
         for program in programs:
-            self.expect(program, DATA, r"error .*has format version 2, .*nothing was changed")
+            self.expect(program, DATA, rf"error .*has format version {newer}, .*nothing was changed")
         self.assertEqual(files, self.contents(folder))
         format_file.write_text(before)
 

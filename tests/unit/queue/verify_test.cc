@@ -109,6 +109,20 @@ TEST_F(VerifyTest, AFlippedByteInATableIsNamedByItsNumbersAndTheRestIsRead) {
   EXPECT_EQ(report.ranges[0].numbers.count() + report.ranges[1].numbers.count(), audit.damaged);
 }
 
+// A secondary cannot open such a table, and shows the state from before it as if that were all.
+TEST_F(VerifyTest, ATableThatCannotEvenBeOpenedIsDamage) {
+  fill();
+  flush_queue(paths_.queue_db());
+  for (const char* family : {"history", "ledger", "audit"}) {
+    const auto table = table_of(paths_.queue_db(), family);
+    const auto last = std::filesystem::file_size(table) - 1;
+    flip(table, last);
+    EXPECT_FALSE(checked().is_clean()) << family;
+    flip(table, last);
+    EXPECT_TRUE(checked().is_clean()) << family;
+  }
+}
+
 TEST_F(VerifyTest, ADeletedRecordIsDamage) {
   fill();
   {
