@@ -207,6 +207,7 @@ Result<std::string> Fetcher::connect(const std::stop_token& stop) {
     }
     if (writer_->is_tending_due()) SLUICE_TRY(writer_->tend());
     if (clock_.monotonic() >= next_look) {
+      SLUICE_TRY(writer_->check_folder());
       SLUICE_TRY(writer_->note_delivery_store());
       next_look = clock_.monotonic() + kShipperLookInterval;
     }

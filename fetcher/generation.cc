@@ -82,6 +82,7 @@ Result<Generation::End> Generation::run(std::stop_token stop) {
     if (writer_.is_tending_due()) SLUICE_TRY(tend());
     SLUICE_ASSIGN(const std::size_t items, ingest_.step(kStepWait, stop));
     if (clock_.monotonic() >= next_look) {
+      SLUICE_TRY(writer_.check_folder());
       SLUICE_TRY(writer_.note_delivery_store());
       next_look = clock_.monotonic() + kShipperLookInterval;
     }

@@ -240,6 +240,8 @@ rocksdb::ColumnFamilyHandle* Database::family(std::string_view name) const {
   return found->second;
 }
 
+void Database::keep_files() { (void)db_->DisableFileDeletions(); }
+
 Result<void> Database::write(rocksdb::WriteBatch* batch) {
   rocksdb::WriteOptions options;
   options.sync = true;

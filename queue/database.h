@@ -79,6 +79,10 @@ class Database {
   Result<std::optional<VersionedRow>> newest(std::string_view family_name, std::string_view prefix);
   Result<std::optional<std::string>> get(std::string_view family_name, std::string_view key);
 
+  // From now on no file is deleted, not even when this is closed: at the path may be another
+  // database now.
+  void keep_files();
+
   const std::filesystem::path& path() const { return path_; }
 
  private:

@@ -809,6 +809,12 @@ Result<void> DeliveryStore::commit(const Completion& completion) {
   return with_store_advice(impl_->commit(completion), impl_->options.paths);
 }
 
+Result<void> DeliveryStore::check_folder() {
+  auto checked = impl_->lock->check_in_place("the delivery store");
+  if (!checked) impl_->database->keep_files();
+  return checked;
+}
+
 Result<ReplayJob> DeliveryStore::start_replay(const ReplaySpec& spec, bool allow_partial) {
   return impl_->start_replay(spec, allow_partial);
 }

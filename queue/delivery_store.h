@@ -112,6 +112,10 @@ class DeliveryStore {
 
   Result<void> commit(const Completion& completion);
 
+  // kIdentity: the store's folder was moved away or replaced, so this must be destroyed and none
+  // opened; it deletes no file any more. Cheap; to be called about once a second.
+  Result<void> check_folder();
+
   // Starts a replay job: durable when this returns, together with its hold on trimming, or not
   // there at all. The numbers are cut at the position, beyond which they come anyway. kTrimmed:
   // some are not kept any more, and `allow_partial` is false or all of them are gone; with it the

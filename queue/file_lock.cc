@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <array>
@@ -34,7 +35,7 @@ int read_pid(int fd) {
 Result<FileLock> FileLock::take(const std::filesystem::path& path, std::string_view what) {
   const int fd = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0640);
   if (fd < 0) return fail(errno_error("open the lock file", path.string()));
-  FileLock lock(fd);
+  FileLock lock(fd, path);
   struct flock whole = whole_file();
   if (::fcntl(fd, F_OFD_SETLK, &whole) != 0) {
     if (errno != EAGAIN && errno != EACCES) return fail(errno_error("lock", path.string()));
@@ -48,15 +49,34 @@ Result<FileLock> FileLock::take(const std::filesystem::path& path, std::string_v
   return lock;
 }
 
-FileLock::FileLock(FileLock&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
+FileLock::FileLock(FileLock&& other) noexcept
+    : fd_(std::exchange(other.fd_, -1)), path_(std::move(other.path_)) {}
 
 FileLock& FileLock::operator=(FileLock&& other) noexcept {
   std::swap(fd_, other.fd_);
+  std::swap(path_, other.path_);
   return *this;
 }
 
 FileLock::~FileLock() {
   if (fd_ >= 0) ::close(fd_);
+}
+
+Result<void> FileLock::check_in_place(std::string_view what) const {
+  struct stat ours{};
+  struct stat there{};
+  if (::fstat(fd_, &ours) != 0) return fail(errno_error("look at the lock file", path_.string()));
+  const bool is_there = ::stat(path_.c_str(), &there) == 0;
+  if (!is_there && errno != ENOENT && errno != ENOTDIR) {
+    return fail(errno_error("look at the lock file", path_.string()));
+  }
+  if (is_there && ours.st_dev == there.st_dev && ours.st_ino == there.st_ino) return {};
+  return fail(
+      ErrorKind::kIdentity,
+      fmt::format("{} at {} was {} while this process had it open: stop both daemons before "
+                  "folders are moved or restored, and start them afterwards",
+                  what, path_.parent_path().string(),
+                  is_there ? "replaced by another" : "moved away or deleted"));
 }
 
 Result<std::optional<int>> FileLock::holder(const std::filesystem::path& path) {
@@ -65,7 +85,7 @@ Result<std::optional<int>> FileLock::holder(const std::filesystem::path& path) {
     if (errno == ENOENT) return std::nullopt;
     return fail(errno_error("look at the lock file", path.string()));
   }
-  const FileLock closes_it(fd);
+  const FileLock closes_it(fd, path);
   struct flock whole = whole_file();
   if (::fcntl(fd, F_OFD_GETLK, &whole) != 0) {
     return fail(errno_error("look at the lock file", path.string()));

@@ -9,6 +9,7 @@
 #include <filesystem>
 #include <optional>
 #include <string_view>
+#include <utility>
 
 #include "common/error.h"
 
@@ -24,14 +25,19 @@ class FileLock {
   FileLock& operator=(const FileLock&) = delete;
   ~FileLock();
 
+  // kIdentity: the file at the path is another one now, or none, so its folder was moved away or
+  // replaced by a copy; `what` as above.
+  Result<void> check_in_place(std::string_view what) const;
+
   // The process that holds the lock at `path` now; nothing when nobody does or the file is not
   // there. 0 when its number cannot be read. An error: the file may not be looked at. Only asks, so
   // it is never in anyone's way.
   static Result<std::optional<int>> holder(const std::filesystem::path& path);
 
  private:
-  explicit FileLock(int fd) : fd_(fd) {}
+  FileLock(int fd, std::filesystem::path path) : fd_(fd), path_(std::move(path)) {}
   int fd_ = -1;
+  std::filesystem::path path_;
 };
 
 }  // namespace sluice::queue

@@ -484,6 +484,12 @@ Result<void> Writer::note_delivery_store() {
   return {};
 }
 
+Result<void> Writer::check_folder() {
+  auto checked = impl_->lock->check_in_place("the queue");
+  if (!checked) impl_->database->keep_files();
+  return checked;
+}
+
 Result<void> Writer::tend() { return impl_->tend(); }
 bool Writer::is_tending_due() const { return impl_->trimmer->is_due(impl_->appended_bytes); }
 const FullLanes& Writer::full_lanes() const { return impl_->trimmer->full(); }

@@ -140,6 +140,10 @@ class Writer {
   // opening the queue anew, and what is trimmed already.
   void release_room();
 
+  // kIdentity: the queue's folder was moved away or replaced, so this Writer must be destroyed and
+  // none opened; it deletes no file any more. Cheap; to be called about once a second.
+  Result<void> check_folder();
+
   // The first number that is kept.
   Seq floor(Lane lane) const;
 

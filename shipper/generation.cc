@@ -110,6 +110,7 @@ Result<void> Generation::attach(const std::stop_token& stop) {
 }
 
 Result<void> Generation::try_attach() {
+  SLUICE_TRY(store_->check_folder());
   if (reader_) {
     SLUICE_TRY(reader_->reopen());
   } else {
@@ -194,13 +195,16 @@ Result<void> Generation::ship(const std::stop_token& stop) {
     SLUICE_ASSIGN(lanes[lane], start_lane(lane, &source, &sink, hurry.get_token()));
   }
   Replays replays(replays_options(&source, hurry.get_token()));
+  Result<void> watched;
   {
     const Doorbell doorbell(reader_.get(), [&lanes] {
       for (const queue::Lane lane : queue::kLanes) lanes[lane]->wake();
     });
-    watch(stop);
+    watched = watch(stop);
   }
+  if (!watched) hurry.request_stop();
   end_lanes(lanes, &replays, stop, hurry);
+  if (!watched) return watched;
   return outcome(lanes, replays);
 }
 
@@ -229,23 +233,26 @@ Result<void> Generation::outcome(const Lanes& lanes, const Replays& replays) {
   return outcome;
 }
 
-void Generation::watch(const std::stop_token& stop) {
+Result<void> Generation::watch(const std::stop_token& stop) {
   const bool until_drained = options_.config->shipper.exit_when_drained;
   const auto interval = until_drained ? kDrainPollInterval : kWatchInterval;
   std::unique_lock lock(mutex_);
   while (!stop.stop_requested()) {
     if (changed_.wait_for(lock, stop, interval,
-                          [this] { return !ended_.empty() || replays_failed_; }))
-      return;
+                          [this] { return !ended_.empty() || replays_failed_; })) {
+      return {};
+    }
+    SLUICE_TRY(store_->check_folder());
     report_status();
     // While the sink takes nothing, the lanes read nothing. What fails here, the next read says.
     (void)reader_->let_go();
     if (until_drained && is_drained()) {
       log_info("{}", describe_drained(store_->progress(queue::Lane::kAudit),
                                       store_->progress(queue::Lane::kSession)));
-      return;
+      return {};
     }
   }
+  return {};
 }
 
 void Generation::report_status() const {

@@ -65,8 +65,9 @@ class Generation {
   ReplaysOptions replays_options(RecordSource* source, std::stop_token hurry);
   void start_control();
   void note_end(queue::Lane lane);
-  // Returns when a lane has ended, a stop is requested, or the work is done.
-  void watch(const std::stop_token& stop);
+  // Returns when a lane has ended, a stop is requested, or the work is done. kIdentity: the
+  // delivery store's folder was replaced.
+  Result<void> watch(const std::stop_token& stop);
   void end_lanes(const Lanes& lanes, Replays* replays, const std::stop_token& stop,
                  std::stop_source hurry);
   // The reason why lanes or replays have ended, so far.

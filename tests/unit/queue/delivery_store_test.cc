@@ -452,5 +452,18 @@ TEST_F(DeliveryStoreTest, RefusesANewerFormat) {
   EXPECT_EQ(store.error().kind, ErrorKind::kFormat);
 }
 
+TEST_F(DeliveryStoreTest, NoticesThatItsFolderWasReplaced) {
+  open_bound();
+  std::filesystem::copy(paths_.delivery(), paths_.root / "backup",
+                        std::filesystem::copy_options::recursive);
+  const auto store = open_store();
+  EXPECT_EQ(error_of(store->check_folder()), "");
+  std::filesystem::rename(paths_.delivery(), paths_.root / "aside");
+  std::filesystem::rename(paths_.root / "backup", paths_.delivery());
+  const auto checked = store->check_folder();
+  ASSERT_FALSE(checked);
+  EXPECT_EQ(checked.error().kind, ErrorKind::kIdentity);
+}
+
 }  // namespace
 }  // namespace sluice::queue

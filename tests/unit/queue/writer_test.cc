@@ -277,5 +277,34 @@ TEST_F(WriterTest, RemembersTheDeliveryStoreItWasPairedWith) {
   EXPECT_EQ(reader->view()->delivery_id, store->id());
 }
 
+TEST_F(WriterTest, NoticesThatItsFolderWasReplacedOrMovedAwayAndDeletesNothingThere) {
+  namespace fs = std::filesystem;
+  for (const bool is_replaced : {true, false}) {
+    SCOPED_TRACE(is_replaced);
+    fs::remove_all(paths_.root);
+    fs::create_directories(paths_.root);
+    {
+      const auto before = open_writer();
+      ASSERT_TRUE(append(before.get(), Lane::kAudit, 5));
+    }
+    const fs::path backup = paths_.root / "backup";
+    fs::copy(paths_.queue(), backup, fs::copy_options::recursive);
+    auto writer = open_writer();
+    EXPECT_EQ(error_of(writer->check_folder()), "");
+    fs::rename(paths_.queue(), paths_.root / "aside");
+    if (is_replaced) fs::rename(backup, paths_.queue());
+    const auto checked = writer->check_folder();
+    ASSERT_FALSE(checked);
+    EXPECT_EQ(checked.error().kind, ErrorKind::kIdentity);
+    EXPECT_NE(checked.error().message.find(is_replaced ? "replaced by another" : "moved away"),
+              std::string::npos)
+        << checked.error().message;
+    writer.reset();
+    if (!is_replaced) continue;
+    const auto restored = open_writer();
+    EXPECT_EQ(restored->last(Lane::kAudit), 5U);
+  }
+}
+
 }  // namespace
 }  // namespace sluice::queue
