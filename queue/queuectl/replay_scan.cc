@@ -15,6 +15,8 @@ constexpr ReadLimits kBlock{.records_max = 4096, .bytes_max = 4U << 20};
 constexpr std::uint64_t kProgressEvery = 100'000;
 // The queue was trimmed or opened anew meanwhile: look once more from the start.
 constexpr int kTriesMax = 5;
+// An event's time is that of the host on which it happened, whose clock may be off a little.
+constexpr std::int64_t kClockToleranceMs = 5 * 60 * 1000;
 
 // Up to where the lane is delivered: as the store says, or the page where the store may not be
 // read.
@@ -83,8 +85,28 @@ class Scan {
   std::set<std::string> ids_;
 };
 
-TrimmedCount count_trimmed(const ReplayQuestion& question, const ReplayScan& scan,
-                           bool found_all_ids) {
+// The numbers up to the result were written before `time`, as the queue's history has it; 0 if it
+// does not reach back so far. Numbers that were given anew since do not count.
+Result<Seq> written_before(Reader* reader, Lane lane, Timestamp time) {
+  SLUICE_ASSIGN(const auto rows, reader->history());
+  SLUICE_ASSIGN(const QueueView view, reader->view());
+  HistoryRow last;
+  Seq written = 0;
+  for (const HistoryRow& row : rows) {
+    if (row.time_ms + kClockToleranceMs <= to_unix_ms(time)) {
+      last = row;
+      written = row.durable[lane];
+    }
+    written = std::min(written, row.durable[lane]);
+  }
+  for (const EpochRow& epoch : view.epochs) {
+    if (epoch.opened_at_ms >= last.time_ms) written = std::min(written, epoch.first[lane] - 1);
+  }
+  return written;
+}
+
+Result<TrimmedCount> count_trimmed(Reader* reader, const ReplayQuestion& question,
+                                   const ReplayScan& scan, bool found_all_ids) {
   TrimmedCount trimmed;
   const SeqRange gone{scan.asked.first, std::min(scan.floor - 1, scan.asked.last)};
   if (gone.last < gone.first) return trimmed;
@@ -97,6 +119,16 @@ TrimmedCount count_trimmed(const ReplayQuestion& question, const ReplayScan& sca
   trimmed.known_from = trimmed.is_exact ? "by number"
                                         : "by number; which events had these numbers is not known "
                                           "any more";
+  if (!question.filter.from_time) return trimmed;
+  SLUICE_ASSIGN(const Seq before,
+                written_before(reader, question.lane, *question.filter.from_time));
+  if (before < gone.first) return trimmed;
+  trimmed.count = gone.last > before ? gone.last - before : 0;
+  trimmed.is_exact = trimmed.count == 0;
+  trimmed.known_from = fmt::format(
+      "by the queue's history: the numbers up to {} were written "
+      "before that time",
+      before);
   return trimmed;
 }
 
@@ -120,7 +152,7 @@ Result<ReplayScan> try_scan(Access* access, const ReplayQuestion& question,
   }
   Scan run(question, &scan);
   SLUICE_TRY(run.run(reader, on_progress));
-  scan.trimmed = count_trimmed(question, scan, run.found_all_ids());
+  SLUICE_ASSIGN(scan.trimmed, count_trimmed(reader, question, scan, run.found_all_ids()));
   return scan;
 }
 
