@@ -245,7 +245,7 @@ Result<void> Generation::watch(const std::stop_token& stop) {
     SLUICE_TRY(store_->check_folder());
     report_status();
     // While the sink takes nothing, the lanes read nothing. What fails here, the next read says.
-    (void)reader_->let_go();
+    [[maybe_unused]] const auto released = reader_->let_go();
     if (until_drained && is_drained()) {
       log_info("{}", describe_drained(store_->progress(queue::Lane::kAudit),
                                       store_->progress(queue::Lane::kSession)));

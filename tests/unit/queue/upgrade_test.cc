@@ -24,7 +24,7 @@ namespace {
 
 constexpr int kRecords = 25;
 constexpr Seq kPosition = 10;
-const Epoch kEpoch{3, 0xabcdef};
+constexpr Epoch kEpoch{3, 0xabcdef};
 
 void write_file(const std::filesystem::path& path, const std::string& text) {
   std::ofstream(path) << text;
