@@ -262,6 +262,7 @@ Result<void> Reader::Impl::renew() {
 Result<void> Reader::Impl::collect(Lane lane, SeqRange range, const ReadLimits& limits,
                                    RecordBatch* batch) {
   if (range.count() > limits.records_max) range.last = range.first + limits.records_max - 1;
+  count_nothing();
   const std::string upper = record_key(range.last + 1);
   const rocksdb::Slice upper_bound(upper);
   rocksdb::ReadOptions read_options = scan_options();

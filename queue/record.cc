@@ -22,10 +22,10 @@ std::uint32_t place_checksum(Lane lane, Seq seq) {
   return crc32c(place);
 }
 
-// Over the place, the bytes before the checksum, and those behind it.
-std::uint32_t checksum(Lane lane, Seq seq, std::string_view record) {
+// Over the place, the bytes before the checksum, those behind it, and what follows them.
+std::uint32_t checksum(Lane lane, Seq seq, std::string_view record, std::string_view rest = {}) {
   const std::uint32_t head = crc32c(record.substr(0, kChecksumOffset), place_checksum(lane, seq));
-  return crc32c(record.substr(kChecksumEnd), head);
+  return crc32c(rest, crc32c(record.substr(kChecksumEnd), head));
 }
 
 std::unexpected<Error> damaged(Lane lane, Seq seq, std::string_view why) {
@@ -48,13 +48,18 @@ std::string_view name_of(RecordKind kind) {
 }
 
 void encode_record(Lane lane, Seq seq, const RecordView& record, std::string* out) {
+  encode_record_head(lane, seq, record, out);
+  out->append(record.body);
+}
+
+void encode_record_head(Lane lane, Seq seq, const RecordView& record, std::string* out) {
   for (const std::string_view text : {record.id, record.type, record.route, record.note}) {
     SLUICE_CHECK(text.size() <= kStringBytesMax, "a record's strings are bounded");
   }
   SLUICE_CHECK(record.body.size() <= kBodyBytesMax, "a record's body is bounded");
   const std::size_t start = out->size();
   out->reserve(start + kHeaderBytes + record.id.size() + record.type.size() + record.route.size() +
-               record.note.size() + record.body.size());
+               record.note.size());
   put_little(out, kVersion);
   put_little(out, static_cast<std::uint8_t>(record.kind));
   put_little(out, std::uint16_t{0});  // reserved
@@ -70,9 +75,8 @@ void encode_record(Lane lane, Seq seq, const RecordView& record, std::string* ou
   put_little(out, static_cast<std::uint32_t>(record.body.size()));
   static_assert(kHeaderBytes == 1 + 1 + 2 + 4 + 8 + 8 + 8 + 4 + 2 + 2 + 2 + 2 + 4);
   out->append(record.id).append(record.type).append(record.route).append(record.note);
-  out->append(record.body);
   std::string sum;
-  put_little(&sum, checksum(lane, seq, std::string_view(*out).substr(start)));
+  put_little(&sum, checksum(lane, seq, std::string_view(*out).substr(start), record.body));
   out->replace(start + kChecksumOffset, sum.size(), sum);
 }
 

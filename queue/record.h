@@ -50,6 +50,8 @@ struct StoredRecord {
 
 // Appends the record's bytes to *out. The limits above are the caller's to keep (checked).
 void encode_record(Lane lane, Seq seq, const RecordView& record, std::string* out);
+// The same without the body, whose bytes are to follow: for who need not copy it.
+void encode_record_head(Lane lane, Seq seq, const RecordView& record, std::string* out);
 
 // The record in `bytes`, whose views point into `bytes`. kCorrupt for a wrong checksum or length,
 // kFormat for a version that this program does not know.

@@ -5,6 +5,7 @@
 #include <rocksdb/write_batch.h>
 
 #include <algorithm>
+#include <array>
 
 #include "common/check.h"
 #include "queue/ballast.h"
@@ -25,7 +26,25 @@ namespace {
 constexpr unsigned kQueueDirectoryMode =
     02750;  // setgid: what is made in it belongs to the shared group
 
-std::string seen_key(std::uint32_t generation, Day day, std::string_view id) {
+// More memory than this is not kept for the next batch.
+constexpr std::size_t kKeptBatchBytes = 8U << 20;
+
+// Ids that come at one time lie side by side, so that marking and finding them costs little in a
+// large database: by their random ids alone it took as long as all else of an append.
+constexpr std::uint32_t kBySecond = 0x8000'0000;
+constexpr std::uint64_t kSecondOffset = 1ULL << 63;
+
+std::string seen_key(std::uint32_t generation, std::int64_t second, std::string_view id) {
+  std::string key;
+  key.reserve(sizeof generation + sizeof second + id.size());
+  put_big(&key, generation | kBySecond);
+  put_big(&key, static_cast<std::uint64_t>(second) + kSecondOffset);
+  key.append(id);
+  return key;
+}
+
+// As version 1 of the format has it.
+std::string seen_day_key(std::uint32_t generation, Day day, std::string_view id) {
   std::string key;
   put_big(&key, generation);
   put_day(&key, day);
@@ -63,12 +82,12 @@ void Append::put_state(std::string key, std::string value) {
 
 void Append::erase_state(std::string key) { changes_.push_back({std::move(key), std::nullopt}); }
 
-void Append::mark_seen(std::uint32_t generation, Day day, std::string_view id) {
-  seen_keys_.insert(seen_key(generation, day, id));
+void Append::mark_seen(std::uint32_t generation, Timestamp time, std::string_view id) {
+  seen_keys_.insert(seen_key(generation, time.seconds, id));
 }
 
-bool Append::marks(std::uint32_t generation, Day day, std::string_view id) const {
-  return seen_keys_.contains(seen_key(generation, day, id));
+bool Append::marks(std::uint32_t generation, Timestamp time, std::string_view id) const {
+  return seen_keys_.contains(seen_key(generation, time.seconds, id));
 }
 
 bool Append::empty() const {
@@ -97,12 +116,14 @@ struct Writer::Impl {
   Result<void> require_room();
   Result<void> load_trimmer();
   Result<void> recover_last();
+  Result<void> find_day_keys();
   Result<void> check_numbers() const;
   Result<void> check_ledger() const;
   Result<void> begin_epoch(const std::optional<FetcherPage>& previous);
   void publish();
   void publish_floor(const PerLane<Seq>& floor);
   Result<void> tend();
+  void put_record(Lane lane, Seq seq, const RecordView& record, rocksdb::WriteBatch* batch);
   Result<void> append(const Append& batch);
   Result<void> write(rocksdb::WriteBatch* batch);
   Result<void> write_once(std::string_view key, std::string_view value);
@@ -120,7 +141,9 @@ struct Writer::Impl {
   DiskPlan plan;
   std::unique_ptr<Trimmer> trimmer;
   std::uint64_t appended_bytes = 0;
+  bool has_day_keys = false;  // of version 1, until the days that they are of are forgotten
   bool dead = false;
+  rocksdb::WriteBatch kept_batch;  // of append(), for its memory
   std::string scratch;
 };
 
@@ -135,6 +158,7 @@ Result<void> Writer::Impl::open() {
   SLUICE_TRY(open_database());
   SLUICE_TRY(load_trimmer());
   SLUICE_TRY(recover_last());
+  SLUICE_TRY(find_day_keys());
   SLUICE_ASSIGN(ledger, LedgerStore::load(*database));
   SLUICE_TRY(check_ledger());
   return begin_epoch(previous);
@@ -277,6 +301,19 @@ Result<void> Writer::Impl::recover_last() {
   return check_numbers();
 }
 
+Result<void> Writer::Impl::find_day_keys() {
+  const std::unique_ptr<rocksdb::Iterator> it(
+      database->db().NewIterator(scan_options(), database->family(kSeenFamily)));
+  it->SeekToFirst();
+  if (!it->status().ok()) {
+    return fail(database_error("read the database", database->path(), it->status()));
+  }
+  if (!it->Valid()) return {};
+  ByteReader key({it->key().data(), it->key().size()});
+  has_day_keys = (key.big<std::uint32_t>() & kBySecond) == 0;
+  return {};
+}
+
 // The state must not be newer than the records: it would say of events that are gone that they need
 // not be fetched again.
 Result<void> Writer::Impl::check_numbers() const {
@@ -368,12 +405,24 @@ Result<void> Writer::Impl::write_once(std::string_view key, std::string_view val
   return write(&batch);
 }
 
+void Writer::Impl::put_record(Lane lane, Seq seq, const RecordView& record,
+                              rocksdb::WriteBatch* batch) {
+  scratch.clear();
+  encode_record_head(lane, seq, record, &scratch);
+  const std::string key = record_key(seq);
+  const rocksdb::Slice key_part(key);
+  const std::array value_parts = {rocksdb::Slice(scratch), rocksdb::Slice(record.body)};
+  batch->Put(database->family(name_of(lane)), rocksdb::SliceParts(&key_part, 1),
+             rocksdb::SliceParts(value_parts.data(), value_parts.size()));
+}
+
 Result<void> Writer::Impl::append(const Append& append) {
   if (dead) return must_reopen();
   if (append.records_.size() > kAppendRecordsMax) {
     return fail(ErrorKind::kInternal, "a batch has too many records");
   }
-  rocksdb::WriteBatch batch;
+  rocksdb::WriteBatch& batch = kept_batch;
+  batch.Clear();
   Ledger delta = append.counts_;
   PerLane<Seq> next = last;
   for (const auto& [lane, given] : append.records_) {
@@ -381,9 +430,7 @@ Result<void> Writer::Impl::append(const Append& append) {
     record.epoch = report.epoch.number;
     SLUICE_CHECK(!record.id.empty(), "a record has an id");
     const Seq seq = ++next[lane];
-    scratch.clear();
-    encode_record(lane, seq, record, &scratch);
-    batch.Put(database->family(name_of(lane)), record_key(seq), scratch);
+    put_record(lane, seq, record, &batch);
     LedgerRow& row = delta[{day_of(record.time), lane}];
     ++row.queued;
     row.queued_ids.add_id(record.id);
@@ -399,6 +446,7 @@ Result<void> Writer::Impl::append(const Append& append) {
   SLUICE_TRY(write(&batch));
   last = next;
   appended_bytes += batch.GetDataSize();
+  if (batch.GetDataSize() > kKeptBatchBytes) batch = rocksdb::WriteBatch();
   publish();
   return {};
 }
@@ -419,9 +467,14 @@ Writer::~Writer() = default;
 
 Result<void> Writer::append(const Append& batch) { return impl_->append(batch); }
 
-Result<bool> Writer::has_seen(std::uint32_t generation, Day day, std::string_view id) {
-  SLUICE_ASSIGN(const auto value, impl_->database->get(kSeenFamily, seen_key(generation, day, id)));
-  return value.has_value();
+Result<bool> Writer::has_seen(std::uint32_t generation, Timestamp time, std::string_view id) {
+  const auto is_there = [this](const std::string& key) -> Result<bool> {
+    SLUICE_ASSIGN(const auto value, impl_->database->get(kSeenFamily, key));
+    return value.has_value();
+  };
+  SLUICE_ASSIGN(const bool found, is_there(seen_key(generation, time.seconds, id)));
+  if (found || !impl_->has_day_keys) return found;
+  return is_there(seen_day_key(generation, day_of(time), id));
 }
 
 Result<void> Writer::forget_seen_before(Day day) {
@@ -433,7 +486,9 @@ Result<void> Writer::forget_seen_before(Day day) {
   while (it->Valid()) {
     ByteReader key({it->key().data(), it->key().size()});
     const auto generation = key.big<std::uint32_t>();
-    const std::string end = seen_key(generation, day, "");
+    const std::string end = (generation & kBySecond) != 0
+                                ? seen_key(generation, start_of_day(day).seconds, "")
+                                : seen_day_key(generation, day, "");
     if (it->key().compare(end) < 0) batch.DeleteRange(family, it->key(), end);
     std::string next_generation;
     put_big(&next_generation, generation + 1);

@@ -49,11 +49,11 @@ class Append {
   // The caller's own state (cursors and the like), under keys of the caller's choice.
   void put_state(std::string key, std::string value);
   void erase_state(std::string key);
-  // Remembers an event id, for Writer::has_seen(). `generation` sets apart ids that must not be
-  // compared.
-  void mark_seen(std::uint32_t generation, Day day, std::string_view id);
+  // Remembers an event id, for Writer::has_seen(). `time` is the event's own: the same event has it
+  // each time. `generation`, below 2^31, sets apart ids that must not be compared.
+  void mark_seen(std::uint32_t generation, Timestamp time, std::string_view id);
   // Whether this batch itself marks it.
-  bool marks(std::uint32_t generation, Day day, std::string_view id) const;
+  bool marks(std::uint32_t generation, Timestamp time, std::string_view id) const;
 
   bool empty() const;
   std::size_t records() const { return records_.size(); }
@@ -110,8 +110,8 @@ class Writer {
 
   Result<void> append(const Append& batch);
 
-  // Whether the id was marked in an earlier batch.
-  Result<bool> has_seen(std::uint32_t generation, Day day, std::string_view id);
+  // Whether the id was marked in an earlier batch, with a time of the same second.
+  Result<bool> has_seen(std::uint32_t generation, Timestamp time, std::string_view id);
   // Forgets the ids of all days before `day`, of all generations.
   Result<void> forget_seen_before(Day day);
 

@@ -70,17 +70,17 @@ Result<void> IngestLoop::add_record(const Item& item, const Head& head) {
   const Day day = day_of(head.time);
   if (item.lane == queue::Lane::kAudit) {
     // The queue first: what is in it already is not left out, whatever the configuration says now.
-    SLUICE_ASSIGN(const bool queued, is_duplicate(kQueuedIds, day, head.id));
+    SLUICE_ASSIGN(const bool queued, is_duplicate(kQueuedIds, head.time, head.id));
     if (queued) {
       append_.count_duplicate(item.lane, day);
       ++counts_.duplicates[item.lane];
       return {};
     }
     if (!keep) {
-      SLUICE_ASSIGN(const bool counted, is_duplicate(kFilteredIds, day, head.id));
+      SLUICE_ASSIGN(const bool counted, is_duplicate(kFilteredIds, head.time, head.id));
       if (counted) return {};
     }
-    append_.mark_seen(keep ? kQueuedIds : kFilteredIds, day, head.id);
+    append_.mark_seen(keep ? kQueuedIds : kFilteredIds, head.time, head.id);
   }
   if (!keep) {
     append_.count_filtered(item.lane, day);
@@ -103,9 +103,10 @@ Result<void> IngestLoop::add_record(const Item& item, const Head& head) {
   return {};
 }
 
-Result<bool> IngestLoop::is_duplicate(std::uint32_t generation, Day day, std::string_view id) {
-  if (append_.marks(generation, day, id)) return true;
-  return writer_.has_seen(generation, day, id);
+Result<bool> IngestLoop::is_duplicate(std::uint32_t generation, Timestamp time,
+                                      std::string_view id) {
+  if (append_.marks(generation, time, id)) return true;
+  return writer_.has_seen(generation, time, id);
 }
 
 // A recording that is pending already goes on where it is, and one that is done is not fetched

@@ -65,7 +65,7 @@ class IngestLoop {
 
   Result<void> add(const Item& item);
   Result<void> add_record(const Item& item, const Head& head);
-  Result<bool> is_duplicate(std::uint32_t generation, Day day, std::string_view id);
+  Result<bool> is_duplicate(std::uint32_t generation, Timestamp time, std::string_view id);
   Result<void> announce_recording(const Event& event);
   Result<bool> has_state(const std::string& key);
   Result<void> forget_done_recordings();

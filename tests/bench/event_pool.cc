@@ -95,24 +95,30 @@ std::string EventPool::make_id() {
   return id;
 }
 
+void EventPool::prepare(std::size_t count) {
+  ids_.clear();
+  next_id_ = 0;
+  while (ids_.size() < count) ids_.push_back(make_id());
+}
+
 void EventPool::fill(queue::Lane lane, std::size_t count, queue::Append* append) {
   append->clear();
-  ids_.clear();
-  ids_.reserve(count);
-  const auto seconds = static_cast<std::int64_t>(made_ / kEventsPerSecond);
+  if (ids_.size() - next_id_ < count) prepare(count);
+  const auto seconds = static_cast<std::int64_t>(filled_ / kEventsPerSecond);
+  filled_ += count;
   queue::RecordView record;
   record.fetched_at_ms = (kFirstSecond + seconds) * 1000;
   record.time = {kFirstSecond + seconds, 0};
   record.type = "session.data";
   if (lane == queue::Lane::kSession) record.route = "5d0a3f1c-9a55-4e0f-8e2a-7f6f3a7d2c11";
   for (std::size_t i = 0; i < count; ++i) {
-    record.id = ids_.emplace_back(make_id());
+    record.id = ids_[next_id_++];
     record.body = bodies_[next_];
     next_ = (next_ + 1) % bodies_.size();
     append->add(lane, record);
-    if (lane == queue::Lane::kAudit) append->mark_seen(1, day_of(record.time), record.id);
+    if (lane == queue::Lane::kAudit) append->mark_seen(1, record.time, record.id);
   }
-  append->put_state("bench/cursor", ids_.empty() ? "" : ids_.back());
+  append->put_state("bench/cursor", std::string(record.id));
 }
 
 std::string EventPool::next_bodies(std::size_t count) const {

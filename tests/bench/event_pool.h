@@ -23,8 +23,12 @@ class EventPool {
   // Bodies have `body_bytes` each, at least 200.
   EventPool(std::size_t body_bytes, std::uint64_t seed);
 
+  // Makes the ids of the next `count` events, so that filling batches with them takes no time for
+  // that.
+  void prepare(std::size_t count);
+
   // Makes *append a batch of `count` events as the fetcher does: each with its id marked as seen,
-  // and the source's cursor. What it holds lives until the next call.
+  // and the source's cursor. What it holds lives until the next call, or the next prepare().
   void fill(queue::Lane lane, std::size_t count, queue::Append* append);
 
   // The bodies of the batch that the next fill() makes, one after the other.
@@ -37,8 +41,10 @@ class EventPool {
   std::mt19937_64 random_;
   std::vector<std::string> bodies_;
   std::size_t next_ = 0;
-  std::uint64_t made_ = 0;
+  std::uint64_t made_ = 0;    // ids
+  std::uint64_t filled_ = 0;  // events
   std::vector<std::string> ids_;
+  std::size_t next_id_ = 0;
 };
 
 }  // namespace sluice::bench

@@ -53,6 +53,7 @@ class PlainFile {
 // Seconds of one round.
 Result<double> queue_round(const Case& what, int batches, EventPool* pool, queue::Writer* writer) {
   queue::Append append;
+  pool->prepare(what.events * static_cast<std::size_t>(batches));
   const Stopwatch watch;
   for (int i = 0; i < batches; ++i) {
     pool->fill(queue::Lane::kAudit, what.events, &append);

@@ -47,7 +47,7 @@ class RepairTest : public QueueFixture {
       record.time = {1'700'000'000, 0};
       record.body = texts.emplace_back(fmt::format(R"({{"uid":"{}","pad":"{:0100}"}})", id, i));
       batch.add(Lane::kAudit, record);
-      batch.mark_seen(1, 19'675, id);
+      batch.mark_seen(1, record.time, id);
     }
     batch.put_state("cursor", fmt::format("{}", number));
     batch.put_state("start-time", "2023-11-14T00:00:00Z");
@@ -128,8 +128,8 @@ TEST_F(RepairTest, AWholeQueueStaysTheSame) {
   EXPECT_EQ(writer->state("cursor").value(), fmt::format("{}", kBatches - 1));
   EXPECT_EQ(writer->report().epoch.number,
             5U);  // 2 to fill, 1 for the id, 1 in between, and this one
-  EXPECT_TRUE(writer->has_seen(1, 19'675, "e-1").value());
-  EXPECT_TRUE(writer->has_seen(1, 19'675, fmt::format("e-{}", kRecords)).value());
+  EXPECT_TRUE(writer->has_seen(1, {1'700'000'000, 0}, "e-1").value());
+  EXPECT_TRUE(writer->has_seen(1, {1'700'000'000, 0}, fmt::format("e-{}", kRecords)).value());
 }
 
 TEST_F(RepairTest, DamageOfEveryKindOfFileLosesLittleAndNothingInSilence) {
@@ -313,7 +313,7 @@ TEST_F(RepairTest, AMissingTableOfTheStateMakesTheFetcherBeginAgain) {
   const auto writer = open_writer();
   EXPECT_EQ(writer->state("cursor").value(), std::nullopt);
   EXPECT_TRUE(writer->state("start-time").value());
-  EXPECT_FALSE(writer->has_seen(1, 19'675, "e-1").value());
+  EXPECT_FALSE(writer->has_seen(1, {1'700'000'000, 0}, "e-1").value());
 }
 
 TEST_F(RepairTest, ACutOrMissingTableOfALaneLeavesTheStateAsItIs) {
@@ -325,7 +325,7 @@ TEST_F(RepairTest, ACutOrMissingTableOfALaneLeavesTheStateAsItIs) {
   repaired();
   const auto writer = open_writer();
   EXPECT_EQ(writer->state("cursor").value(), fmt::format("{}", kBatches - 1));
-  EXPECT_TRUE(writer->has_seen(1, 19'675, "e-1").value());
+  EXPECT_TRUE(writer->has_seen(1, {1'700'000'000, 0}, "e-1").value());
 }
 
 TEST_F(RepairTest, AStopAtAnyStepLeavesTheOldQueueOrTheNewOne) {

@@ -7,6 +7,7 @@
 
 #include "queue/control_page.h"
 #include "queue/database.h"
+#include "queue/key_parts.h"
 #include "queue/ledger_store.h"
 #include "queue/queue_schema.h"
 #include "tests/unit/queue/queue_fixture.h"
@@ -54,25 +55,53 @@ TEST_F(WriterTest, KeepsStateWithTheEventsItWasAppendedWith) {
   EXPECT_EQ(writer->state("cursor/b"), std::nullopt);
 }
 
-TEST_F(WriterTest, RemembersSeenIdsByGenerationAndDayUntilTheyAreForgotten) {
+Timestamp end_of_day(Day day) { return {start_of_day(day + 1).seconds - 1, 999'999'999}; }
+
+TEST_F(WriterTest, RemembersSeenIdsByGenerationAndSecondUntilTheirDayIsForgotten) {
   const auto writer = open_writer();
   Append batch;
-  for (const Day day : {-1, 100, 101}) {
-    for (const std::uint32_t generation : {1U, 2U}) batch.mark_seen(generation, day, "id");
+  for (const Timestamp time :
+       {end_of_day(-1), end_of_day(100), start_of_day(101), end_of_day(101)}) {
+    for (const std::uint32_t generation : {1U, 2U}) batch.mark_seen(generation, time, "id");
   }
-  EXPECT_TRUE(batch.marks(1, 100, "id"));
-  EXPECT_FALSE(batch.marks(3, 100, "id"));
+  EXPECT_TRUE(batch.marks(1, end_of_day(100), "id"));
+  EXPECT_FALSE(batch.marks(3, end_of_day(100), "id"));
   ASSERT_TRUE(writer->append(batch));
-  EXPECT_EQ(writer->has_seen(1, 100, "id"), true);
-  EXPECT_EQ(writer->has_seen(1, 99, "id"), false);
-  EXPECT_EQ(writer->has_seen(1, 100, "other"), false);
+  EXPECT_EQ(writer->has_seen(1, end_of_day(100), "id"), true);
+  EXPECT_EQ(writer->has_seen(1, end_of_day(99), "id"), false);
+  EXPECT_EQ(writer->has_seen(1, end_of_day(100), "other"), false);
   ASSERT_TRUE(writer->forget_seen_before(101));
   for (const std::uint32_t generation : {1U, 2U}) {
-    EXPECT_EQ(writer->has_seen(generation, -1, "id"), false);
-    EXPECT_EQ(writer->has_seen(generation, 100, "id"), false);
-    EXPECT_EQ(writer->has_seen(generation, 101, "id"), true);
+    EXPECT_EQ(writer->has_seen(generation, end_of_day(-1), "id"), false);
+    EXPECT_EQ(writer->has_seen(generation, end_of_day(100), "id"), false);
+    EXPECT_EQ(writer->has_seen(generation, start_of_day(101), "id"), true);
+    EXPECT_EQ(writer->has_seen(generation, end_of_day(101), "id"), true);
   }
   EXPECT_TRUE(writer->forget_seen_before(50));
+}
+
+// As version 1 of the format has them.
+TEST_F(WriterTest, KnowsIdsThatWereMarkedByTheirDayUntilThatIsForgotten) {
+  open_writer();
+  {
+    const auto database =
+        Database::open_primary(paths_.queue_db(), queue_families(), nullptr).value();
+    rocksdb::WriteBatch batch;
+    for (const Day day : {100, 101}) {
+      std::string key;
+      put_big(&key, std::uint32_t{1});
+      put_day(&key, day);
+      batch.Put(database->family(kSeenFamily), key + "id", "");
+    }
+    ASSERT_TRUE(database->write(&batch));
+  }
+  const auto writer = open_writer();
+  EXPECT_EQ(writer->has_seen(1, start_of_day(100), "id"), true);
+  EXPECT_EQ(writer->has_seen(1, end_of_day(100), "id"), true);
+  EXPECT_EQ(writer->has_seen(2, end_of_day(100), "id"), false);
+  ASSERT_TRUE(writer->forget_seen_before(101));
+  EXPECT_EQ(writer->has_seen(1, end_of_day(100), "id"), false);
+  EXPECT_EQ(writer->has_seen(1, end_of_day(101), "id"), true);
 }
 
 TEST_F(WriterTest, KeepsASecondWriterAway) {
