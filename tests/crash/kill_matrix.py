@@ -1,13 +1,14 @@
 #!/usr/bin/env python3
 """The process-kill row of the torture matrix: a daemon dies by SIGKILL at the calls by which it changes its files.
 
-kill_matrix.py BIN_FOLDER [--full] [--seed S] [--daemon fetcher|shipper] [--cell TEXT] [--points N] [--workers N]
+kill_matrix.py BIN_FOLDER [--full] [--seed S] [--daemon fetcher|shipper] [--cell TEXT] [--points N | --first-writes N]
+               [--workers N]
 
 Each cell is a daemon and a kind of work (kill_cells.py). An undisturbed run is recorded: which calls it makes, such as
 write, fdatasync, rename and unlink. Then, for each of these calls, the daemon runs in an installation of its own
 and dies before the call, after it, or in the middle of what it writes; every second time it dies again at some
 call of its next start. Then it runs undisturbed, and what Teleport served and what Fluentd got are held against
-each other (kill_point.py).
+each other (kill_point.py). With --first-writes, instead, each of the first N calls that write or sync is a point.
 """
 
 import argparse
@@ -116,9 +117,12 @@ def play_cell(kind, result, arguments, folder):
             point = kind(rig, result.seed)
             point.make_template()
             first, second = record(point)
-            wanted = arguments.points or (max(len(first), FULL_POINTS) if arguments.full else
-                                          REDUCED_POINTS)
-            plans = point.plans(first, second, wanted, dice)
+            if arguments.first_writes:
+                plans = point.plans_of_first_writes(first, arguments.first_writes)
+            else:
+                wanted = arguments.points or (max(len(first), FULL_POINTS) if arguments.full else
+                                              REDUCED_POINTS)
+                plans = point.plans(first, second, wanted, dice)
             Player(point, cell, plans, folder).play(arguments.workers)
             cell.extra["recorded calls"] = len(first)
             cell.extra["of these, table files deleted"] = sum(
@@ -136,7 +140,10 @@ def parse_arguments():
     add_arguments(parser)
     parser.add_argument("--daemon", choices=("fetcher", "shipper"))
     parser.add_argument("--cell", help="only those cells whose name contains this")
-    parser.add_argument("--points", type=int, help="of each cell")
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument("--points", type=int, help="of each cell")
+    which.add_argument("--first-writes", type=int, metavar="N",
+                       help="each of the first N calls that write or sync, in each cell")
     parser.add_argument("--workers", type=int, default=6)
     arguments = parser.parse_args()
     arguments.bin_folder = arguments.bin_folder.resolve()
@@ -151,7 +158,8 @@ def main():
     if not (arguments.bin_folder / "kill_switch.so").exists():
         print(f"there is no kill_switch.so in {arguments.bin_folder}: build it first")
         return 1
-    result = Result("kill" if not arguments.daemon else f"kill-{arguments.daemon}", arguments)
+    result = Result("-".join(filter(None, ("kill", arguments.daemon,
+                                           arguments.first_writes and "first-writes"))), arguments)
     print(f"{result.name}: seed {result.seed}", flush=True)
     folder = rigs.temporary_folder("kill").resolve()
     for kind in CELLS:

@@ -20,6 +20,7 @@ KILLED = -signal.SIGKILL
 ABORTED = -signal.SIGABRT
 IO_ERROR = 74  # docs/exit-codes.md
 HOWS = ("before", "half", "after")
+WRITES = ("write", "pwrite", "writev", "fdatasync", "fsync")
 WATCHED = {"fetcher": ("queue",), "shipper": ("delivery", "shipper")}
 # Ends a hopeless wait, and is the bound within which everything must be delivered after the last fault.
 PATIENCE_SECONDS = 120
@@ -191,6 +192,13 @@ class KillPoint:
             made.append(Plan(number, HOWS[(number + i // len(first) + self.seed) % len(HOWS)],
                              again, dice.choice(HOWS)))
         return made
+
+    def plans_of_first_writes(self, first, wanted):
+        """Each of the first `wanted` calls of the recorded run that write or sync."""
+        numbers = [int(line.split()[0]) for line in first if line.split()[1] in WRITES]
+        if len(numbers) < wanted:
+            raise TestFailure(f"the recorded run has {len(numbers)} calls that write or sync, not {wanted}")
+        return [Plan(number, HOWS[(number + self.seed) % len(HOWS)]) for number in numbers[:wanted]]
 
     def play(self, site_name, plan):
         """One point. Raises Wrong when something is."""

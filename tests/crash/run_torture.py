@@ -36,6 +36,7 @@ class Row:
 
 ROWS = (
     Row("kill", "process kill", "kill_matrix.py"),
+    Row("random_kills", "kills at random", "random_kills_test.py"),
     Row("power_cut", "power cut", "power_cut_test.py"),
     Row("storage_errors", "storage errors", "storage_errors_test.py"),
     Row("corruption", "corruption", "corruption_test.py"),
