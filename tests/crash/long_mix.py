@@ -228,7 +228,7 @@ class Mix:
             if now["recorded"] < now["servable"] or not is_drained(self.rig.state):
                 return False
             status = self.rig.try_status()
-            return status is not None and all(
+            return status is not None and rigs.has_taken(status, now["servable"]) and all(
                 lane["backlog"] == 0 for lane in status["lanes"].values()) and not any(
                 job["state"] == "active" for job in self._jobs())
         try:

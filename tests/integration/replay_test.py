@@ -17,6 +17,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "support"))
 
+import control_page  # noqa: E402
 import oracle  # noqa: E402
 import rig as rigs  # noqa: E402
 from processes import control, wait_until  # noqa: E402
@@ -27,10 +28,13 @@ BATCH = 50
 SKIPPED = ("print", "desktop.recording")
 
 
-class Replay(unittest.TestCase):
+class ReplayCase(unittest.TestCase):
+    queue_settings = ""
+
     def setUp(self):
         self.rig = rigs.Rig(BIN, rigs.temporary_folder("replay"), events=EVENTS, sessions=2,
-                            events_per_session=100, batch_events=BATCH, connections=1)
+                            events_per_session=100, batch_events=BATCH, connections=1,
+                            queue_settings=self.queue_settings)
         self.addCleanup(self.rig.remove)
         self.addCleanup(self.rig.__exit__, None, None, None)
         self.rig.start_stand_ins()
@@ -82,6 +86,8 @@ class Replay(unittest.TestCase):
                                 skip_session_types=SKIPPED)
         self.assertEqual([], report.failures() + self.rig.ledger_failures())
 
+
+class Replay(ReplayCase):
     # ---- What is sent
 
     def test_a_range_is_sent_once_more_in_order_while_the_live_flow_goes_on(self):
@@ -236,6 +242,44 @@ class Replay(unittest.TestCase):
                 self.assertIn(sentence, said)
                 self.assertEqual(1, len(said.splitlines()), said)
         self.assertEqual([], self.rig.queuectl("replay", "list", "--output", "json").splitlines())
+
+
+class ReplayBesideTrimming(ReplayCase):
+    queue_settings = 'retention = "6s"'
+
+    def floor(self):
+        return control_page.fetcher_page(self.rig.state).floor["audit"]
+
+    def wait_for_floor(self, number):
+        wait_until(lambda: self.floor() >= number, f"everything before {number} is trimmed",
+                   process=self.rig.fetcher)
+
+    def test_a_slow_job_holds_trimming_back_and_what_is_trimmed_needs_partial(self):
+        self.deliver_all()
+        last = self.rig.status()["lanes"]["audit"]["position"]
+        first = last - 399
+        slow = self.replay("--from-seq", str(first), "--to-seq", str(last), "--rate", "25")
+        # All of it is old enough by now, but the job still needs its part.
+        self.wait_for_floor(first)
+        held = self.job(slow["id"])
+        self.assertEqual("active", held["state"])
+        self.assertLess(self.floor(), last)
+        asked = ("--from-seq", "1", "--to-seq", str(last))
+        code, _, said = self.queuectl("replay", "--lane", "audit", "--reason", "x", *asked)
+        self.assertEqual(66, code, said)
+        self.assertRegex(said, r"\d+ of the numbers asked for are trimmed \(.*, and \d+ events are kept: "
+                               "nothing was started; give --partial")
+        size = len(self.arrived())
+        partial = self.wait_for(self.replay(*asked, "--partial", "--mark")["id"])
+        self.assertEqual(("done", partial["matched"]), (partial["state"], partial["sent"]))
+        self.assertEqual(last, partial["trimmed"] + partial["matched"])
+        self.assertGreaterEqual(partial["trimmed"], first - 1)
+        numbers = [event["_sluice"]["seq"] for event in self.arrived()[size:] if "_sluice" in event]
+        self.assertEqual(list(range(partial["trimmed"] + 1, last + 1)), numbers)
+        ended = self.wait_for(slow["id"])
+        self.assertEqual(("done", 400), (ended["state"], ended["sent"]))
+        self.wait_for_floor(last + 1)
+        self.expect_nothing_lost(400 + partial["sent"])
 
 
 def oracle_time(text):
