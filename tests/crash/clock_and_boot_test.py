@@ -20,11 +20,10 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "support"))
 
 import oracle  # noqa: E402
-import rig as rigs  # noqa: E402
 import sites  # noqa: E402
-from past import CONNECTIONS, SKIPPED_TYPES, Past, new_rig  # noqa: E402
+from past import CONNECTIONS, new_past  # noqa: E402
 from processes import TestFailure, control, wait_until  # noqa: E402
-from torture_result import SKIPPED, Result, add_arguments  # noqa: E402
+from torture_result import SKIPPED, Result, add_arguments, parse  # noqa: E402
 
 BUSY = 75
 HOUR_MS = 3_600_000
@@ -67,7 +66,7 @@ class Scene:
         record = sites.cut_record(self.past.rig, self.site, self._offset)
         bound = self.kills * self.site.events_in_flight()
         report = oracle.judge(self.site.served, [self.past.record, record], strict=("session",),
-                              skip_session_types=SKIPPED_TYPES, duplicates_max=bound)
+                              skip_session_types=sites.SKIPPED_TYPES, duplicates_max=bound)
         failures = report.failures() + self.site.ledger_failures()
         if report.broken_lines:
             failures.append(f"{report.broken_lines} broken lines at the sink")
@@ -200,24 +199,16 @@ def play_all(arguments, past, result):
 
 def run(arguments):
     result = Result("clock_and_boot", arguments)
-    folder = rigs.temporary_folder("clock").resolve()
-    with new_rig(arguments.bin_folder, folder / "a", result.seed) as rig, \
-            new_rig(arguments.bin_folder, folder / "b", result.seed + 1) as other:
-        play_all(arguments, Past(rig, other), result)
-    if result.good():
-        shutil.rmtree(folder, ignore_errors=True)
-    else:
-        print(f"everything is kept in {folder}")
+    with new_past("clock", arguments, result) as past:
+        play_all(arguments, past, result)
     return result.finish()
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add_arguments(parser)
-    arguments = parser.parse_args()
-    arguments.bin_folder = arguments.bin_folder.resolve()
-    if sites.is_sanitized(arguments.bin_folder):
-        print("SKIPPED: the daemons are built with a sanitizer, which does not bear a preloaded library")
+    arguments = parse(parser)
+    if sites.skips_sanitized(arguments.bin_folder):
         return SKIPPED
     return run(arguments)
 

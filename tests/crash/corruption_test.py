@@ -23,15 +23,13 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "support"))
 
 import oracle  # noqa: E402
-import rig as rigs  # noqa: E402
 import sites  # noqa: E402
 from processes import TestFailure, control  # noqa: E402
-from torture_result import Result, add_arguments  # noqa: E402
+from torture_result import Result, add_arguments, add_workers, parse  # noqa: E402
 
 BATCH_EVENTS = 10
 EVENTS = 300
 CONNECTIONS = 4
-SKIPPED_TYPES = ("desktop.recording",)
 DAMAGED = 65
 FULL_FLIPS = 60  # of each kind of file, and at each file's beginning and end
 FULL_CUTS = 30
@@ -244,7 +242,7 @@ class Case:
     def _judge(self):
         record = sites.cut_record(self._template.rig, self.site, self._offset)
         return oracle.judge(self.site.served, [self._template.record, record], strict=("session",),
-                            skip_session_types=SKIPPED_TYPES)
+                            skip_session_types=sites.SKIPPED_TYPES)
 
 
 class Player:
@@ -299,20 +297,12 @@ def choose(arguments, template, dice):
 def run(arguments):
     result = Result("corruption", arguments)
     dice = random.Random(result.seed)
-    folder = rigs.temporary_folder("corruption").resolve()
-    skipped = ", ".join(f'"{name}"' for name in SKIPPED_TYPES)
-    with rigs.Rig(arguments.bin_folder, folder, events=EVENTS, sessions=2, events_per_session=25, chunk_events=30,
-                  seed=result.seed, poll="100ms", batch_events=BATCH_EVENTS,
-                  settings=f"concurrency = 2\nskip-session-types = [{skipped}]") as rig:
-        rig.start_stand_ins()
+    with sites.shared_rig("corruption", arguments, result, events=EVENTS, sessions=2, events_per_session=25,
+                          chunk_events=30, batch_events=BATCH_EVENTS) as rig:
         template = Template(rig, dice)
         Player(template, result, result.seed).play(choose(arguments, template, dice), arguments.workers)
     for cell in result.cells:
         print(f"{cell.name}: {cell.line()}")
-    if result.good():
-        rig.remove()
-    else:
-        print(f"everything is kept in {folder}")
     return result.finish()
 
 
@@ -321,10 +311,8 @@ def main():
     add_arguments(parser)
     parser.add_argument("--file", help="only this kind, for example \"queue WAL\"")
     parser.add_argument("--case", help="only this one: FILE:flip|cut:OFFSET")
-    parser.add_argument("--workers", type=int)
-    arguments = parser.parse_args()
-    arguments.workers = arguments.workers or (2 if arguments.full else 1)
-    arguments.bin_folder = arguments.bin_folder.resolve()
+    add_workers(parser)
+    arguments = parse(parser)
     return run(arguments)
 
 

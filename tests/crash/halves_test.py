@@ -20,11 +20,10 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "support"))
 
 import oracle  # noqa: E402
-import rig as rigs  # noqa: E402
 import sites  # noqa: E402
-from past import CONNECTIONS, SKIPPED_TYPES, Past, new_rig  # noqa: E402
+from past import CONNECTIONS, new_past  # noqa: E402
 from processes import TestFailure, wait_until  # noqa: E402
-from torture_result import Result, add_arguments  # noqa: E402
+from torture_result import Result, add_arguments, parse  # noqa: E402
 
 REFUSED = 65
 STRANGERS_SECONDS = 1.0  # how long daemons run on halves that were changed under them
@@ -166,7 +165,7 @@ class Trial:
         since = self._past.acknowledged_today - self._past.acknowledged if self._case.source == "yesterday" else 0
         self.bound = since + self._delivered_meanwhile + 2 * self.site.events_in_flight()
         self.report = oracle.judge(self.site.served, [self._past.record, record], strict=("session",),
-                                   skip_session_types=SKIPPED_TYPES, duplicates_max=self.bound)
+                                   skip_session_types=sites.SKIPPED_TYPES, duplicates_max=self.bound)
         failures = self.report.failures() + self.site.ledger_failures()
         if self.report.broken_lines:
             failures.append(f"{self.report.broken_lines} broken lines at the sink")
@@ -199,14 +198,8 @@ def play_all(arguments, past, result):
 
 def run(arguments):
     result = Result("halves", arguments)
-    folder = rigs.temporary_folder("halves").resolve()
-    with new_rig(arguments.bin_folder, folder / "a", result.seed) as rig, \
-            new_rig(arguments.bin_folder, folder / "b", result.seed + 1) as other:
-        play_all(arguments, Past(rig, other), result)
-    if result.good():
-        shutil.rmtree(folder, ignore_errors=True)
-    else:
-        print(f"everything is kept in {folder}")
+    with new_past("halves", arguments, result) as past:
+        play_all(arguments, past, result)
     return result.finish()
 
 
@@ -214,8 +207,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add_arguments(parser)
     parser.add_argument("--case", default="", help="only those whose name contains this")
-    arguments = parser.parse_args()
-    arguments.bin_folder = arguments.bin_folder.resolve()
+    arguments = parse(parser)
     return run(arguments)
 
 

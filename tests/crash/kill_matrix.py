@@ -15,7 +15,6 @@ import argparse
 import random
 import re
 import shutil
-import subprocess
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -24,10 +23,11 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "support"))
 
 import rig as rigs  # noqa: E402
+import sites  # noqa: E402
 from kill_cells import CELLS  # noqa: E402
-from kill_point import SKIPPED_SESSION_TYPES, Wrong  # noqa: E402
+from kill_point import Wrong  # noqa: E402
 from processes import TestFailure, control  # noqa: E402
-from torture_result import SKIPPED, Result, add_arguments  # noqa: E402
+from torture_result import SKIPPED, Result, add_arguments, parse  # noqa: E402
 
 FULL_POINTS = 240  # of a cell at least; all calls of the recorded run in any case
 REDUCED_POINTS = 6
@@ -37,11 +37,6 @@ BATCH_EVENTS = 20
 CALLS_WANTED = 200
 SLOWNESS_MAX_MS = 64
 FAILURES_MAX = 3  # of a cell; more would tell nothing new
-
-
-def is_sanitized(program):
-    said = subprocess.run(["ldd", program], capture_output=True, text=True, check=False).stdout
-    return re.search(r"lib(a|t|l|ub)san\.", said) is not None
 
 
 def record(point):
@@ -110,7 +105,7 @@ def play_cell(kind, result, arguments, folder):
     with rigs.Rig(arguments.bin_folder, own, events=kind.events, sessions=kind.sessions,
                   events_per_session=kind.events_per_session, chunk_events=30, mode=kind.mode,
                   seed=dice.randrange(1 << 30), poll="100ms", batch_events=BATCH_EVENTS,
-                  settings=f'concurrency = 2\nskip-session-types = {list(SKIPPED_SESSION_TYPES)}',
+                  settings=sites.SETTINGS,
                   queue_settings=kind.queue_settings) as rig:
         try:
             rig.start_stand_ins()
@@ -145,15 +140,12 @@ def parse_arguments():
     which.add_argument("--first-writes", type=int, metavar="N",
                        help="each of the first N calls that write or sync, in each cell")
     parser.add_argument("--workers", type=int, default=6)
-    arguments = parser.parse_args()
-    arguments.bin_folder = arguments.bin_folder.resolve()
-    return arguments
+    return parse(parser)
 
 
 def main():
     arguments = parse_arguments()
-    if is_sanitized(arguments.bin_folder / "sluice-fetcher"):
-        print("SKIPPED: the daemons are built with a sanitizer, which does not bear a preloaded library")
+    if sites.skips_sanitized(arguments.bin_folder):
         return SKIPPED
     if not (arguments.bin_folder / "kill_switch.so").exists():
         print(f"there is no kill_switch.so in {arguments.bin_folder}: build it first")
@@ -161,17 +153,12 @@ def main():
     result = Result("-".join(filter(None, ("kill", arguments.daemon,
                                            arguments.first_writes and "first-writes"))), arguments)
     print(f"{result.name}: seed {result.seed}", flush=True)
-    folder = rigs.temporary_folder("kill").resolve()
-    for kind in CELLS:
-        name = f"{kind.daemon}, {kind.workload}"
-        if arguments.daemon in (None, kind.daemon) and (arguments.cell or "") in name:
-            play_cell(kind, result, arguments, folder)
-    status = result.finish()
-    if status == 0:
-        shutil.rmtree(folder, ignore_errors=True)
-    else:
-        print(f"everything is kept in {folder}")
-    return status
+    with sites.work_folder("kill", result) as folder:
+        for kind in CELLS:
+            name = f"{kind.daemon}, {kind.workload}"
+            if arguments.daemon in (None, kind.daemon) and (arguments.cell or "") in name:
+                play_cell(kind, result, arguments, folder)
+    return result.finish()
 
 
 if __name__ == "__main__":

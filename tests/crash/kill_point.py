@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 
 import control_page
 import oracle
+import sites
 from processes import TestFailure, wait_until
 
 KILLED = -signal.SIGKILL
@@ -24,8 +25,6 @@ WRITES = ("write", "pwrite", "writev", "fdatasync", "fsync")
 WATCHED = {"fetcher": ("queue",), "shipper": ("delivery", "shipper")}
 # Ends a hopeless wait, and is the bound within which everything must be delivered after the last fault.
 PATIENCE_SECONDS = 120
-# Not exported, so that events that are filtered are among those that move a cursor.
-SKIPPED_SESSION_TYPES = ("desktop.recording",)
 
 
 @dataclass
@@ -304,7 +303,7 @@ class KillPoint:
 
     def judge_records(self, site, records, outcome):
         return oracle.judge(self.rig.served, records, strict=outcome.strict_lanes,
-                            skip_session_types=SKIPPED_SESSION_TYPES, duplicates_max=outcome.bound)
+                            skip_session_types=sites.SKIPPED_TYPES, duplicates_max=outcome.bound)
 
 
 def spread(total, wanted, dice):

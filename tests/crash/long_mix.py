@@ -23,10 +23,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "support"))
 import control_page  # noqa: E402
 import oracle  # noqa: E402
 import rig as rigs  # noqa: E402
+import sites  # noqa: E402
 from kill_point import is_drained, sum_failures  # noqa: E402
 from mix_faults import FAULTS  # noqa: E402
 from processes import TestFailure, control, stats, wait_until  # noqa: E402
-from torture_result import LOSSES, Result, add_arguments  # noqa: E402
+from torture_result import LOSSES, Result, add_arguments, parse  # noqa: E402
 
 # (events a second, seconds of a phase)
 FULL_PACE = (80, 180)
@@ -341,8 +342,7 @@ def parse_arguments():
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     add_arguments(parser)
     parser.add_argument("--minutes", type=float, help=f"{FULL_MINUTES}, or {REDUCED_MINUTES} of the reduced set")
-    parser.add_argument("--keep", action="store_true", help="leave everything for a look")
-    arguments = parser.parse_args()
+    arguments = parse(parser)
     if arguments.minutes is None:
         arguments.minutes = FULL_MINUTES if arguments.full else REDUCED_MINUTES
     return arguments
@@ -354,10 +354,10 @@ def main():
     print(f"mix: seed {result.seed}, {arguments.minutes} minutes", flush=True)
     rate, phase_seconds = FULL_PACE if arguments.full else REDUCED_PACE
     cell = result.cell("everything at once")
-    folder = rigs.temporary_folder("mix").resolve()
     # Checkpoints take time, too.
     events = int(rate * 60 * (arguments.minutes * 2 + 10))
-    with rigs.Rig(arguments.bin_folder, folder, events=events, sessions=events // 800,
+    with sites.work_folder("mix", result) as folder, \
+            rigs.Rig(arguments.bin_folder, folder, events=events, sessions=events // 800,
                   events_per_session=100, seed=result.seed % (1 << 30), rate=rate, days=1,
                   poll="200ms", queue_settings=FULL_LIMITS if arguments.full else REDUCED_LIMITS,
                   shipper_settings='retry-max = "2s"') as rig:
@@ -368,13 +368,8 @@ def main():
         try:
             play_all(mix, result, arguments.minutes, phase_seconds)
         except TestFailure as failure:
-            cell.fail(f"{failure}\neverything is in {folder}")
-    status = result.finish()
-    if arguments.keep:
-        print(f"everything is in {folder}")
-    elif status == 0:
-        shutil.rmtree(folder, ignore_errors=True)
-    return status
+            cell.fail(str(failure))
+    return result.finish()
 
 
 if __name__ == "__main__":

@@ -1,10 +1,10 @@
 """An installation with a past, for tests that put together what does not belong together.
 
-    with new_rig(bin_folder, folder / "a", 1) as rig, new_rig(bin_folder, folder / "b", 2) as other:
-        past = Past(rig, other)      # takes some seconds
+    with new_past("halves", arguments, result) as past:      # takes some seconds
         sites.copy_state(past.copy("yesterday") / "queue", ...)
 """
 
+import contextlib
 import shutil
 import sys
 from pathlib import Path
@@ -20,22 +20,23 @@ EVENTS = 300
 SESSIONS = 2
 EVENTS_PER_SESSION = 25
 CONNECTIONS = 4
-SKIPPED_TYPES = ("desktop.recording",)
 
 
-def new_rig(bin_folder, folder, seed):
-    skipped = ", ".join(f'"{name}"' for name in SKIPPED_TYPES)
-    return rigs.Rig(bin_folder, folder, events=EVENTS, sessions=SESSIONS, events_per_session=EVENTS_PER_SESSION, chunk_events=30,
-                    seed=seed, poll="100ms", batch_events=BATCH_EVENTS,
-                    settings=f"concurrency = 2\nskip-session-types = [{skipped}]")
+@contextlib.contextmanager
+def new_past(name, arguments, result):
+    options = {"events": EVENTS, "sessions": SESSIONS, "events_per_session": EVENTS_PER_SESSION,
+               "chunk_events": 30, "batch_events": BATCH_EVENTS}
+    with sites.shared_rig(name, arguments, result, **options) as rig, \
+            rigs.Rig(arguments.bin_folder, rig.folder / "neighbour", seed=result.seed + 1, poll="100ms",
+                     settings=sites.SETTINGS, **options) as neighbour:
+        neighbour.start_stand_ins()
+        yield Past(rig, neighbour)
 
 
 class Past:
     """Copies of an installation from yesterday and today, and of a neighbour. `record` has what was delivered until today."""
 
     def __init__(self, rig, neighbour_rig):
-        rig.start_stand_ins()
-        neighbour_rig.start_stand_ins()
         self.rig = rig
         self.total = {"audit": EVENTS, "session": SESSIONS * EVENTS_PER_SESSION}  # what is there to fetch
         self.site = sites.fresh(rig, "past", CONNECTIONS)

@@ -30,17 +30,15 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "support"))
 
 import oracle  # noqa: E402
 import power  # noqa: E402
-import rig as rigs  # noqa: E402
 import sites  # noqa: E402
 from processes import TestFailure, control  # noqa: E402
-from torture_result import SKIPPED, Result, add_arguments  # noqa: E402
+from torture_result import SKIPPED, Result, add_arguments, add_workers, parse  # noqa: E402
 
 FULL_CUTS = 330
 REDUCED_CUTS = 6
 CUTS_A_LIFE_MAX = 4
 BATCH_EVENTS = 20
 EVENTS = 300
-SKIPPED_TYPES = ("desktop.recording",)
 # The syncs that a daemon dies at, in turn: the first are those of its start.
 SYNCS_MAX = 50
 # How long a daemon may take to its deadly sync; then the cut comes without one.
@@ -260,7 +258,7 @@ class Life:
         record = sites.cut_record(self._series.rig, site, offset)
         self.bound = self.cuts * site.events_in_flight()
         self.report = oracle.judge(site.served, [record], strict=self.strict_lanes,
-                                   skip_session_types=SKIPPED_TYPES, duplicates_max=self.bound)
+                                   skip_session_types=sites.SKIPPED_TYPES, duplicates_max=self.bound)
         failures = self.report.failures() + site.ledger_failures()
         if self.report.broken_lines:
             failures.append(f"{self.report.broken_lines} broken lines at the sink")
@@ -348,18 +346,10 @@ def play(arguments, rig, result):
 
 def run(arguments):
     result = Result("power_cut", arguments)
-    folder = rigs.temporary_folder("power").resolve()
-    skipped = ", ".join(f'"{name}"' for name in SKIPPED_TYPES)
-    with rigs.Rig(arguments.bin_folder, folder, events=EVENTS, sessions=2, events_per_session=25, chunk_events=30,
-                  seed=result.seed, poll="100ms", batch_events=BATCH_EVENTS,
-                  settings=f"concurrency = 2\nskip-session-types = [{skipped}]") as rig:
-        rig.start_stand_ins()
+    with sites.shared_rig("power", arguments, result, events=EVENTS, sessions=2, events_per_session=25,
+                          chunk_events=30, batch_events=BATCH_EVENTS) as rig:
         control(rig.teleport_control, "slow 2")
         play(arguments, rig, result)
-    if result.good():
-        rig.remove()
-    else:
-        print(f"everything is kept in {folder}")
     return result.finish()
 
 
@@ -368,17 +358,14 @@ def main():
     add_arguments(parser)
     parser.add_argument("--cuts", type=int, help="how many, about")
     parser.add_argument("--life", type=int, help="only this one")
-    parser.add_argument("--workers", type=int)
-    arguments = parser.parse_args()
-    arguments.workers = arguments.workers or (2 if arguments.full else 1)
-    arguments.bin_folder = arguments.bin_folder.resolve()
+    add_workers(parser)
+    arguments = parse(parser)
     try:
         power.enter_own_namespace()
     except power.NotPossible as reason:
         print(f"SKIPPED: the power of a file system can only be cut as root with loop devices: {reason}")
         return SKIPPED
-    if sites.is_sanitized(arguments.bin_folder):
-        print("SKIPPED: the daemons are built with a sanitizer, which does not bear a preloaded library")
+    if sites.skips_sanitized(arguments.bin_folder):
         return SKIPPED
     return run(arguments)
 

@@ -17,9 +17,10 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "support"))
 
 import rig as rigs  # noqa: E402
+import sites  # noqa: E402
 from kill_point import sum_failures  # noqa: E402
 from processes import TestFailure, control  # noqa: E402
-from torture_result import Result, add_arguments  # noqa: E402
+from torture_result import Result, add_arguments, parse  # noqa: E402
 
 FULL_ROUNDS = 250  # of each variant
 REDUCED_ROUNDS = 26
@@ -102,12 +103,12 @@ def check(rig, variant, drain_seconds, cell):
         raise TestFailure("\n".join(failures))
 
 
-def run_variant(variant, result, arguments):
+def run_variant(variant, result, arguments, folder):
     cell = result.cell(variant.name)
     dice = random.Random(f"{result.seed} {variant.name}")
     # Enough for a daemon to be at work in every round.
     rounds = arguments.rounds or (FULL_ROUNDS if arguments.full else REDUCED_ROUNDS)
-    with rigs.Rig(arguments.bin_folder, rigs.temporary_folder("kills"), events=rounds * 3000,
+    with rigs.Rig(arguments.bin_folder, folder / variant.mode, events=rounds * 3000,
                   sessions=rounds, events_per_session=100, mode=variant.mode,
                   seed=dice.randrange(1 << 30), chunk_events=700,
                   connections=variant.connections) as rig:
@@ -115,10 +116,8 @@ def run_variant(variant, result, arguments):
             rig.start_stand_ins()
             check(rig, variant, Rounds(rig, variant.slow_ms, dice, cell).play(rounds), cell)
         except TestFailure as failure:
-            cell.fail(f"{failure}\neverything is in {rig.folder}")
+            cell.fail(str(failure))
     print(f"{result.name}: {cell.name}: {cell.line()}", flush=True)
-    if not cell.failures:
-        rig.remove()
 
 
 def main():
@@ -126,11 +125,12 @@ def main():
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     add_arguments(parser)
     parser.add_argument("--rounds", type=int, help="of each variant")
-    arguments = parser.parse_args()
+    arguments = parse(parser)
     result = Result("random_kills", arguments)
     print(f"{result.name}: seed {result.seed}", flush=True)
-    for variant in VARIANTS:
-        run_variant(variant, result, arguments)
+    with sites.work_folder("kills", result) as folder:
+        for variant in VARIANTS:
+            run_variant(variant, result, arguments, folder)
     return result.finish()
 
 

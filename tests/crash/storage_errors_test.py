@@ -25,14 +25,12 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "support"))
 
 import oracle  # noqa: E402
-import rig as rigs  # noqa: E402
 import sites  # noqa: E402
 from processes import TestFailure  # noqa: E402
-from torture_result import SKIPPED, Result, add_arguments  # noqa: E402
+from torture_result import SKIPPED, Result, add_arguments, add_workers, parse  # noqa: E402
 
 BATCH_EVENTS = 10
 EVENTS = 60
-SKIPPED_TYPES = ("desktop.recording",)
 # With these the unit starts the daemon again: see docs/exit-codes.md.
 DOCUMENTED = (73, 74, 75)
 # Debian's RocksDB has assertions that some failures break: for the unit the same as a kill.
@@ -160,7 +158,7 @@ class Bench:
         record = sites.cut_record(self.rig, site, offset)
         bound = crashes * site.events_in_flight()
         strict = ("audit", "session") if site.connections == 1 else ("session",)
-        report = oracle.judge(site.served, [record], strict=strict, skip_session_types=SKIPPED_TYPES,
+        report = oracle.judge(site.served, [record], strict=strict, skip_session_types=sites.SKIPPED_TYPES,
                               duplicates_max=bound)
         failures = report.failures() + site.ledger_failures()
         if report.broken_lines:
@@ -234,17 +232,9 @@ def play_all(arguments, rig, result):
 
 def run(arguments):
     result = Result("storage_errors", arguments)
-    folder = rigs.temporary_folder("errors").resolve()
-    skipped = ", ".join(f'"{name}"' for name in SKIPPED_TYPES)
-    with rigs.Rig(arguments.bin_folder, folder, events=EVENTS, sessions=1, events_per_session=20, chunk_events=10,
-                  seed=result.seed, poll="100ms", batch_events=BATCH_EVENTS,
-                  settings=f"concurrency = 2\nskip-session-types = [{skipped}]") as rig:
-        rig.start_stand_ins()
+    with sites.shared_rig("errors", arguments, result, events=EVENTS, sessions=1, events_per_session=20,
+                          chunk_events=10, batch_events=BATCH_EVENTS) as rig:
         play_all(arguments, rig, result)
-    if result.good():
-        rig.remove()
-    else:
-        print(f"everything is kept in {folder}")
     return result.finish()
 
 
@@ -255,12 +245,9 @@ def main():
     parser.add_argument("--fault", choices=[fault.name for fault in FAULTS])
     parser.add_argument("--first", type=int)
     parser.add_argument("--last", type=int)
-    parser.add_argument("--workers", type=int)
-    arguments = parser.parse_args()
-    arguments.workers = arguments.workers or (2 if arguments.full else 1)
-    arguments.bin_folder = arguments.bin_folder.resolve()
-    if sites.is_sanitized(arguments.bin_folder):
-        print("SKIPPED: the daemons are built with a sanitizer, which does not bear a preloaded library")
+    add_workers(parser)
+    arguments = parse(parser)
+    if sites.skips_sanitized(arguments.bin_folder):
         return SKIPPED
     return run(arguments)
 

@@ -125,8 +125,20 @@ class Result:
 
 
 def add_arguments(parser):
-    """The arguments that each row's program takes."""
+    """The arguments that each row's program takes; parse() reads them and what was added beside them."""
     parser.add_argument("bin_folder", type=Path)
     parser.add_argument("--full", action="store_true",
                         help="all of it, not only the reduced set")
     parser.add_argument("--seed", type=int, help="a fixed one for the reduced set, else a new one")
+
+
+def add_workers(parser):
+    parser.add_argument("--workers", type=int, help="how many points are played at once")
+
+
+def parse(parser):
+    arguments = parser.parse_args()
+    arguments.bin_folder = arguments.bin_folder.resolve()
+    if "workers" in arguments:
+        arguments.workers = arguments.workers or (2 if arguments.full else 1)
+    return arguments

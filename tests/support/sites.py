@@ -2,16 +2,41 @@
 against what was served to it.
 """
 
+import contextlib
 import os
 import re
 import shutil
 import subprocess
 
+import rig as rigs
 from processes import Processes, TestFailure, wait_until
 
 # Ends a hopeless wait; a sync on a disk that others use may take many seconds.
 PATIENCE_SECONDS = 180
+# Not exported, so that events that are filtered are among those that move a cursor.
+SKIPPED_TYPES = ("desktop.recording",)
+SETTINGS = f"concurrency = 2\nskip-session-types = {list(SKIPPED_TYPES)}"
 END_OPTIONS = {"fetcher": "--exit-on-last-event", "shipper": "--exit-when-drained"}
+
+
+@contextlib.contextmanager
+def work_folder(name, result):
+    """A new folder. At the end it goes if the result is good by then, and else stays for a look."""
+    folder = rigs.temporary_folder(name).resolve()
+    yield folder
+    if result.good():
+        shutil.rmtree(folder, ignore_errors=True)
+    else:
+        print(f"everything is kept in {folder}")
+
+
+@contextlib.contextmanager
+def shared_rig(name, arguments, result, **options):
+    """The stand-ins, running, for a row whose points have installations of their own; in a work folder."""
+    with work_folder(name, result) as folder, \
+            rigs.Rig(arguments.bin_folder, folder, seed=result.seed, poll="100ms", settings=SETTINGS, **options) as rig:
+        rig.start_stand_ins()
+        yield rig
 
 
 def fresh(rig, name, connections):
@@ -75,9 +100,13 @@ def cut_record(rig, site, offset):
     return target
 
 
-def is_sanitized(bin_folder):
+def skips_sanitized(bin_folder):
+    """Says so if the daemons are built with a sanitizer."""
     said = subprocess.run(["ldd", bin_folder / "sluice-fetcher"], capture_output=True, text=True, check=False).stdout
-    return re.search(r"lib(a|t|l|ub)san\.", said) is not None
+    if re.search(r"lib(a|t|l|ub)san\.", said) is None:
+        return False
+    print("SKIPPED: the daemons are built with a sanitizer, which does not bear a preloaded library")
+    return True
 
 
 def environment():
