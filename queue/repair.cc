@@ -133,6 +133,8 @@ class Repairer {
   Result<void> copy_lane(Salvage* salvage, Lane lane, BulkWriter* out);
   Result<void> write_gaps(Lane lane, SeqRange numbers, BulkWriter* out);
   Result<void> mend_ledger(Lane lane);
+  Seq raise_floor(Lane lane, Seq first);
+  void set_floor_row();
   Result<void> copy_rows(Salvage* salvage, BulkWriter* out);
   Result<void> swap();
   Result<void> finish_swap();
@@ -412,7 +414,7 @@ Result<void> Repairer::mend_state(Salvage* salvage) {
     if (const auto numbers = decode_lane_numbers(row->second)) floor = *numbers;
   }
   for (const Lane lane : kLanes) {
-    floor_[lane] = floor ? (*floor)[lane] : page_ ? page_->floor[lane] : 1;
+    floor_[lane] = floor ? (*floor)[lane] : 1;
     for (const auto& [key, row] : ledger_) {
       if (key.lane != lane) continue;
       SLUICE_ASSIGN(const LedgerRow decoded, decode_ledger_row(row.second));
@@ -479,6 +481,26 @@ Result<void> Repairer::write_gaps(Lane lane, SeqRange numbers, BulkWriter* out) 
   return {};
 }
 
+// The row of the last trim may be lost while its files are gone already; the page knows of it. What
+// is there all the same stays: that page may have been of a trim that was only announced. Returns
+// the floor, which is `first` at most.
+Seq Repairer::raise_floor(Lane lane, Seq first) {
+  Seq& floor = floor_[lane];
+  if (page_) floor = std::max(floor, std::min(first, page_->floor[lane]));
+  report_.lanes[lane].floor = floor;
+  return floor;
+}
+
+void Repairer::set_floor_row() {
+  std::uint64_t version = 0;
+  for (auto row = state_.lower_bound(std::string(kFloorPrefix));
+       row != state_.end() && row->first.starts_with(kFloorPrefix); row = state_.erase(row)) {
+    ByteReader reader(std::string_view(row->first).substr(kFloorPrefix.size()));
+    version = reader.big<std::uint64_t>();
+  }
+  state_[floor_key(version + 1)] = encode_lane_numbers(floor_);
+}
+
 // Gaps get the time of the event before them, so that they count on a day near their own.
 Result<void> Repairer::copy_lane(Salvage* salvage, Lane lane, BulkWriter* out) {
   const EpochIndex index(epochs_, lane);
@@ -493,8 +515,9 @@ Result<void> Repairer::copy_lane(Salvage* salvage, Lane lane, BulkWriter* out) {
     const auto record = decode_record(lane, seq, value);
     if (!record && record.error().kind == ErrorKind::kFormat) return fail(record.error());
     if (!record || index.epoch_of(seq) != record->epoch) return {};
+    if (at.kept == 0) next = raise_floor(lane, seq);
     if (seq > next) {
-      if (next == floor_[lane]) gap_time_ = record->time;
+      if (at.kept == 0) gap_time_ = record->time;
       SLUICE_TRY(write_gaps(lane, {next, seq - 1}, out));
     }
     SLUICE_TRY(out->put(name_of(lane), key, value));
@@ -508,6 +531,7 @@ Result<void> Repairer::copy_lane(Salvage* salvage, Lane lane, BulkWriter* out) {
     return {};
   };
   SLUICE_TRY(salvage->each(name_of(lane), copy));
+  if (at.kept == 0) next = raise_floor(lane, covered_[lane] + 1);
   if (next <= covered_[lane]) {
     SLUICE_TRY(write_gaps(lane, {next, covered_[lane]}, out));
     next = covered_[lane] + 1;
@@ -571,10 +595,7 @@ Result<void> Repairer::copy_rows(Salvage* salvage, BulkWriter* out) {
   }
   if (version_ >= 2) {
     state_[std::string(kNumbersKey)] = encode_lane_numbers(last);
-    const bool has_floor = std::any_of(state_.begin(), state_.end(), [](const auto& row) {
-      return row.first.starts_with(kFloorPrefix);
-    });
-    if (!has_floor) state_[floor_key(1)] = encode_lane_numbers(floor_);
+    set_floor_row();
   }
   for (const auto& [key, value] : state_) SLUICE_TRY(out->put(kDefaultFamily, key, value));
   for (const auto& [place, row] : ledger_) {

@@ -259,8 +259,9 @@ std::vector<KeptFile> Trimmer::whole_files(Lane lane) const {
 }
 
 PerLane<LaneRetention> Trimmer::retention_of(const ShipperPage& page) {
-  const PerLane<Seq> aged =
-      parts_.limits.retention.count() == 0 ? page.position : history_.aged(moment());
+  PerLane<Seq> aged = history_.aged(moment());
+  // Not only what the last row has.
+  if (parts_.limits.retention.count() == 0) aged = page.position;
   PerLane<LaneRetention> lanes;
   for (const Lane lane : kLanes) {
     lanes[lane] = {.floor = floor_[lane],

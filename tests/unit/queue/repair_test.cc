@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "queue/control_page.h"
 #include "queue/delivery_schema.h"
 #include "queue/history.h"
 #include "queue/journal.h"
@@ -114,6 +115,30 @@ class RepairTest : public QueueFixture {
     return names;
   }
 };
+
+// As it is when the end of the log with the row of the last trim is lost.
+TEST_F(RepairTest, WhatThePageSaysIsTrimmedAndIsNotThereIsNoGap) {
+  fill();
+  {
+    const auto database =
+        Database::open_primary(paths_.queue_db(), queue_families(), nullptr).value();
+    rocksdb::WriteBatch batch;
+    auto* family = database->family("audit");
+    batch.DeleteRange(family, record_key(1), record_key(21));
+    ASSERT_TRUE(database->write(&batch));
+    ASSERT_TRUE(database->db().CompactRange({}, family, nullptr, nullptr).ok());
+  }
+  auto page = PageWriter::open(paths_.fetcher_page(), PageRole::kFetcher).value();
+  FetcherPage values = decode_fetcher_page(page.last().value()).value();
+  values.floor[Lane::kAudit] = 31;  // of which ten numbers are still there
+  page.publish(encode_page(values));
+  const RepairReport report = repaired();
+  EXPECT_EQ(report.lanes[Lane::kAudit].lost, 0U);
+  EXPECT_EQ(report.lanes[Lane::kAudit].kept, kRecords - 20);
+  const auto writer = open_writer();
+  EXPECT_EQ(writer->floor(Lane::kAudit), 21U);
+  EXPECT_EQ(writer->last(Lane::kAudit), kRecords);
+}
 
 TEST_F(RepairTest, AWholeQueueStaysTheSame) {
   fill();
