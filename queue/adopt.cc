@@ -47,7 +47,6 @@ struct QueueFacts {
 struct StoreFacts {
   bool is_usable = false;  // it opens, and belongs to this queue or to none yet
   bool is_bound = false;
-  Id128 queue_id;
   PerLane<LaneProgress> progress;
 };
 
@@ -114,6 +113,39 @@ Result<LaneProgress> read_progress(Database& database, Lane lane) {
     }
   }
   return row.progress;
+}
+
+// Every row, since what cannot be read would stop the shipper now, or a compaction some day.
+Result<void> check_readable(Database& database) {
+  for (const ColumnFamilySpec& family : delivery_families()) {
+    const std::unique_ptr<rocksdb::Iterator> it(
+        database.db().NewIterator(scan_options(), database.family(family.name)));
+    for (it->SeekToFirst(); it->Valid();) it->Next();
+    if (!it->status().ok()) {
+      return fail(database_error("read the database", database.path(), it->status()));
+    }
+  }
+  return {};
+}
+
+// What the store says, if it can be read and is of this queue or of none yet.
+Result<std::optional<StoreFacts>> facts_of(Database& database, const Id128& queue_id) {
+  SLUICE_TRY(check_readable(database));
+  StoreFacts facts;
+  SLUICE_ASSIGN(const auto bound, database.newest(kDefaultFamily, kBindingPrefix));
+  if (bound) {
+    SLUICE_ASSIGN(const Binding binding, decode_binding(bound->value));
+    if (binding.queue_id != queue_id) return std::nullopt;
+    facts.is_bound = true;
+  }
+  for (const Lane lane : kLanes) {
+    SLUICE_ASSIGN(facts.progress[lane], read_progress(database, lane));
+  }
+  SLUICE_TRY(LedgerStore::load(database));
+  SLUICE_TRY(read_epochs(database));
+  SLUICE_TRY(JobRows::load(database));
+  facts.is_usable = true;
+  return facts;
 }
 
 class Adopter {
@@ -262,21 +294,8 @@ Result<void> Adopter::read_store() {
     if (opened.error().kind != ErrorKind::kCorrupt) return fail(opened.error());
     return {};
   }
-  Database& database = **opened;
-  const auto bound = database.newest(kDefaultFamily, kBindingPrefix);
-  if (!bound) return {};
-  if (*bound) {
-    const auto binding = decode_binding((*bound)->value);
-    if (!binding || binding->queue_id != queue_.id) return {};
-    store_.is_bound = true;
-  }
-  for (const Lane lane : kLanes) {
-    const auto progress = read_progress(database, lane);
-    if (!progress) return {};
-    store_.progress[lane] = *progress;
-  }
-  if (!JobRows::load(database)) return {};
-  store_.is_usable = true;
+  const auto facts = facts_of(**opened, queue_.id);
+  if (facts && *facts) store_ = **facts;
   return {};
 }
 

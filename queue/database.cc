@@ -127,6 +127,23 @@ bool is_full(const rocksdb::Status& status) {
          (status.IsIOError() && status.ToString().find("quota exceeded") != std::string::npos);
 }
 
+// A log of whose content an opening could take nothing stays beside the new one until the database
+// is closed, and readers stumble over it. RocksDB needs it no more once a table is written (here
+// with the deletion of a key that no one has), and deletes it when it looks through all files.
+Result<void> drop_damaged_log(Database* database) {
+  const auto is_log = [](const auto& entry) { return entry.path().extension() == ".log"; };
+  std::error_code error;
+  const std::filesystem::directory_iterator files(database->path(), error);
+  if (std::count_if(begin(files), end(files), is_log) < 2) return {};
+  rocksdb::WriteBatch batch;
+  batch.Delete("log-was-damaged");
+  SLUICE_TRY(database->write(&batch));
+  rocksdb::Status done = database->db().Flush(rocksdb::FlushOptions());
+  if (done.ok()) done = database->db().EnableFileDeletions(true);
+  if (!done.ok()) return fail(database_error("open the database", database->path(), done));
+  return {};
+}
+
 }  // namespace
 
 Error database_error(std::string_view operation, const std::filesystem::path& path,
@@ -193,6 +210,7 @@ Result<std::unique_ptr<Database>> Database::open_primary(
   }
   database->db_.reset(db);
   for (auto* handle : handles) database->handles_.emplace(handle->GetName(), handle);
+  SLUICE_TRY(drop_damaged_log(database.get()));
   // RocksDB syncs its own folder, but not the name of that folder.
   SLUICE_TRY(sync_directory(path.parent_path()));
   return database;

@@ -83,11 +83,11 @@ void Append::put_state(std::string key, std::string value) {
 void Append::erase_state(std::string key) { changes_.push_back({std::move(key), std::nullopt}); }
 
 void Append::mark_seen(std::uint32_t generation, Timestamp time, std::string_view id) {
-  seen_keys_.insert(seen_key(generation, time.seconds, id));
+  seen_keys_.emplace(seen_key(generation, time.seconds, id));
 }
 
 bool Append::marks(std::uint32_t generation, Timestamp time, std::string_view id) const {
-  return seen_keys_.contains(seen_key(generation, time.seconds, id));
+  return seen_keys_.contains(std::string_view(seen_key(generation, time.seconds, id)));
 }
 
 bool Append::empty() const {
@@ -98,6 +98,7 @@ void Append::clear() {
   records_.clear();
   changes_.clear();
   seen_keys_.clear();
+  seen_memory_.release();
   counts_.clear();
   body_bytes_ = 0;
 }
@@ -439,8 +440,8 @@ Result<void> Writer::Impl::append(const Append& append) {
   for (const auto& [key, value] : append.changes_) {
     value ? batch.Put(state_key(key), *value) : batch.Delete(state_key(key));
   }
-  for (const std::string& key : append.seen_keys_) {
-    batch.Put(database->family(kSeenFamily), key, rocksdb::Slice());
+  for (const std::string_view key : append.seen_keys_) {
+    batch.Put(database->family(kSeenFamily), rocksdb::Slice(key), rocksdb::Slice());
   }
   ledger.add(*database, delta, ledger.newest_version() + 1, &batch);
   SLUICE_TRY(write(&batch));

@@ -16,6 +16,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <memory_resource>
 #include <optional>
 #include <set>
 #include <string>
@@ -68,7 +69,10 @@ class Append {
   };
   std::vector<std::pair<Lane, RecordView>> records_;
   std::vector<Change> changes_;
-  std::set<std::string> seen_keys_;  // in key order, in which the database takes them quickest
+  // In key order, in which the database takes them quickest; many small ones, so they have their
+  // own memory.
+  std::pmr::monotonic_buffer_resource seen_memory_;
+  std::pmr::set<std::pmr::string, std::less<>> seen_keys_{&seen_memory_};
   Ledger counts_;
   std::size_t body_bytes_ = 0;
 };

@@ -19,7 +19,7 @@
 namespace sluice::queue {
 namespace {
 
-// What every subcommand accepts.
+// What every subcommand accepts, before its name or behind.
 struct CommonOptions {
   std::string config;
   std::string instance;
@@ -78,6 +78,7 @@ int run(int argc, char** argv) {
   CommonOptions options;
   CLI::App app{"Looks into the queue between Teleport and Fluentd.", "queuectl"};
   app.require_subcommand(1);
+  add_options(&app, &options);
   const auto commands = all_commands();
   std::vector<std::pair<CLI::App*, Command*>> declared;
   for (const auto& command : commands) {

@@ -45,9 +45,9 @@ class PeekCommand : public Command {
   Result<Seq> first(const CommandContext& command, Lane lane) const {
     if (from_ != 0) return from_;
     SLUICE_ASSIGN(const Snapshot snapshot, take_snapshot(command.access));
-    if (!snapshot.delivery_problem.empty()) {
-      return fail(ErrorKind::kIo,
-                  snapshot.delivery_problem + "; without it, --from has to say where to begin");
+    if (snapshot.delivery_problem) {
+      const auto& [kind, message] = *snapshot.delivery_problem;
+      return fail(kind, message + "; without it, --from has to say where to begin");
     }
     return snapshot.lanes[lane].position + 1;
   }

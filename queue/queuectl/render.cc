@@ -129,6 +129,7 @@ Json lane_json(const LaneStatus& lane, bool delivery_known) {
               {"filtered", lane.filtered},
               {"duplicates_avoided", lane.duplicates},
               {"voided", known(lane.voided)},
+              {"damage", lane.damage.empty() ? Json(nullptr) : Json(lane.damage)},
               {"oldest_fetched_at", optional_time(lane.oldest_ms)},
               {"last_acknowledged_at", optional_time(lane.acknowledged_ms)}};
 }
@@ -213,7 +214,7 @@ std::string status_table(const Snapshot& snapshot, const StatusContext& context)
                   format_rfc3339({snapshot.taken.seconds, 0}));
   text += daemon_line("fetcher", snapshot.fetcher) + "\n";
   text += daemon_line("shipper", snapshot.shipper) + "\n\n";
-  const bool known = snapshot.delivery_problem.empty();
+  const bool known = !snapshot.delivery_problem;
   Table table({"LANE", "fetched", "acknowledged", "backlog", "dead", "skipped", "gap", "oldest",
                "last acknowledged"});
   for (const Lane lane : kLanes) {
@@ -229,7 +230,12 @@ std::string status_table(const Snapshot& snapshot, const StatusContext& context)
   if (known) {
     text += fmt::format("unaccounted {}\n", total_unaccounted(snapshot));
   } else {
-    text += fmt::format("the delivery store cannot be read: {}\n", snapshot.delivery_problem);
+    text +=
+        fmt::format("the delivery store cannot be read: {}\n", snapshot.delivery_problem->message);
+  }
+  for (const Lane lane : kLanes) {
+    const std::string& damage = snapshot.lanes[lane].damage;
+    if (!damage.empty()) text += fmt::format("DAMAGE in lane {}: {}\n", name_of(lane), damage);
   }
   text += disk_line(snapshot, context);
   text += fmt::format("duplicates: at most {} a crash; {} kept out before the queue\n",
@@ -243,25 +249,26 @@ std::string status_json(const Snapshot& snapshot, const StatusContext& context) 
     return Json{{"running", status.running ? Json(*status.running) : Json(nullptr)},
                 {"pid", status.pid == 0 ? Json(nullptr) : Json(status.pid)}};
   };
-  const bool known = snapshot.delivery_problem.empty();
+  const bool known = !snapshot.delivery_problem;
   Json lanes = Json::object();
   for (const Lane lane : kLanes) {
     lanes[std::string(name_of(lane))] = lane_json(snapshot.lanes[lane], known);
   }
-  return dump(Json{{"schema", kSchemaVersion},
-                   {"taken_at", format_rfc3339(snapshot.taken)},
-                   {"instance", context.instance},
-                   {"cluster", snapshot.cluster},
-                   {"queue_id", snapshot.queue_id.to_string()},
-                   {"epoch", snapshot.epoch},
-                   {"fetcher", daemon(snapshot.fetcher)},
-                   {"shipper", daemon(snapshot.shipper)},
-                   {"delivery_problem", known ? Json(nullptr) : Json(snapshot.delivery_problem)},
-                   {"lanes", lanes},
-                   {"disk", disk_json(snapshot, context)},
-                   {"unaccounted", known ? Json(total_unaccounted(snapshot)) : Json(nullptr)},
-                   {"duplicates_bound", context.duplicates_bound},
-                   {"active_replays", active_replays(snapshot.replays)}}) +
+  return dump(Json{
+             {"schema", kSchemaVersion},
+             {"taken_at", format_rfc3339(snapshot.taken)},
+             {"instance", context.instance},
+             {"cluster", snapshot.cluster},
+             {"queue_id", snapshot.queue_id.to_string()},
+             {"epoch", snapshot.epoch},
+             {"fetcher", daemon(snapshot.fetcher)},
+             {"shipper", daemon(snapshot.shipper)},
+             {"delivery_problem", known ? Json(nullptr) : Json(snapshot.delivery_problem->message)},
+             {"lanes", lanes},
+             {"disk", disk_json(snapshot, context)},
+             {"unaccounted", known ? Json(total_unaccounted(snapshot)) : Json(nullptr)},
+             {"duplicates_bound", context.duplicates_bound},
+             {"active_replays", active_replays(snapshot.replays)}}) +
          "\n";
 }
 

@@ -34,7 +34,7 @@ std::string with_thousands(std::uint64_t number);
 struct StatusContext {
   std::string instance;
   std::uint64_t duplicates_bound = 0;  // events that a crash of the shipper can send again
-  DiskLimits limits = {};                   // as configured
+  DiskLimits limits = {};              // as configured
 };
 std::string status_table(const Snapshot& snapshot, const StatusContext& context);
 std::string status_json(const Snapshot& snapshot, const StatusContext& context);

@@ -26,9 +26,7 @@ class ReportCommand : public Command {
       SLUICE_ASSIGN(day, parse_day(day_));
     }
     SLUICE_ASSIGN(const Snapshot snapshot, take_snapshot(command.access));
-    if (!snapshot.delivery_problem.empty()) {
-      return fail(ErrorKind::kIo, snapshot.delivery_problem);
-    }
+    if (snapshot.delivery_problem) return fail(*snapshot.delivery_problem);
     return print(command.is_json ? report_json(snapshot.ledger, day)
                                  : report_table(snapshot.ledger, day));
   }

@@ -5,6 +5,7 @@
 #include <thread>
 
 #include "queue/control_page.h"
+#include "queue/damage_advice.h"
 #include "queue/file_lock.h"
 
 namespace sluice::queue {
@@ -22,6 +23,20 @@ DaemonStatus daemon_status(const std::filesystem::path& lock) {
 
 std::int64_t difference(std::uint64_t larger, std::uint64_t smaller) {
   return static_cast<std::int64_t>(larger - smaller);
+}
+
+// When the record was fetched. One that is damaged is told of, and keeps nothing else back.
+Result<std::optional<std::int64_t>> fetched_at(Reader* reader, Lane lane, Seq seq,
+                                               std::string* damage) {
+  const auto found = reader->read(lane, seq, {1, 1});
+  if (!found) {
+    const ErrorKind kind = found.error().kind;
+    if (kind != ErrorKind::kCorrupt && kind != ErrorKind::kHole) return fail(found.error());
+    *damage = found.error().message;
+    return std::nullopt;
+  }
+  if (found->empty()) return std::nullopt;
+  return found->records().front().record.fetched_at_ms;
 }
 
 // `durable` was read before the ledger, so the ledger must have counted at least as much.
@@ -50,11 +65,10 @@ Result<LaneStatus> lane_status(Reader* reader, Lane lane, const QueueView& view,
   if (queued.queued < durable) status.unaccounted += difference(durable, queued.queued);
   if (progress.acknowledged_at_ms != 0) status.acknowledged_ms = progress.acknowledged_at_ms;
   if (status.backlog > 0) {
-    SLUICE_ASSIGN(const RecordBatch oldest, reader->read(lane, progress.position + 1, {1, 1}));
-    if (!oldest.empty()) status.oldest_ms = oldest.records().front().record.fetched_at_ms;
+    SLUICE_ASSIGN(status.oldest_ms,
+                  fetched_at(reader, lane, progress.position + 1, &status.damage));
   }
-  SLUICE_ASSIGN(const RecordBatch kept, reader->read(lane, status.floor, {1, 1}));
-  if (!kept.empty()) status.kept_since_ms = kept.records().front().record.fetched_at_ms;
+  SLUICE_ASSIGN(status.kept_since_ms, fetched_at(reader, lane, status.floor, &status.damage));
   return status;
 }
 
@@ -107,7 +121,7 @@ Result<Snapshot> try_snapshot(Access* access) {
     delivery = std::move(*read);
     SLUICE_ASSIGN(snapshot.replays, access->replays());
   } else if (read.error().kind != ErrorKind::kNotFound) {
-    snapshot.delivery_problem = read.error().message;
+    snapshot.delivery_problem = advise_on_store(read.error(), access->paths());
   }
   SLUICE_ASSIGN(Reader * reader, access->reader());
   SLUICE_ASSIGN(const QueueView view, reader->view());
@@ -119,6 +133,10 @@ Result<Snapshot> try_snapshot(Access* access) {
   snapshot.shipper = daemon_status(access->paths().delivery_lock());
   for (const Lane lane : kLanes) {
     SLUICE_ASSIGN(snapshot.lanes[lane], lane_status(reader, lane, view, snapshot.ledger, delivery));
+    std::string& damage = snapshot.lanes[lane].damage;
+    if (!damage.empty()) {
+      damage = advise_on_queue({ErrorKind::kCorrupt, damage}, access->paths()).message;
+    }
   }
   SLUICE_ASSIGN(snapshot.disk, disk_status(access, *reader, view));
   add_to(&snapshot.ledger, delivery.ledger);

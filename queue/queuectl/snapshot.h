@@ -40,6 +40,7 @@ struct LaneStatus {
   std::optional<std::int64_t>
       oldest_ms;  // when the first event of the backlog was fetched (unix time)
   std::optional<std::int64_t> acknowledged_ms;  // when the sink last took an event (unix time)
+  std::string damage;  // a record that was looked at and is damaged; empty: none
 };
 
 struct DiskStatus {
@@ -61,9 +62,8 @@ struct Snapshot {
   std::uint64_t epoch = 0;
   DaemonStatus fetcher;
   DaemonStatus shipper;
-  // Why the delivery store could not be read; its numbers are then 0 and say nothing. Empty: it was
-  // read.
-  std::string delivery_problem;
+  // Why the delivery store could not be read; its numbers are then 0 and say nothing.
+  std::optional<Error> delivery_problem;
   PerLane<LaneStatus> lanes;
   DiskStatus disk;
   Ledger ledger;  // both halves

@@ -59,6 +59,14 @@ class Identity(unittest.TestCase):
             self.assertRegex(said, pattern)
         return said
 
+    def run_named(self, said, name):
+        """Runs the command that a daemon has named, as it stands there; what it printed. It must find damage."""
+        command = re.search(rf'"(queuectl [^"]*{name})"', said).group(1)
+        done = subprocess.run(["sh", "-c", command], env={**os.environ, "PATH": f"{BIN}:{os.environ['PATH']}"},
+                              capture_output=True, text=True, timeout=60, check=False)
+        self.assertEqual(DATA, done.returncode, f"{command}: {done.stdout}{done.stderr}")
+        return done.stdout + done.stderr
+
     def run_daemons(self):
         for program in (FETCHER, SHIPPER):
             self.run_daemon(program)
@@ -138,7 +146,9 @@ class Identity(unittest.TestCase):
         content = bytearray(table.read_bytes())
         content[len(content) // 2] ^= 0xff
         table.write_bytes(content)
-        self.run_daemon(SHIPPER, DATA, r'damaged.*"queuectl --config \S+ verify".*"queuectl --config \S+ repair"')
+        said = self.run_daemon(SHIPPER, DATA,
+                               r'damaged.*"queuectl --config \S+ verify".*"queuectl --config \S+ repair"')
+        self.assertRegex(self.run_named(said, "verify"), r"audit [\d,]+ to [\d,]+ \(")
         self.assertRegex(self.follow("verify", DATA), r"audit [\d,]+ to [\d,]+ \(")
         self.follow("repair")
         lane = self.lane()

@@ -241,6 +241,23 @@ TEST_F(AdoptTest, ADamagedStoreIsPutAside) {
   expect_runs_from(1);
 }
 
+TEST_F(AdoptTest, AStoreWithATableThatCannotBeReadIsPutAside) {
+  for (const std::string_view family : {kEpochsFamily, kLedgerFamily, kLanesFamily}) {
+    SCOPED_TRACE(family);
+    fs::remove_all(paths_.root);
+    fs::create_directories(paths_.root);
+    fill(40);
+    flush_tables(paths_.delivery_db(), delivery_families());
+    flip(table_of(paths_.delivery_db(), family, delivery_families()), 0);
+    // Its position may be known, but not what belongs to that.
+    EXPECT_EQ(adopt(options(AdoptFrom::Kind::kPosition)).error().kind, ErrorKind::kIdentity);
+    const auto adopted = adopt(options(AdoptFrom::Kind::kFloor));
+    ASSERT_TRUE(adopted) << error_of(adopted);
+    EXPECT_TRUE(fs::exists(adopted->aside / "CURRENT"));
+    expect_runs_from(1);
+  }
+}
+
 TEST_F(AdoptTest, AStoreWhoseFormatFileIsDamagedOrGoneIsPutAside) {
   for (const bool is_gone : {false, true}) {
     SCOPED_TRACE(is_gone);

@@ -41,19 +41,24 @@ inline void flip(const std::filesystem::path& path, std::uintmax_t offset, std::
   file.write(bytes.data(), static_cast<std::streamsize>(count));
 }
 
-// Writes what is in the log of a queue into table files, one for each family.
-inline void flush_queue(const std::filesystem::path& db) {
-  auto database = Database::open_primary(db, queue_families(), nullptr);
+// Writes what is in the log of a database into table files, one for each family.
+inline void flush_tables(const std::filesystem::path& db,
+                         const std::vector<ColumnFamilySpec>& families) {
+  auto database = Database::open_primary(db, families, nullptr);
   ASSERT_TRUE(database);
-  for (const auto& family : queue_families()) {
+  for (const auto& family : families) {
     ASSERT_TRUE(
         (*database)->db().Flush(rocksdb::FlushOptions(), (*database)->family(family.name)).ok());
   }
 }
 
+inline void flush_queue(const std::filesystem::path& db) { flush_tables(db, queue_families()); }
+
 // The table file in which `family` has most bytes.
-inline std::filesystem::path table_of(const std::filesystem::path& db, std::string_view family) {
-  auto database = Database::open_primary(db, queue_families(), nullptr);
+inline std::filesystem::path table_of(
+    const std::filesystem::path& db, std::string_view family,
+    const std::vector<ColumnFamilySpec>& families = queue_families()) {
+  auto database = Database::open_primary(db, families, nullptr);
   EXPECT_TRUE(database);
   std::vector<rocksdb::LiveFileMetaData> files;
   (*database)->db().GetLiveFilesMetaData(&files);

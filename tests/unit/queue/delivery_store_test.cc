@@ -14,6 +14,7 @@
 #include "queue/delivery_reader.h"
 #include "queue/delivery_schema.h"
 #include "queue/ledger_store.h"
+#include "tests/unit/queue/damage.h"
 #include "tests/unit/queue/queue_fixture.h"
 
 namespace sluice::queue {
@@ -175,6 +176,25 @@ TEST_F(DeliveryStoreTest, IsReadWhileItIsWrittenWithNumbersThatAddUp) {
 }
 
 // What a shipper leaves that is killed while it makes its database.
+// The opening after the damage takes nothing from that log, which must not stay there.
+TEST_F(DeliveryStoreTest, IsReadThoughALogWasDamagedAtItsBeginning) {
+  open_bound();
+  {
+    const auto store = open_store();
+    ASSERT_TRUE(store->commit(acknowledged({1, 10})));
+  }
+  flip(files_like(paths_.delivery_db(), ".log").back(), 0);
+  const auto store = open_store();
+  ASSERT_NE(store, nullptr);
+  EXPECT_EQ(store->progress(Lane::kAudit).position, 0U);
+  ASSERT_TRUE(store->commit(acknowledged({1, 5})));
+  const auto reader = DeliveryReader::open(paths_, paths_.root / "scratch");
+  ASSERT_TRUE(reader) << error_of(reader);
+  const auto view = (*reader)->view();
+  ASSERT_TRUE(view) << error_of(view);
+  EXPECT_EQ(view->progress[Lane::kAudit].position, 5U);
+}
+
 TEST_F(DeliveryStoreTest, ThatIsHalfMadeIsNotThereYetForReaders) {
   for (const auto& folder : {paths_.delivery(), paths_.sink()}) {
     std::filesystem::create_directory(folder);

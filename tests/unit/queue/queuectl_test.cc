@@ -9,6 +9,7 @@
 #include "queue/queuectl/access.h"
 #include "queue/queuectl/render.h"
 #include "queue/queuectl/snapshot.h"
+#include "tests/unit/queue/damage.h"
 #include "tests/unit/queue/queue_fixture.h"
 
 namespace sluice::queue {
@@ -98,7 +99,38 @@ TEST_F(QueuectlTest, StatusOfAQueueThatNobodyHasShippedYetIsAllBacklog) {
   const auto taken = snapshot();
   ASSERT_TRUE(taken);
   EXPECT_EQ(taken->lanes[Lane::kSession].backlog, 3u);
-  EXPECT_EQ(taken->delivery_problem, "");
+  EXPECT_FALSE(taken->delivery_problem);
+}
+
+TEST_F(QueuectlTest, StatusTellsOfADamagedRecordAndStillOfAllElse) {
+  fill();
+  writer_.reset();
+  store_.reset();
+  flush_queue(paths_.queue_db());
+  flip(table_of(paths_.queue_db(), "audit"), 0);
+  const auto taken = snapshot();
+  ASSERT_TRUE(taken) << error_of(taken);
+  EXPECT_EQ(taken->lanes[Lane::kAudit].backlog, 4u);
+  EXPECT_EQ(taken->lanes[Lane::kAudit].unaccounted, 0);
+  EXPECT_EQ(taken->lanes[Lane::kSession].damage, "");
+  const std::string text = status_table(*taken, {"default", 1, {}});
+  EXPECT_NE(text.find("DAMAGE in lane audit: "), std::string::npos) << text;
+  EXPECT_NE(text.find("\"queuectl repair\""), std::string::npos) << text;
+  const auto json = nlohmann::json::parse(status_json(*taken, {"default", 1, {}}));
+  EXPECT_TRUE(json["lanes"]["audit"]["damage"].is_string());
+  EXPECT_TRUE(json["lanes"]["session"]["damage"].is_null());
+}
+
+TEST_F(QueuectlTest, ReportOfADamagedStoreSaysThatItIsDamaged) {
+  fill();
+  writer_.reset();
+  store_.reset();
+  flip(files_like(paths_.delivery_db(), "MANIFEST-").back(), 20, 20);
+  const auto taken = snapshot();
+  ASSERT_TRUE(taken) << error_of(taken);
+  ASSERT_TRUE(taken->delivery_problem);
+  EXPECT_EQ(taken->delivery_problem->kind, ErrorKind::kCorrupt);
+  EXPECT_NE(taken->delivery_problem->message.find("\"queuectl adopt\""), std::string::npos);
 }
 
 TEST_F(QueuectlTest, StatusFollowsARunningFetcherAndShipper) {
