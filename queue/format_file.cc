@@ -6,23 +6,36 @@
 
 #include <cerrno>
 #include <cstdio>
-#include <fstream>
+#include <sstream>
 #include <string>
+
+#include "common/files.h"
 
 namespace sluice::queue {
 namespace {
+
+constexpr std::size_t kFormatBytesMax = 4096;  // whatever it holds
 
 std::filesystem::path format_path(const std::filesystem::path& directory) {
   return directory / "FORMAT";
 }
 
+// A write that takes a part only says why not more when it is asked for the rest.
+bool write_all(int fd, std::string_view text) {
+  while (!text.empty()) {
+    const ssize_t taken = ::write(fd, text.data(), text.size());
+    if (taken < 0 && errno == EINTR) continue;
+    if (taken < 0) return false;
+    text.remove_prefix(static_cast<std::size_t>(taken));
+  }
+  return true;
+}
+
 Result<void> write_synced(const std::filesystem::path& path, std::string_view text) {
   const int fd = ::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0640);
   if (fd < 0) return fail(errno_error("create", path.string()));
-  const bool written = ::write(fd, text.data(), text.size()) == static_cast<ssize_t>(text.size()) &&
-                       ::fsync(fd) == 0;
   Result<void> result;
-  if (!written) result = fail(errno_error("write", path.string()));
+  if (!write_all(fd, text) || ::fsync(fd) != 0) result = fail(errno_error("write", path.string()));
   ::close(fd);
   return result;
 }
@@ -31,8 +44,8 @@ Result<void> write_synced(const std::filesystem::path& path, std::string_view te
 
 Result<int> check_format(const std::filesystem::path& directory, std::string_view kind) {
   const std::filesystem::path path = format_path(directory);
-  std::ifstream file(path);
-  if (!file) return fail(errno_error("open", path.string()));
+  SLUICE_ASSIGN(const std::string text, read_file(path, kFormatBytesMax));
+  std::istringstream file(text);
   std::string found_kind;
   int version = 0;
   if (!(file >> found_kind >> version) || found_kind != kind || version < kFormatVersionOldest) {
