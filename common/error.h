@@ -22,7 +22,7 @@ enum class ErrorKind {
   kIdentity,  // queue, delivery store and machine do not belong together (design: identity of the
               // pair)
   kNotFound,  // the object is not there (yet)
-  kTrimmed,        // a record was asked for that the queue no longer keeps
+  kTrimmed,   // a record was asked for that the queue no longer keeps
   kCannotCreate,   // a file or directory cannot be created or written
   kIo,             // reading or writing failed
   kBusy,           // somebody else holds it

@@ -5,8 +5,9 @@
 // CURRENT, or the other files. That is sound because all but the fetcher's state is under keys that
 // are never used for anything else: which file is newer does not matter. The state is taken from
 // the database's own view of its table files, or, without a MANIFEST, from one that RocksDB makes
-// of a scratch copy; what the logs say goes on top, up to where they have lost a change. Nothing in the damaged folder is changed. One
-// thread; `scratch` must be on the same file system (hard links).
+// of a scratch copy; what the logs say goes on top, up to where they have lost a change. Nothing in
+// the damaged folder is changed. One thread; `scratch` must be on the same file system (hard
+// links).
 #ifndef SLUICE_QUEUE_SALVAGE_H_
 #define SLUICE_QUEUE_SALVAGE_H_
 
