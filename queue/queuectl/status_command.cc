@@ -16,8 +16,15 @@ class StatusCommand : public Command {
   }
 
   Result<void> run(const CommandContext& command) override {
-    SLUICE_ASSIGN(const Snapshot snapshot, take_snapshot(command.access));
+    SLUICE_ASSIGN(Snapshot snapshot, take_snapshot(command.access));
     const Config& config = *command.config;
+    for (const Lane lane : kLanes) {
+      std::string& damage = snapshot.lanes[lane].damage;
+      damage = address_queuectl(std::move(damage), config);
+    }
+    if (auto& problem = snapshot.delivery_problem) {
+      problem->message = address_queuectl(std::move(problem->message), config);
+    }
     StatusContext context;
     context.instance = config.instance;
     // Without a shipper that has said so, what the configuration would make of one.

@@ -254,26 +254,7 @@ class KillPoint:
         self.check_after_death(site)
 
     def check_after_death(self, site):
-        """What must hold while the victim is dead: nothing published is missing, and all numbers add up."""
-        fetcher, shipper = control_page.fetcher_page(site.state), control_page.shipper_page(site.state)
-        try:
-            status = site.status()
-        except TestFailure as failure:
-            # It died before there was a queue, or while it opened one: nothing to add up yet.
-            if "start sluice-fetcher" in str(failure):
-                return
-            raise
-        wrong = sum_failures(status)
-        for lane, numbers in status["lanes"].items():
-            if fetcher and numbers["fetched"] < fetcher.durable[lane]:
-                wrong.append(f"{lane}: {fetcher.durable[lane]} were published as synced, "
-                             f"{numbers['fetched']} are in the queue")
-            if shipper and numbers["position"] is not None and \
-                    numbers["position"] < shipper.position[lane]:
-                wrong.append(f"{lane}: position {shipper.position[lane]} was published, "
-                             f"{numbers['position']} is in the delivery store")
-        if wrong:
-            raise TestFailure("while it is dead, " + "; ".join(wrong))
+        check_while_dead(site)
 
     def duplicates_bound(self, site, outcome):
         return outcome.killed_shippers * site.events_in_flight()
@@ -304,6 +285,29 @@ class KillPoint:
     def judge_records(self, site, records, outcome):
         return oracle.judge(self.rig.served, records, strict=outcome.strict_lanes,
                             skip_session_types=sites.SKIPPED_TYPES, duplicates_max=outcome.bound)
+
+
+def check_while_dead(site):
+    """What must hold while a daemon is dead: nothing published is missing, and all numbers add up."""
+    fetcher, shipper = control_page.fetcher_page(site.state), control_page.shipper_page(site.state)
+    try:
+        status = site.status()
+    except TestFailure as failure:
+        # It died before there was a queue, or while it opened one: nothing to add up yet.
+        if "start sluice-fetcher" in str(failure):
+            return
+        raise
+    wrong = sum_failures(status)
+    for lane, numbers in status["lanes"].items():
+        if fetcher and numbers["fetched"] < fetcher.durable[lane]:
+            wrong.append(f"{lane}: {fetcher.durable[lane]} were published as synced, "
+                         f"{numbers['fetched']} are in the queue")
+        if shipper and numbers["position"] is not None and \
+                numbers["position"] < shipper.position[lane]:
+            wrong.append(f"{lane}: position {shipper.position[lane]} was published, "
+                         f"{numbers['position']} is in the delivery store")
+    if wrong:
+        raise TestFailure("while it is dead, " + "; ".join(wrong))
 
 
 def spread(total, wanted, dice):

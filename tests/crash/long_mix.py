@@ -49,7 +49,6 @@ STEP_SECONDS = (0.05, 1.2)
 REPLAYS_AT_ONCE = 4  # queue/replay_job.h
 # Everything must be delivered within this after the last fault.
 PATIENCE_SECONDS = 300
-SKIPPED_SESSION_TYPES = ("print", "desktop.recording")
 
 
 class Phase:
@@ -243,7 +242,7 @@ class Mix:
         status = self.rig.status()
         self.rig.queuectl("verify")  # any damage is an error
         bound = self.bound + self._unanswered()
-        report = self.rig.judge(skip_session_types=SKIPPED_SESSION_TYPES, duplicates_max=bound,
+        report = self.rig.judge(skip_session_types=rigs.UNCONFIGURED_SKIPPED_TYPES, duplicates_max=bound,
                                 may_be_set_aside=self._may_be_refused)
         failures = report.failures() + self.rig.ledger_failures() + sum_failures(status)
         if report.broken_lines:
@@ -296,7 +295,7 @@ class Mix:
             with open(source, "rb") as file, open(target, "wb") as copy:
                 file.seek(offset)
                 shutil.copyfileobj(file, copy)
-        report = oracle.judge(served, [record], skip_session_types=SKIPPED_SESSION_TYPES)
+        report = oracle.judge(served, [record], skip_session_types=rigs.UNCONFIGURED_SKIPPED_TYPES)
         failures = []
         for name in phase.strict_lanes:
             events = report.lanes[name].disordered

@@ -18,7 +18,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "support"))
 
 import rig as rigs  # noqa: E402
 import sites  # noqa: E402
-from kill_point import sum_failures  # noqa: E402
+from kill_point import check_while_dead  # noqa: E402
 from processes import TestFailure, control  # noqa: E402
 from torture_result import Result, add_arguments, parse  # noqa: E402
 
@@ -27,7 +27,6 @@ REDUCED_ROUNDS = 26
 # Long enough for a daemon to get to work, short enough to hit it while it starts, too.
 ROUND_SECONDS = (0.05, 0.9)
 SINK_FAULTS = ("status 500 3", "status 429 2", "reset-before 2", "reset-after 2", "stall 0.2 3")
-SKIPPED_SESSION_TYPES = ("print", "desktop.recording")
 
 
 @dataclass(frozen=True)
@@ -75,12 +74,7 @@ class Rounds:
         victims = self.dice.choice((("fetcher",), ("shipper",), ("fetcher", "shipper")))
         for victim in victims:
             getattr(self.rig, f"kill_{victim}")()
-        # With a daemon dead, which is when the numbers could stay apart. Without a status it died before there was a
-        # queue, or while it opened one: nothing to add up.
-        status = self.rig.try_status()
-        wrong = sum_failures(status) if status else []
-        if wrong:
-            raise TestFailure("while it is dead, " + "; ".join(wrong))
+        check_while_dead(self.rig)
         for victim in victims:
             getattr(self.rig, f"start_{victim}")()
         self.cell.add_point(extra={f"kills of the {victim}": 1 for victim in victims})
@@ -88,7 +82,7 @@ class Rounds:
 
 def check(rig, variant, drain_seconds, cell):
     bound = rig.duplicates_bound()
-    report = rig.judge(strict=variant.strict_lanes, skip_session_types=SKIPPED_SESSION_TYPES,
+    report = rig.judge(strict=variant.strict_lanes, skip_session_types=rigs.UNCONFIGURED_SKIPPED_TYPES,
                        duplicates_max=bound)
     cell.add_point(report, points=0, bound=bound, drain_seconds=drain_seconds,
                    strict_lanes=variant.strict_lanes,

@@ -54,7 +54,7 @@ class Errors(unittest.TestCase):
             code, said = self.run_daemon(program)
             self.assertEqual(0, code, said)
         report = self.rig.judge(strict=("session",), duplicates_max=0,
-                                skip_session_types=("print", "desktop.recording"))
+                                skip_session_types=rigs.UNCONFIGURED_SKIPPED_TYPES)
         self.assertEqual([], report.failures() + self.rig.ledger_failures())
         self.assertGreater(report.lanes["audit"].served, 0)
 
@@ -131,7 +131,7 @@ class Errors(unittest.TestCase):
             self.assertEqual(0, daemon.stop())
             refusals = [line for line in daemon.log_text().splitlines() if "refused" in line]
             self.assertLessEqual(len(refusals), 3, "a cause that lasts is told once, not each time")
-        report = self.rig.judge(skip_session_types=("print", "desktop.recording"))
+        report = self.rig.judge(skip_session_types=rigs.UNCONFIGURED_SKIPPED_TYPES)
         self.assertEqual([], report.failures() + self.rig.ledger_failures())
 
     @staticmethod

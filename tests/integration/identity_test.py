@@ -88,7 +88,7 @@ class Identity(unittest.TestCase):
         return said
 
     def expect_everything_arrived(self):
-        report = self.rig.judge(skip_session_types=("print", "desktop.recording"))
+        report = self.rig.judge(skip_session_types=rigs.UNCONFIGURED_SKIPPED_TYPES)
         self.assertEqual([], report.failures())
         self.assertEqual(0, self.rig.status()["unaccounted"])
 

@@ -120,7 +120,7 @@ def run(bin_folder, name, **options):
             rig.fetcher.stop()
             rig.sink.process.stop()
             report = rig.judge(ignore=("time",), strict=("session",), duplicates_max=0,
-                               skip_session_types=("print", "desktop.recording"))
+                               skip_session_types=rigs.UNCONFIGURED_SKIPPED_TYPES)
             failures = report.failures() + rig.ledger_failures()
             if failures:
                 raise TestFailure("\n".join(failures))

@@ -25,7 +25,6 @@ from processes import control, wait_until  # noqa: E402
 BIN = None
 EVENTS = 1200
 BATCH = 50
-SKIPPED = ("print", "desktop.recording")
 
 
 class ReplayCase(unittest.TestCase):
@@ -83,7 +82,7 @@ class ReplayCase(unittest.TestCase):
 
     def expect_nothing_lost(self, duplicates_max):
         report = self.rig.judge(strict=("session", "audit"), duplicates_max=duplicates_max,
-                                skip_session_types=SKIPPED)
+                                skip_session_types=rigs.UNCONFIGURED_SKIPPED_TYPES)
         self.assertEqual([], report.failures() + self.rig.ledger_failures())
 
 

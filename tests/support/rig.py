@@ -26,6 +26,8 @@ SUPPORT = Path(__file__).resolve().parent
 BATCH_EVENTS = 500
 CONNECTIONS = 4
 LANES = 2
+# Events of recordings that are not exported where nothing is configured.
+UNCONFIGURED_SKIPPED_TYPES = ("print", "desktop.recording")
 START_PATIENCE_SECONDS = 240  # many events take long to be planned
 
 

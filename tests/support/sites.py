@@ -83,8 +83,7 @@ def run_until(site, daemon, reached):
             return reached(site.status()["lanes"])
         except (TestFailure, TypeError):
             return False  # there is nothing to look at yet
-    wait_until(looks_right, f"sluice-{daemon} has come far enough", process=process,
-               patience_seconds=180)
+    wait_until(looks_right, f"sluice-{daemon} has come far enough", PATIENCE_SECONDS, process)
     process.kill()
 
 

@@ -71,13 +71,7 @@ class AdoptTest : public QueueFixture {
     EXPECT_EQ(sum.acknowledged + sum.skipped, std::uint64_t{kRecords});
     EXPECT_EQ(at.acknowledged, sum.acknowledged);
     EXPECT_EQ(at.skipped, sum.skipped);
-    VerifyOptions check;
-    check.paths = paths_;
-    check.scratch = paths_.root / "scratch-check";
-    const auto verified = verify(check);
-    ASSERT_TRUE(verified) << error_of(verified);
-    EXPECT_TRUE(verified->is_clean())
-        << (verified->problems.empty() ? "damage" : verified->problems.front());
+    expect_clean();
   }
 
   void start_replay(SeqRange numbers) {
@@ -91,14 +85,13 @@ class AdoptTest : public QueueFixture {
     ASSERT_TRUE(started) << error_of(started);
   }
 
-  std::string journal() {
-    const auto database =
-        Database::open_secondary(paths_.delivery_db(), paths_.root / "look", delivery_families());
-    std::string text;
-    const std::unique_ptr<rocksdb::Iterator> it(
-        (*database)->db().NewIterator({}, (*database)->family(kJournalFamily)));
-    for (it->SeekToFirst(); it->Valid(); it->Next()) text += it->value().ToString() + "\n";
-    return text;
+  // A store that is of no use stays beside a new one, and everything is delivered again.
+  void expect_put_aside() {
+    const auto adopted = adopt(options(AdoptFrom::Kind::kFloor));
+    ASSERT_TRUE(adopted) << error_of(adopted);
+    EXPECT_TRUE(adopted->store_is_new);
+    EXPECT_TRUE(fs::exists(adopted->aside / "CURRENT"));
+    expect_runs_from(1);
   }
 
   std::string refusal_of_store() {
@@ -223,11 +216,7 @@ TEST_F(AdoptTest, AStoreOfAnotherQueueIsPutAside) {
   fs::rename(foreign, paths_.delivery_db());
   EXPECT_NE(refusal_of_store().find("belongs to queue"), std::string::npos);
   EXPECT_NE(refusal_of_store().find("queuectl adopt"), std::string::npos);
-  const auto adopted = adopt(options(AdoptFrom::Kind::kFloor));
-  ASSERT_TRUE(adopted) << error_of(adopted);
-  EXPECT_TRUE(adopted->store_is_new);
-  EXPECT_TRUE(fs::exists(adopted->aside / "CURRENT"));
-  expect_runs_from(1);
+  expect_put_aside();
 }
 
 TEST_F(AdoptTest, ADamagedStoreIsPutAside) {
@@ -235,10 +224,7 @@ TEST_F(AdoptTest, ADamagedStoreIsPutAside) {
   const auto manifests = files_like(paths_.delivery_db(), "MANIFEST-");
   flip(manifests.back(), 20, 20);
   EXPECT_EQ(DeliveryStore::open(store_options()).error().kind, ErrorKind::kCorrupt);
-  const auto adopted = adopt(options(AdoptFrom::Kind::kFloor));
-  ASSERT_TRUE(adopted) << error_of(adopted);
-  EXPECT_TRUE(fs::exists(adopted->aside / "CURRENT"));
-  expect_runs_from(1);
+  expect_put_aside();
 }
 
 TEST_F(AdoptTest, AStoreWithATableThatCannotBeReadIsPutAside) {
@@ -251,10 +237,7 @@ TEST_F(AdoptTest, AStoreWithATableThatCannotBeReadIsPutAside) {
     flip(table_of(paths_.delivery_db(), family, delivery_families()), 0);
     // Its position may be known, but not what belongs to that.
     EXPECT_EQ(adopt(options(AdoptFrom::Kind::kPosition)).error().kind, ErrorKind::kIdentity);
-    const auto adopted = adopt(options(AdoptFrom::Kind::kFloor));
-    ASSERT_TRUE(adopted) << error_of(adopted);
-    EXPECT_TRUE(fs::exists(adopted->aside / "CURRENT"));
-    expect_runs_from(1);
+    expect_put_aside();
   }
 }
 
@@ -269,10 +252,7 @@ TEST_F(AdoptTest, AStoreWhoseFormatFileIsDamagedOrGoneIsPutAside) {
     const std::string refusal = refusal_of_store();
     EXPECT_NE(refusal.find("queuectl adopt"), std::string::npos) << refusal;
     EXPECT_EQ(adopt(options(AdoptFrom::Kind::kPosition)).error().kind, ErrorKind::kIdentity);
-    const auto adopted = adopt(options(AdoptFrom::Kind::kFloor));
-    ASSERT_TRUE(adopted) << error_of(adopted);
-    EXPECT_TRUE(fs::exists(adopted->aside / "CURRENT"));
-    expect_runs_from(1);
+    expect_put_aside();
   }
 }
 

@@ -5,6 +5,9 @@
 #include <atomic>
 #include <deque>
 
+#include "queue/database.h"
+#include "queue/delivery_schema.h"
+
 namespace sluice::queue {
 
 QueueFixture::QueueFixture() {
@@ -51,6 +54,38 @@ std::unique_ptr<DeliveryStore> QueueFixture::open_store() const {
   auto store = DeliveryStore::open(store_options());
   EXPECT_EQ(error_of(store), "");
   return store ? std::move(*store) : nullptr;
+}
+
+VerifyReport QueueFixture::checked() const {
+  VerifyOptions options;
+  options.paths = paths_;
+  options.scratch = paths_.root / "scratch-verify";
+  auto report = verify(options);
+  EXPECT_EQ(error_of(report), "");
+  EXPECT_FALSE(std::filesystem::exists(options.scratch));
+  return report ? std::move(*report) : VerifyReport{};
+}
+
+std::string QueueFixture::first_problem(const VerifyReport& report) {
+  if (!report.problems.empty()) return report.problems.front();
+  return report.ranges.empty() ? "" : report.ranges.front().why;
+}
+
+void QueueFixture::expect_clean() const {
+  const VerifyReport report = checked();
+  EXPECT_TRUE(report.is_clean()) << first_problem(report);
+}
+
+std::string QueueFixture::journal() const {
+  const auto database =
+      Database::open_secondary(paths_.delivery_db(), paths_.root / "look", delivery_families());
+  EXPECT_EQ(error_of(database), "");
+  std::string text;
+  if (!database) return text;
+  const std::unique_ptr<rocksdb::Iterator> it(
+      (*database)->db().NewIterator({}, (*database)->family(kJournalFamily)));
+  for (it->SeekToFirst(); it->Valid(); it->Next()) text += it->value().ToString() + "\n";
+  return text;
 }
 
 Result<void> QueueFixture::append(Writer* writer, Lane lane, int count, const std::string& prefix) {

@@ -11,6 +11,7 @@
 
 #include "queue/delivery_store.h"
 #include "queue/reader.h"
+#include "queue/verify.h"
 #include "queue/writer.h"
 #include "tests/unit/queue/faulty_env.h"
 
@@ -32,6 +33,15 @@ class QueueFixture : public ::testing::Test {
   static Result<void> append(Writer* writer, Lane lane, int count, const std::string& prefix = "e");
   // All records of the lane from `first` on.
   static std::vector<std::string> read_ids(Reader* reader, Lane lane, Seq first = 1);
+
+  // What verify() says, whose own failure is one of the test.
+  VerifyReport checked() const;
+  // "" if there is none.
+  static std::string first_problem(const VerifyReport& report);
+  // verify() finds nothing wrong.
+  void expect_clean() const;
+  // The lines of the delivery store's journal, oldest first; of a store that runs, too.
+  std::string journal() const;
 
   InstancePaths paths_;
   Machine machine_{"machine-a", "boot-a"};

@@ -98,13 +98,7 @@ class RepairTest : public QueueFixture {
     if (*cursor) {
       EXPECT_GE(audit.last, Seq{kPerBatch} * (std::stoul(**cursor) + 1));
     }
-    VerifyOptions check;
-    check.paths = paths_;
-    check.scratch = paths_.root / "scratch-check";
-    const auto verified = verify(check);
-    ASSERT_TRUE(verified) << error_of(verified);
-    EXPECT_TRUE(verified->is_clean())
-        << (verified->problems.empty() ? "damage" : verified->problems.front());
+    expect_clean();
   }
 
   std::set<std::string> names_in_queue() const {

@@ -84,16 +84,6 @@ class ReplayStoreTest : public QueueFixture {
   }
   Seq hold() const { return page().hold[Lane::kAudit]; }
 
-  std::string journal() const {
-    auto database =
-        Database::open_secondary(paths_.delivery_db(), paths_.root / "look", delivery_families());
-    std::string text;
-    const std::unique_ptr<rocksdb::Iterator> it(
-        (*database)->db().NewIterator({}, (*database)->family(kJournalFamily)));
-    for (it->SeekToFirst(); it->Valid(); it->Next()) text += it->value().ToString() + "\n";
-    return text;
-  }
-
   QueueView queue_;
 };
 

@@ -41,21 +41,7 @@ class VerifyTest : public QueueFixture {
     for (const StoredRecord& record : batch->records()) completion.acknowledge(record);
     ASSERT_TRUE(store->commit(completion));
   }
-  VerifyReport checked() const {
-    VerifyOptions options;
-    options.paths = paths_;
-    options.scratch = paths_.root / "scratch-verify";
-    auto report = verify(options);
-    EXPECT_EQ(error_of(report), "");
-    EXPECT_FALSE(std::filesystem::exists(options.scratch));
-    return report ? std::move(*report) : VerifyReport{};
-  }
   std::uint64_t next_version_ = 1'000'000;
-
-  static std::string first_problem(const VerifyReport& report) {
-    if (!report.problems.empty()) return report.problems.front();
-    return report.ranges.empty() ? "" : report.ranges.front().why;
-  }
 };
 
 TEST_F(VerifyTest, AWholeQueueIsCleanStoppedAndRunning) {
