@@ -76,6 +76,12 @@ Result<void> Generation::load_recordings() {
 }
 
 Result<Generation::End> Generation::run(std::stop_token stop) {
+  SLUICE_ASSIGN(const End end, ingest_until_end(stop));
+  SLUICE_TRY(writer_.sync());
+  return end;
+}
+
+Result<Generation::End> Generation::ingest_until_end(const std::stop_token& stop) {
   audit_thread_ = std::jthread([this](const std::stop_token& token) { run_audit_source(token); });
   milliseconds next_look{};
   while (!stop.stop_requested()) {

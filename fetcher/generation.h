@@ -48,11 +48,13 @@ class Generation {
   // Runs until one of the above. An error: the Writer is dead, destroy this and then it; or, with
   // exit_on_last_event only, kUnauthorized: Teleport refuses
   // to say which source it has, or to give a recording.
+  // When it returns an End, all that it took from Teleport is durable or still to be had there.
   Result<End> run(std::stop_token stop);
 
  private:
   Generation(const Config& config, Timestamp start_time, EventApi* api, queue::Writer* writer,
              const Clock& clock);
+  Result<End> ingest_until_end(const std::stop_token& stop);
   Result<void> load_state();
   Result<void> load_recordings();
   void run_audit_source(const std::stop_token& stop);

@@ -89,7 +89,7 @@ rocksdb::Options primary_options(rocksdb::Env* env, const DatabaseSizes& sizes) 
   options.max_bgerror_resume_count = 0;  // after any error: close and open anew, never resume
   options.bytes_per_sync = 1_MiB;
   options.avoid_flush_during_recovery = false;
-  if (env != nullptr) options.env = env;
+  options.env = env;
   return options;
 }
 
@@ -182,7 +182,8 @@ rocksdb::ReadOptions scan_options() {
 Result<std::unique_ptr<Database>> Database::open_primary(
     const std::filesystem::path& path, const std::vector<ColumnFamilySpec>& families,
     rocksdb::Env* env, const DatabaseSizes& sizes) {
-  const rocksdb::Options options = primary_options(env, sizes);
+  auto logs = std::make_unique<LogFiles>(env);
+  const rocksdb::Options options = primary_options(logs->env(), sizes);
   std::vector<std::string> existing;
   // Fails when there is no database yet, which open() then creates; any other failure it meets
   // again.
@@ -196,6 +197,7 @@ Result<std::unique_ptr<Database>> Database::open_primary(
     }
   }
   std::unique_ptr<Database> database(new Database(path));
+  database->logs_ = std::move(logs);
   std::vector<rocksdb::ColumnFamilyHandle*> handles;
   rocksdb::DB* db = nullptr;
   const rocksdb::Status status =
@@ -263,12 +265,22 @@ void Database::keep_files() { (void)db_->DisableFileDeletions(); }
 
 void count_nothing() { rocksdb::SetPerfLevel(rocksdb::PerfLevel::kDisable); }
 
-Result<void> Database::write(rocksdb::WriteBatch* batch) {
+Result<void> Database::write(rocksdb::WriteBatch* batch) { return write(batch, true); }
+
+Result<void> Database::write_unsynced(rocksdb::WriteBatch* batch) { return write(batch, false); }
+
+Result<void> Database::write(rocksdb::WriteBatch* batch, bool sync) {
   count_nothing();
   rocksdb::WriteOptions options;
-  options.sync = true;
+  options.sync = sync;
   const rocksdb::Status status = db_->Write(options, batch);
   if (!status.ok()) return fail(database_error("write to the database", path_, status));
+  return {};
+}
+
+Result<void> Database::sync_log() {
+  const rocksdb::Status status = logs_->sync();
+  if (!status.ok()) return fail(database_error("sync the log of the database", path_, status));
   return {};
 }
 

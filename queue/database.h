@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "common/error.h"
+#include "queue/log_files.h"
 #include "queue/types.h"
 
 namespace sluice::queue {
@@ -72,8 +73,13 @@ class Database {
   rocksdb::ColumnFamilyHandle* family(std::string_view name) const;
   bool has_family(std::string_view name) const { return handles_.contains(name); }
 
-  // One atomic synced write.
+  // One atomic synced write: it and all before it are durable.
   Result<void> write(rocksdb::WriteBatch* batch);
+  // One atomic write that becomes durable with the next sync.
+  Result<void> write_unsynced(rocksdb::WriteBatch* batch);
+  // Makes durable all that was written before. From any thread, also while another writes. After an
+  // error nothing that is written becomes durable any more.
+  Result<void> sync_log();
   // The newest of the rows PREFIX + big-endian version, each written once and never overwritten (a
   // secondary may return old values of overwritten keys for ever). Nothing if there is none.
   Result<std::optional<VersionedRow>> newest(std::string_view family_name, std::string_view prefix);
@@ -87,7 +93,10 @@ class Database {
 
  private:
   explicit Database(std::filesystem::path path) : path_(std::move(path)) {}
+  Result<void> write(rocksdb::WriteBatch* batch, bool sync);
+
   std::filesystem::path path_;
+  std::unique_ptr<LogFiles> logs_;  // a primary's
   std::unique_ptr<rocksdb::DB> db_;
   std::map<std::string, rocksdb::ColumnFamilyHandle*, std::less<>> handles_;
 };

@@ -16,6 +16,7 @@
 #include "queue/database.h"
 #include "queue/epoch_rows.h"
 #include "queue/format_file.h"
+#include "queue/kept_scans.h"
 #include "queue/ledger_store.h"
 #include "queue/queue_schema.h"
 
@@ -38,6 +39,7 @@ struct Session {
   std::vector<EpochRow> epochs;
   PerLane<std::optional<EpochIndex>> index;
   std::filesystem::path scratch;
+  KeptScans scans;
   // What had been published when the secondary last caught up: up to there it need not do so again.
   PerLane<std::atomic<Seq>> visible;
 
@@ -45,6 +47,7 @@ struct Session {
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
   ~Session() {
+    scans.clear();
     database.reset();
     std::error_code ignored;
     std::filesystem::remove_all(scratch, ignored);
@@ -101,6 +104,7 @@ struct Reader::Impl {
   // Appends the dense run of good records from `first`; stops at anything else and says what it
   // was.
   Result<void> collect(Lane lane, SeqRange range, const ReadLimits& limits, RecordBatch* batch);
+  std::unique_ptr<LaneScan> scan_from(Lane lane, SeqRange range);
   Result<Seq> next_readable(Lane lane, Seq from);
   bool is_readable(Lane lane, Seq seq, std::string_view value) const;
   Result<Ledger> ledger();
@@ -238,6 +242,7 @@ Result<void> Reader::Impl::catch_up(const FetcherPage& published) {
 }
 
 Result<void> Reader::Impl::let_go(const FetcherPage& published) {
+  session->scans.drop_old();
   const std::chrono::steady_clock::duration last(caught_up_at.load());
   if (std::chrono::steady_clock::now().time_since_epoch() - last < kLetGoInterval) return {};
   return catch_up(published);
@@ -261,27 +266,21 @@ Result<void> Reader::Impl::renew() {
 
 Result<void> Reader::Impl::collect(Lane lane, SeqRange range, const ReadLimits& limits,
                                    RecordBatch* batch) {
-  if (range.count() > limits.records_max) range.last = range.first + limits.records_max - 1;
   count_nothing();
-  const std::string upper = record_key(range.last + 1);
-  const rocksdb::Slice upper_bound(upper);
-  rocksdb::ReadOptions read_options = scan_options();
-  read_options.iterate_upper_bound = &upper_bound;
-  if (range.count() >= kRecordsForBlocks) {
-    read_options.readahead_size = kReadaheadBytes;
-    batch->pool_ = pool;
-  }
-  const std::unique_ptr<rocksdb::Iterator> it(
-      session->database->db().NewIterator(read_options, session->database->family(name_of(lane))));
+  auto scan = scan_from(lane, range);
+  range.last = std::min(range.last, scan->last());
+  if (range.count() > limits.records_max) range.last = range.first + limits.records_max - 1;
+  if (range.count() >= kRecordsForBlocks) batch->pool_ = pool;
   batch->records_.reserve(std::min<std::uint64_t>(range.count(), kReserveMax));
+  rocksdb::Iterator& it = scan->it();
   Seq expected = range.first;
-  for (it->Seek(record_key(expected)); it->Valid(); it->Next(), ++expected) {
-    if (it->key() != rocksdb::Slice(record_key(expected))) {
+  for (; it.Valid() && expected <= range.last; it.Next(), ++expected) {
+    if (it.key() != rocksdb::Slice(record_key(expected))) {
       return fail(ErrorKind::kHole, fmt::format("record {} of lane {} is not there, but later ones "
                                                 "are",
                                                 expected, name_of(lane)));
     }
-    const std::string_view kept = batch->keep({it->value().data(), it->value().size()});
+    const std::string_view kept = batch->keep({it.value().data(), it.value().size()});
     SLUICE_ASSIGN(const RecordView record, decode_record(lane, expected, kept));
     // A record of another epoch is the remains of a write that failed, seen through a view that is
     // too old.
@@ -292,19 +291,28 @@ Result<void> Reader::Impl::collect(Lane lane, SeqRange range, const ReadLimits& 
     }
     const bool full =
         !batch->records_.empty() && batch->bytes_ + record.body.size() > limits.bytes_max;
-    if (full) return {};
+    if (full) break;
     batch->records_.push_back({expected, record});
     batch->bytes_ += record.body.size();
   }
-  if (!it->status().ok()) {
-    return fail(database_error("read the database", session->database->path(), it->status()));
+  if (!it.status().ok()) {
+    return fail(database_error("read the database", session->database->path(), it.status()));
   }
-  if (expected <= range.last) {
+  if (!it.Valid() && expected <= range.last) {
     return fail(ErrorKind::kHole,
                 fmt::format("record {} of lane {} is not there, although it is durable", expected,
                             name_of(lane)));
   }
+  if (it.Valid()) session->scans.keep(std::move(scan), expected);
   return {};
+}
+
+// A scan that stands at the first of the range, and goes at least as far as to one record.
+std::unique_ptr<LaneScan> Reader::Impl::scan_from(Lane lane, SeqRange range) {
+  if (auto kept = session->scans.take(lane, range.first)) return kept;
+  rocksdb::ReadOptions scan_all = scan_options();
+  if (range.count() >= kRecordsForBlocks) scan_all.readahead_size = kReadaheadBytes;
+  return std::make_unique<LaneScan>(session->database.get(), lane, range, scan_all);
 }
 
 // A catch-up that falls between the primary's flush and its removal of the log misses records and

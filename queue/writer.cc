@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <array>
+#include <mutex>
 
 #include "common/check.h"
 #include "queue/ballast.h"
@@ -17,6 +18,7 @@
 #include "queue/format_file.h"
 #include "queue/key_parts.h"
 #include "queue/ledger_store.h"
+#include "queue/log_syncer.h"
 #include "queue/queue_schema.h"
 #include "queue/trimmer.h"
 
@@ -121,12 +123,19 @@ struct Writer::Impl {
   Result<void> check_numbers() const;
   Result<void> check_ledger() const;
   Result<void> begin_epoch(const std::optional<FetcherPage>& previous);
-  void publish();
   void publish_floor(const PerLane<Seq>& floor);
+  void publish_durable(const PerLane<Seq>& durable);
+  void publish_unlocked();
+  void start_syncer();
   Result<void> tend();
   void put_record(Lane lane, Seq seq, const RecordView& record, rocksdb::WriteBatch* batch);
-  Result<void> append(const Append& batch);
-  Result<void> write(rocksdb::WriteBatch* batch);
+  Result<void> require_alive();
+  Result<void> note_death(Result<void> done);
+  Result<void> append(const Append& append, bool behind);
+  PerLane<Seq> put_all(const Append& append, rocksdb::WriteBatch* batch);
+  Result<void> wait_for_room();
+  Result<void> sync();
+  Result<void> write(rocksdb::WriteBatch* batch, bool synced = true);
   Result<void> write_once(std::string_view key, std::string_view value);
 
   WriterOptions options;
@@ -139,13 +148,19 @@ struct Writer::Impl {
   Id128 queue_id;
   std::optional<Id128> delivery_id;
   PerLane<Seq> last;
+  std::mutex page_mutex;
+  FetcherPage page_values;
   DiskPlan plan;
   std::unique_ptr<Trimmer> trimmer;
   std::uint64_t appended_bytes = 0;
   bool has_day_keys = false;  // of version 1, until the days that they are of are forgotten
   bool dead = false;
+  // RocksDB aborts where a log is synced whose last write has failed. So none begins during a
+  // write; the next write is not that quick.
+  std::mutex write_mutex;
   rocksdb::WriteBatch kept_batch;  // of append(), for its memory
   std::string scratch;
+  std::optional<LogSyncer> syncer;  // last: its thread uses the others
 };
 
 Result<void> Writer::Impl::open() {
@@ -162,7 +177,9 @@ Result<void> Writer::Impl::open() {
   SLUICE_TRY(find_day_keys());
   SLUICE_ASSIGN(ledger, LedgerStore::load(*database));
   SLUICE_TRY(check_ledger());
-  return begin_epoch(previous);
+  SLUICE_TRY(begin_epoch(previous));
+  start_syncer();
+  return {};
 }
 
 // Nothing is changed before this has succeeded, but for the lock file and the folder itself.
@@ -377,27 +394,37 @@ Result<void> Writer::Impl::begin_epoch(const std::optional<FetcherPage>& previou
   trimmer->begun();
   report.epoch = row.epoch;
   report.last = last;
-  publish();
+  page_values.queue_id = queue_id;
+  page_values.boot_id = options.machine.boot_id;
+  page_values.epoch = report.epoch;
+  page_values.floor = trimmer->floor();
+  publish_durable(last);
   return {};
 }
 
-void Writer::Impl::publish() { publish_floor(trimmer->floor()); }
-
-void Writer::Impl::publish_floor(const PerLane<Seq>& floor) {
-  FetcherPage values;
-  values.queue_id = queue_id;
-  values.boot_id = options.machine.boot_id;
-  values.epoch = report.epoch;
-  values.durable = last;
-  values.floor = floor;
-  page->publish(encode_page(values));
+void Writer::Impl::start_syncer() {
+  LogSyncer::Parts parts;
+  parts.sync = [this] { return database->sync_log(); };
+  parts.publish = [this](const PerLane<Seq>& durable) { publish_durable(durable); };
+  syncer.emplace(std::move(parts));
 }
 
-Result<void> Writer::Impl::write(rocksdb::WriteBatch* batch) {
-  auto written = database->write(batch);
-  // From here on it is unknown whether the batch will be found at the next open.
-  if (!written) dead = true;
-  return written;
+void Writer::Impl::publish_floor(const PerLane<Seq>& floor) {
+  const std::lock_guard guard(page_mutex);
+  page_values.floor = floor;
+  publish_unlocked();
+}
+
+void Writer::Impl::publish_durable(const PerLane<Seq>& durable) {
+  const std::lock_guard guard(page_mutex);
+  page_values.durable = durable;
+  publish_unlocked();
+}
+
+void Writer::Impl::publish_unlocked() { page->publish(encode_page(page_values)); }
+
+Result<void> Writer::Impl::write(rocksdb::WriteBatch* batch, bool synced) {
+  return note_death(synced ? database->write(batch) : database->write_unsynced(batch));
 }
 
 Result<void> Writer::Impl::write_once(std::string_view key, std::string_view value) {
@@ -417,13 +444,47 @@ void Writer::Impl::put_record(Lane lane, Seq seq, const RecordView& record,
              rocksdb::SliceParts(value_parts.data(), value_parts.size()));
 }
 
-Result<void> Writer::Impl::append(const Append& append) {
+Result<void> Writer::Impl::require_alive() {
   if (dead) return must_reopen();
+  // The first call after a sync that failed behind us tells why.
+  auto synced = syncer ? syncer->check() : Result<void>();
+  if (!synced) dead = true;
+  return synced;
+}
+
+Result<void> Writer::Impl::append(const Append& append, bool behind) {
+  SLUICE_TRY(require_alive());
   if (append.records_.size() > kAppendRecordsMax) {
     return fail(ErrorKind::kInternal, "a batch has too many records");
   }
+  // What is durable is published in order, so a batch of its own waits for those before it.
+  SLUICE_TRY(behind ? wait_for_room() : sync());
   rocksdb::WriteBatch& batch = kept_batch;
   batch.Clear();
+  const PerLane<Seq> next = put_all(append, &batch);
+  SLUICE_TRY(write(&batch, !behind));
+  last = next;
+  appended_bytes += batch.GetDataSize();
+  behind ? syncer->wrote(last, batch.GetDataSize()) : publish_durable(last);
+  if (batch.GetDataSize() > kKeptBatchBytes) batch = rocksdb::WriteBatch();
+  return {};
+}
+
+Result<void> Writer::Impl::wait_for_room() { return note_death(syncer->wait_for_room()); }
+
+Result<void> Writer::Impl::sync() {
+  SLUICE_TRY(require_alive());
+  return note_death(syncer->wait_for_all());
+}
+
+// From then on it is unknown what will be found at the next open.
+Result<void> Writer::Impl::note_death(Result<void> done) {
+  if (!done) dead = true;
+  return done;
+}
+
+// The last number of each lane with it.
+PerLane<Seq> Writer::Impl::put_all(const Append& append, rocksdb::WriteBatch* batch) {
   Ledger delta = append.counts_;
   PerLane<Seq> next = last;
   for (const auto& [lane, given] : append.records_) {
@@ -431,29 +492,23 @@ Result<void> Writer::Impl::append(const Append& append) {
     record.epoch = report.epoch.number;
     SLUICE_CHECK(!record.id.empty(), "a record has an id");
     const Seq seq = ++next[lane];
-    put_record(lane, seq, record, &batch);
+    put_record(lane, seq, record, batch);
     LedgerRow& row = delta[{day_of(record.time), lane}];
     ++row.queued;
     row.queued_ids.add_id(record.id);
   }
-  if (!append.records_.empty()) batch.Put(std::string(kNumbersKey), encode_lane_numbers(next));
+  if (!append.records_.empty()) batch->Put(std::string(kNumbersKey), encode_lane_numbers(next));
   for (const auto& [key, value] : append.changes_) {
-    value ? batch.Put(state_key(key), *value) : batch.Delete(state_key(key));
+    value ? batch->Put(state_key(key), *value) : batch->Delete(state_key(key));
   }
   for (const std::string_view key : append.seen_keys_) {
-    batch.Put(database->family(kSeenFamily), rocksdb::Slice(key), rocksdb::Slice());
+    batch->Put(database->family(kSeenFamily), rocksdb::Slice(key), rocksdb::Slice());
   }
-  ledger.add(*database, delta, ledger.newest_version() + 1, &batch);
-  SLUICE_TRY(write(&batch));
-  last = next;
-  appended_bytes += batch.GetDataSize();
-  if (batch.GetDataSize() > kKeptBatchBytes) batch = rocksdb::WriteBatch();
-  publish();
-  return {};
+  ledger.add(*database, delta, ledger.newest_version() + 1, batch);
+  return next;
 }
-
 Result<void> Writer::Impl::tend() {
-  if (dead) return must_reopen();
+  SLUICE_TRY(require_alive());
   return trimmer->tend(last, delivery_id, appended_bytes);
 }
 
@@ -466,7 +521,9 @@ Result<std::unique_ptr<Writer>> Writer::open(const WriterOptions& options) {
 Writer::Writer(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Writer::~Writer() = default;
 
-Result<void> Writer::append(const Append& batch) { return impl_->append(batch); }
+Result<void> Writer::append(const Append& batch) { return impl_->append(batch, false); }
+Result<void> Writer::append_behind(const Append& batch) { return impl_->append(batch, true); }
+Result<void> Writer::sync() { return impl_->sync(); }
 
 Result<bool> Writer::has_seen(std::uint32_t generation, Timestamp time, std::string_view id) {
   const auto is_there = [this](const std::string& key) -> Result<bool> {

@@ -1,15 +1,20 @@
 // The queue's one writer.
 //
-// Durability: when append() returns success, the batch (records, state, ids, ledger) is on disk by
-// one synced atomic write, and published to readers; before that, none of it can be seen by a
-// reader. When append() fails, whether the batch will be found after the next open is unknown: the
-// Writer is then dead and says so to every call, and the owner must destroy it, open a new one and
-// start all its sources again from the state found there ("ingest generation"). Nothing may be
-// retried on the old one.
+// Durability: a batch (records, state, ids, ledger) is one atomic write, and batches become durable
+// in the order in which they were given. When append() returns success, the batch is on disk and
+// published to readers. When append_behind() does, it is written, and on disk and published soon
+// after, at the latest when sync() has returned success; until then no reader sees any of it, and
+// the end of the machine (not of the process) may lose it, state and all. The owner of the sources
+// loses nothing by that: they go on from the state that is found.
 //
-// Threads: one thread at a time; all methods but open() on the thread that ingests. Ownership:
-// holds the lock file and the database until destroyed. One per instance on a machine: a second
-// gets kBusy.
+// When any of these fails, which of the batches that were not durable will be found after the next
+// open is unknown: the Writer is then dead and says so to every call, and the owner must destroy
+// it, open a new one and start all its sources again from the state found there ("ingest
+// generation"). Nothing may be retried on the old one.
+//
+// Threads: one thread at a time; all methods but open() on the thread that ingests (it has a thread
+// of its own for append_behind()). Ownership: holds the lock file and the database until destroyed,
+// which syncs what is not yet. One per instance on a machine: a second gets kBusy.
 #ifndef SLUICE_QUEUE_WRITER_H_
 #define SLUICE_QUEUE_WRITER_H_
 
@@ -38,7 +43,8 @@ class Env;
 
 namespace sluice::queue {
 
-// A batch in the making. Holds views: what is added must live until Writer::append() has returned.
+// A batch in the making. Holds views: what is added must live until append() or append_behind() has
+// returned.
 class Append {
  public:
   // Appends to the lane; the Writer gives number and epoch. Counted in the ledger under the event's
@@ -113,13 +119,17 @@ class Writer {
   Writer& operator=(const Writer&) = delete;
 
   Result<void> append(const Append& batch);
+  // Waits while kUnsyncedBytesMax (log_syncer.h) are on their way to the disk.
+  Result<void> append_behind(const Append& batch);
+  // Until all that was appended is durable and published.
+  Result<void> sync();
 
   // Whether the id was marked in an earlier batch, with a time of the same second.
   Result<bool> has_seen(std::uint32_t generation, Timestamp time, std::string_view id);
   // Forgets the ids of all days before `day`, of all generations.
   Result<void> forget_seen_before(Day day);
 
-  // State as of the last append.
+  // State as of the last append, durable or not.
   Result<std::optional<std::string>> state(std::string_view key);
   // All keys that start with `prefix`, in byte order.
   Result<std::vector<std::pair<std::string, std::string>>> states(std::string_view prefix);
@@ -153,6 +163,7 @@ class Writer {
 
   const OpenReport& report() const;
   const Id128& queue_id() const;
+  // The last number given, durable or not.
   Seq last(Lane lane) const;
 
  private:

@@ -37,8 +37,9 @@ Result<std::size_t> IngestLoop::step(std::chrono::milliseconds timeout, std::sto
   SLUICE_TRY(forget_done_recordings());
   for (const Item& item : batch_) SLUICE_TRY(add(item));
   move_changes_to_append();
-  if (!append_.empty()) SLUICE_TRY(writer_.append(append_));
+  if (!append_.empty()) SLUICE_TRY(writer_.append_behind(append_));
   if (forget_ids_before_) SLUICE_TRY(writer_.forget_seen_before(*forget_ids_before_));
+  if (!uploads_.empty()) SLUICE_TRY(writer_.sync());
   for (const auto& [sid, state] : uploads_) on_upload_(sid, state);
   return batch_.size();
 }

@@ -44,7 +44,8 @@ class IngestLoop {
   IngestLoop(queue::Writer* writer, LaneBuffers* buffers, const EventFilter* filter,
              const Clock& clock, OnUpload on_upload);
 
-  // Waits up to `timeout` for items and appends what is there. How many items there were.
+  // Waits up to `timeout` for items and appends what is there, to be durable soon
+  // (Writer::append_behind). How many items there were.
   Result<std::size_t> step(std::chrono::milliseconds timeout, std::stop_token stop);
 
   // Lanes of which the next steps take nothing, so that their sources come to wait.

@@ -5,6 +5,9 @@
 #include <unistd.h>
 
 #include <array>
+#include <functional>
+#include <map>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -50,15 +53,21 @@ class PlainFile {
   int fd_;
 };
 
-// Seconds of one round.
-Result<double> queue_round(const Case& what, int batches, EventPool* pool, queue::Writer* writer) {
+// How the queue is written: as the fetcher does it, or each batch only when the one before is on
+// the disk.
+enum class Way { kBehind, kOneByOne };
+
+// Seconds of one round, at whose end all is on the disk.
+Result<double> queue_round(Way way, const Case& what, int batches, EventPool* pool,
+                           queue::Writer* writer) {
   queue::Append append;
   pool->prepare(what.events * static_cast<std::size_t>(batches));
   const Stopwatch watch;
   for (int i = 0; i < batches; ++i) {
     pool->fill(queue::Lane::kAudit, what.events, &append);
-    SLUICE_TRY(writer->append(append));
+    SLUICE_TRY(way == Way::kBehind ? writer->append_behind(append) : writer->append(append));
   }
+  SLUICE_TRY(writer->sync());
   return watch.seconds();
 }
 
@@ -78,23 +87,27 @@ Result<void> measure(const Setup& setup, const Case& what, const Parent& parent)
   const int batches = setup.amount(what.batches, 5);
   Values values;
   const int rounds = setup.amount(kRounds, 2);
+  const double events = static_cast<double>(what.events) * batches;
+  // Seconds of each, in an order that differs from round to round.
+  const std::array<std::pair<const char*, std::function<Result<double>()>>, 3> turns = {{
+      {"behind", [&] { return queue_round(Way::kBehind, what, batches, &pool, writer.get()); }},
+      {"plain", [&] { return plain_round(what, batches, pool, file); }},
+      {"one-by-one",
+       [&] { return queue_round(Way::kOneByOne, what, batches, &pool, writer.get()); }},
+  }};
   for (int round = -1; round < rounds; ++round) {
-    double queue_seconds = 0;
-    double plain_seconds = 0;
-    for (const bool queue_turn : {round % 2 == 0, round % 2 != 0}) {
-      if (queue_turn) {
-        SLUICE_ASSIGN(queue_seconds, queue_round(what, batches, &pool, writer.get()));
-        // What the queue still does behind must not slow the plain side down.
-        wait_until_quiet();
-      } else {
-        SLUICE_ASSIGN(plain_seconds, plain_round(what, batches, pool, file));
-      }
+    std::map<std::string, double> seconds;
+    for (std::size_t i = 0; i < turns.size(); ++i) {
+      const auto& [name, run] = turns[(i + static_cast<std::size_t>(round + 1)) % turns.size()];
+      SLUICE_ASSIGN(seconds[name], run());
+      // What the queue still does behind must not slow the others down.
+      wait_until_quiet();
     }
     if (round < 0) continue;  // the first opens files and fills caches
-    const double events = static_cast<double>(what.events) * batches;
-    values["ratio"].push_back(plain_seconds / queue_seconds);
-    values["queue"].push_back(events / queue_seconds);
-    values["plain"].push_back(events / plain_seconds);
+    for (const char* name : {"behind", "one-by-one"}) {
+      values[fmt::format("{}-ratio", name)].push_back(seconds["plain"] / seconds[name]);
+    }
+    for (const auto& [name, took] : seconds) values[name].push_back(events / took);
   }
   parent.send(values);
   return {};
@@ -108,11 +121,13 @@ Result<void> measure_append(const Setup& setup, Report* report) {
                     return measure(setup, what, parent);
                   }));
     report->add(fmt::format("append, {} a batch: share of plain write + fdatasync", what.events),
-                at_least(what.target), "{:.2f}", values["ratio"]);
-    report->add(fmt::format("append, {} a batch", what.events), {}, "{:.0f} events/s",
-                values["queue"]);
-    report->add(fmt::format("plain, {} a batch", what.events), {}, "{:.0f} events/s",
-                values["plain"]);
+                at_least(what.target), "{:.2f}", values["behind-ratio"]);
+    report->add(fmt::format("append, {} a batch, one at a time: share of plain", what.events), {},
+                "{:.2f}", values["one-by-one-ratio"]);
+    for (const char* name : {"behind", "one-by-one", "plain"}) {
+      report->add(fmt::format("{} a batch, {}", what.events, name), {}, "{:.0f} events/s",
+                  values[name]);
+    }
   }
   return {};
 }

@@ -58,6 +58,8 @@ class IngestLoopTest : public ::testing::Test {
   void step() {
     const auto done = loop_->step(std::chrono::milliseconds(0), {});
     ASSERT_TRUE(done) << done.error().message;
+    const auto synced = writer_->sync();
+    ASSERT_TRUE(synced) << synced.error().message;
   }
   std::vector<std::string> ids(Lane lane) {
     const auto reader = queue::Reader::open(

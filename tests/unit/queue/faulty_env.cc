@@ -17,6 +17,7 @@ class FaultyFile final : public rocksdb::FSWritableFileOwnerWrapper {
   }
   rocksdb::IOStatus Sync(const rocksdb::IOOptions& options,
                          rocksdb::IODebugContext* context) override {
+    faults_->hold_sync.wait(true);
     if (faults_->fail_sync) return rocksdb::IOStatus::IOError("injected");
     return FSWritableFileOwnerWrapper::Sync(options, context);
   }

@@ -13,6 +13,7 @@ namespace sluice::queue {
 // What to do to the next syncs of write-ahead logs.
 struct Faults {
   std::atomic<bool> fail_sync{false};    // the bytes are in the file, the sync is refused
+  std::atomic<bool> hold_sync{false};    // the sync does not return while this is so
   std::atomic<bool> fail_append{false};  // nothing gets into the file
 };
 

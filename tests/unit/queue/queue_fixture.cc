@@ -88,19 +88,34 @@ std::string QueueFixture::journal() const {
   return text;
 }
 
-Result<void> QueueFixture::append(Writer* writer, Lane lane, int count, const std::string& prefix) {
-  std::deque<std::string> texts;  // keeps addresses while it grows
-  Append batch;
-  for (int i = 1; i <= count; ++i) {
-    const std::string& id = texts.emplace_back(fmt::format("{}-{}", prefix, i));
-    RecordView record;
-    record.id = id;
-    record.type = "user.login";
-    record.time = {1'700'000'000, 0};
-    record.body = texts.emplace_back(fmt::format(R"({{"uid":"{}"}})", id));
-    batch.add(lane, record);
+namespace {
+
+// A batch as append() has it, with the memory that it holds views of.
+struct Batch {
+  Batch(Lane lane, int count, const std::string& prefix) {
+    for (int i = 1; i <= count; ++i) {
+      const std::string& id = texts.emplace_back(fmt::format("{}-{}", prefix, i));
+      RecordView record;
+      record.id = id;
+      record.type = "user.login";
+      record.time = {1'700'000'000, 0};
+      record.body = texts.emplace_back(fmt::format(R"({{"uid":"{}"}})", id));
+      append.add(lane, record);
+    }
   }
-  return writer->append(batch);
+  std::deque<std::string> texts;  // keeps addresses while it grows
+  Append append;
+};
+
+}  // namespace
+
+Result<void> QueueFixture::append(Writer* writer, Lane lane, int count, const std::string& prefix) {
+  return writer->append(Batch(lane, count, prefix).append);
+}
+
+Result<void> QueueFixture::append_behind(Writer* writer, Lane lane, int count,
+                                         const std::string& prefix) {
+  return writer->append_behind(Batch(lane, count, prefix).append);
 }
 
 std::vector<std::string> QueueFixture::read_ids(Reader* reader, Lane lane, Seq first) {

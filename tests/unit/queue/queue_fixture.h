@@ -31,6 +31,9 @@ class QueueFixture : public ::testing::Test {
   // Appends `count` events to the lane as one batch. Their ids are PREFIX-1, PREFIX-2, … and their
   // bodies name the id.
   static Result<void> append(Writer* writer, Lane lane, int count, const std::string& prefix = "e");
+  // The same, without waiting for the disk.
+  static Result<void> append_behind(Writer* writer, Lane lane, int count,
+                                    const std::string& prefix = "e");
   // All records of the lane from `first` on.
   static std::vector<std::string> read_ids(Reader* reader, Lane lane, Seq first = 1);
 

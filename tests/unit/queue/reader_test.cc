@@ -77,6 +77,44 @@ TEST_F(ReaderTest, KeepsToTheLimitsButReturnsOneRecordHoweverLarge) {
 }
 
 // What the writer's crash between write and publication leaves, and what a failed sync leaves.
+// Each place goes on with a scan of its own, and none with that of another.
+TEST_F(ReaderTest, ReadsOnFromSeveralPlacesAtOnce) {
+  const auto writer = open_writer();
+  const auto reader = open_reader();
+  ASSERT_TRUE(append(writer.get(), Lane::kAudit, 400, "old"));
+  ASSERT_TRUE(append(writer.get(), Lane::kSession, 400, "session"));
+  struct Place {
+    Lane lane;
+    Seq next;
+    ReadLimits limits;
+  };
+  std::vector<Place> places = {{Lane::kAudit, 1, {.records_max = 7}},
+                               {Lane::kAudit, 1, {.records_max = 5}},
+                               {Lane::kSession, 1, {.records_max = 64}},
+                               {Lane::kAudit, 200, {.records_max = 3, .bytes_max = 30}},
+                               {Lane::kAudit, 390, {.records_max = 50}}};
+  for (int i = 3; i <= 12; ++i) places.push_back({Lane::kAudit, Seq(i) * 30, {.records_max = 2}});
+  for (int round = 0; round < 200; ++round) {
+    if (round == 20) {
+      ASSERT_TRUE(append(writer.get(), Lane::kAudit, 100, "new"));
+    }
+    for (auto& [lane, next, limits] : places) {
+      const auto batch = reader->read(lane, next, limits);
+      ASSERT_TRUE(batch) << error_of(batch);
+      for (const StoredRecord& record : batch->records()) {
+        ASSERT_EQ(record.seq, next);
+        ASSERT_EQ(record.record.id, lane == Lane::kSession ? fmt::format("session-{}", next)
+                                    : next <= 400          ? fmt::format("old-{}", next)
+                                                           : fmt::format("new-{}", next - 400));
+        ++next;
+      }
+    }
+  }
+  EXPECT_EQ(places[0].next, 501u);
+  EXPECT_EQ(places[2].next, 401u);
+  EXPECT_EQ(places[4].next, 501u);
+}
+
 TEST_F(ReaderTest, DoesNotReadBeyondTheDurableNumber) {
   {
     const auto writer = open_writer();

@@ -3,7 +3,9 @@
 #include <gtest/gtest.h>
 #include <rocksdb/write_batch.h>
 
+#include <chrono>
 #include <fstream>
+#include <thread>
 
 #include "queue/control_page.h"
 #include "queue/database.h"
@@ -255,6 +257,111 @@ TEST_F(WriterTest, IsDeadAfterAFailedWriteAndGoesOnWhenOpenedAnew) {
     if (ids.size() > 3)
       break;  // the batch survived: the second fault would count from another number
   }
+}
+
+// A queue on a disk whose syncs can be held up and refused.
+class WriteBehindTest : public WriterTest {
+ protected:
+  WriteBehindTest() { env_ = faulty_.get(); }
+  void let_syncs_go() {
+    faults_.hold_sync = false;
+    faults_.hold_sync.notify_all();
+  }
+  Seq durable() const {
+    PageReader page(paths_.fetcher_page(), PageRole::kFetcher);
+    return decode_fetcher_page(*page.read())->durable[Lane::kAudit];
+  }
+
+  Faults faults_;
+  std::unique_ptr<rocksdb::Env> faulty_ = make_faulty_env(&faults_);
+};
+
+TEST_F(WriteBehindTest, NoReaderSeesWhatTheDiskHasNotTakenYet) {
+  const auto writer = open_writer();
+  const auto reader = open_reader();
+  faults_.hold_sync = true;
+  for (int i = 0; i < 3; ++i) EXPECT_TRUE(append_behind(writer.get(), Lane::kAudit, 5));
+  EXPECT_EQ(writer->last(Lane::kAudit), 15u);
+  EXPECT_EQ(durable(), 0u);
+  EXPECT_TRUE(read_ids(reader.get(), Lane::kAudit).empty());
+  let_syncs_go();
+  ASSERT_TRUE(writer->sync());
+  EXPECT_EQ(durable(), 15u);
+  EXPECT_EQ(read_ids(reader.get(), Lane::kAudit).size(), 15u);
+}
+
+TEST_F(WriteBehindTest, BecomesDurableWithoutBeingAsked) {
+  const auto writer = open_writer();
+  ASSERT_TRUE(append_behind(writer.get(), Lane::kAudit, 5));
+  for (int i = 0; i < 10'000 && durable() < 5; ++i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+  EXPECT_EQ(durable(), 5u);
+}
+
+TEST_F(WriteBehindTest, WhatIsAppendedAfterwardsIsPublishedAfterwards) {
+  const auto writer = open_writer();
+  ASSERT_TRUE(append_behind(writer.get(), Lane::kAudit, 5));
+  ASSERT_TRUE(append(writer.get(), Lane::kAudit, 1));
+  EXPECT_EQ(durable(), 6u);
+  ASSERT_TRUE(append_behind(writer.get(), Lane::kAudit, 1));
+  ASSERT_TRUE(writer->sync());
+  EXPECT_EQ(durable(), 7u);
+}
+
+TEST_F(WriteBehindTest, KnowsIdsAndStateThatTheDiskHasNotTakenYet) {
+  const auto writer = open_writer();
+  faults_.hold_sync = true;
+  Append batch;
+  batch.mark_seen(1, {1'700'000'000, 0}, "id");
+  batch.put_state("cursor", "here");
+  ASSERT_TRUE(writer->append_behind(batch));
+  EXPECT_TRUE(*writer->has_seen(1, {1'700'000'000, 0}, "id"));
+  EXPECT_EQ(*writer->state("cursor"), "here");
+  let_syncs_go();
+}
+
+TEST_F(WriteBehindTest, ASyncThatFailsBehindItsBackIsToldOnceAndEndsIt) {
+  auto writer = open_writer();
+  ASSERT_TRUE(append(writer.get(), Lane::kAudit, 3, "good"));
+  faults_.fail_sync = true;
+  ASSERT_TRUE(append_behind(writer.get(), Lane::kAudit, 2, "unknown"));
+  const auto synced = writer->sync();
+  ASSERT_FALSE(synced);
+  EXPECT_NE(synced.error().message.find("injected"), std::string::npos) << error_of(synced);
+  faults_.fail_sync = false;
+  EXPECT_EQ(error_of(append_behind(writer.get(), Lane::kAudit, 2)),
+            "the queue must be opened anew after a failed write");
+  EXPECT_EQ(error_of(writer->tend()), "the queue must be opened anew after a failed write");
+  writer.reset();
+  EXPECT_EQ(durable(), 3u) << "what a refused sync covered is never published";
+  writer = open_writer();
+  const auto reader = open_reader();
+  EXPECT_EQ(read_ids(reader.get(), Lane::kAudit).size(), writer->last(Lane::kAudit));
+}
+
+// With many at once, of both kinds, so that a sync is under way when a write fails.
+TEST_F(WriteBehindTest, AWriteThatFailsWhileTheDiskIsBusyEndsIt) {
+  Seq expected = 0;
+  for (int round = 0; round < 20; ++round) {
+    auto writer = open_writer();
+    ASSERT_GE(writer->last(Lane::kAudit), expected);
+    for (int i = 0; i <= round; ++i) ASSERT_TRUE(append_behind(writer.get(), Lane::kAudit, 2));
+    faults_.fail_append = true;
+    EXPECT_EQ(append_behind(writer.get(), Lane::kAudit, 2).error().kind, ErrorKind::kNoSpace);
+    faults_.fail_append = false;
+    EXPECT_FALSE(writer->sync());
+    EXPECT_FALSE(append(writer.get(), Lane::kAudit, 2));
+    expected = durable();
+    EXPECT_LE(expected, writer->last(Lane::kAudit));
+  }
+}
+
+TEST_F(WriteBehindTest, AnEndInGoodOrderLeavesNothingBehind) {
+  {
+    ASSERT_TRUE(append_behind(open_writer().get(), Lane::kAudit, 5));
+  }
+  EXPECT_EQ(durable(), 5u);
 }
 
 TEST_F(WriterTest, CountsInTheLedgerWhatItAppendsAndWhatItIsTold) {
