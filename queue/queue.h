@@ -14,8 +14,8 @@
 // where they go.
 //
 // What it promises:
-//  - When Writer::append() has returned success, the records and the writer's own state are on disk
-//    together; after a crash either both are there or neither.
+//  - When Writer::append() or Writer::sync() has returned success, the records and the writer's own
+//    state are on disk together; after a crash either both are there or neither.
 //  - A Reader returns only what is on disk, each number once, in order and without a hole.
 //  - When DeliveryStore::commit() has returned success, what it accounts for is not to be delivered
 //    again, whatever dies. What was delivered and not committed is to be delivered again.
