@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <cstdlib>
 #include <map>
 #include <string_view>
@@ -253,6 +254,18 @@ std::string placeholder(ValueType type) {
 }
 
 }  // namespace
+
+std::optional<TeleportMode> teleport_mode(std::string_view name) {
+  constexpr std::array<std::pair<std::string_view, TeleportMode>, 4> kModes = {
+      {{"auto", TeleportMode::kAuto},
+       {"direct", TeleportMode::kDirect},
+       {"tls-routing", TeleportMode::kTlsRouting},
+       {"upgrade", TeleportMode::kUpgrade}}};
+  const auto* found = std::find_if(kModes.begin(), kModes.end(),
+                                   [&](const auto& mode) { return mode.first == name; });
+  if (found == kModes.end()) return std::nullopt;
+  return found->second;
+}
 
 std::string address_queuectl(std::string sentence, const Config& config) {
   std::string options;

@@ -14,6 +14,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -35,9 +36,22 @@ struct QueueConfig {
   std::chrono::milliseconds erase_within{24 * 3'600'000};
 };
 
+// How Teleport's Auth service is reached.
+enum class TeleportMode {
+  kAuto,        // the first way that works
+  kDirect,      // addr is the Auth service
+  kTlsRouting,  // addr is a proxy that routes by ALPN
+  kUpgrade,     // addr is such a proxy behind a load balancer that ends TLS
+};
+
+// "auto", "direct", "tls-routing" or "upgrade"; nothing: it is none of them.
+std::optional<TeleportMode> teleport_mode(std::string_view name);
+
 struct TeleportConfig {
   std::string addr = "localhost:3025";  // host:port
-  std::filesystem::path identity;       // either this, or the three below
+  TeleportMode mode = TeleportMode::kAuto;
+  std::filesystem::path web_ca;    // of the proxy's web certificate; empty: the system's
+  std::filesystem::path identity;  // either this, or the three below
   std::filesystem::path ca;
   std::filesystem::path cert;
   std::filesystem::path key;

@@ -92,6 +92,15 @@ Result<void> check_address(const GivenSettings& given) {
       fmt::format("is \"{}\", but must be HOST:PORT, such as \"teleport.example.com:443\"", text)));
 }
 
+Result<void> check_mode(const GivenSettings& given) {
+  const GivenSetting* mode = find(given, "teleport-mode");
+  if (mode == nullptr) return {};
+  const auto& name = std::get<std::string>(mode->value);
+  if (teleport_mode(name)) return {};
+  return fail(mode->origin.mistake(
+      fmt::format("is \"{}\", but must be auto, direct, tls-routing or upgrade", name)));
+}
+
 // One way to be known to Teleport, and only one.
 Result<void> check_identity(const GivenSettings& given, const Config& config) {
   const GivenSetting* identity = find(given, "teleport-identity");
@@ -153,8 +162,9 @@ Result<void> check_fetcher(const GivenSettings& given, Config* config) {
   SLUICE_TRY(check_locking(given));
   SLUICE_TRY(check_address(given));
   SLUICE_TRY(check_identity(given, *config));
-  constexpr std::array<std::string_view, 4> kFiles = {"teleport-identity", "teleport-ca",
-                                                      "teleport-cert", "teleport-key"};
+  SLUICE_TRY(check_mode(given));
+  constexpr std::array<std::string_view, 5> kFiles = {
+      "teleport-identity", "teleport-ca", "teleport-cert", "teleport-key", "teleport-web-ca"};
   SLUICE_TRY(check_files(given, kFiles));
   warn_about_fetcher(given, config);
   return {};

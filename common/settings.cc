@@ -65,6 +65,13 @@ void set_part(const Value& value, Config* config) {
   }
 }
 
+// What is not a mode is refused when all is checked.
+void set_teleport_mode(const Value& value, Config* config) {
+  const auto* name = std::get_if<std::string>(&value);
+  const auto mode = name == nullptr ? std::nullopt : teleport_mode(*name);
+  config->teleport.mode = mode.value_or(defaults().teleport.mode);
+}
+
 // Upstream's small batches would only slow the search down, so that only larger ones are used.
 void set_page_size(const Value& value, Config* config) {
   const auto* batch = std::get_if<std::uint64_t>(&value);
@@ -127,8 +134,17 @@ constexpr auto kSettings = std::to_array<Setting>({
     // Where events come from.
     {.name = "teleport-addr", .key = "teleport.addr", .environment = "FDFWD_TELEPORT_ADDR",
      .type = kAddress, .initial = "localhost:3025", .users = Users::kFetcher, .upstream = true,
-     .help = "Host and port of Teleport's Auth service",
+     .help = "Host and port of Teleport's Auth service or proxy",
      .assign = kTeleport<&TeleportConfig::addr>},
+    {.name = "teleport-mode", .key = "teleport.mode", .environment = "SLUICE_TELEPORT_MODE",
+     .type = kText, .initial = "auto", .users = Users::kFetcher,
+     .help = "What that address is of: direct (the Auth service), tls-routing (a proxy), upgrade (a "
+             "proxy behind a load balancer that ends TLS), or auto: the first of them that works",
+     .assign = set_teleport_mode},
+    {.name = "teleport-web-ca", .key = "teleport.web-ca", .environment = "SLUICE_TELEPORT_WEB_CA",
+     .type = kFile, .users = Users::kFetcher,
+     .help = "Certificates (PEM) to trust for the proxy's web address; none: the system's",
+     .assign = kTeleport<&TeleportConfig::web_ca>},
     {.name = "teleport-identity", .key = "teleport.identity",
      .environment = "FDFWD_TELEPORT_IDENTITY",
      .type = kFile, .users = Users::kFetcher, .upstream = true,

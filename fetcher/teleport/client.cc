@@ -10,6 +10,7 @@
 
 #include "fetcher/teleport/connection.h"
 #include "fetcher/teleport/raw_call.h"
+#include "fetcher/teleport/teleport_channel.h"
 #include "fetcher/transcode/wire_reader.h"
 #include "teleport/auditlog/v1/auditlog.pb.h"
 #include "teleport/legacy/client/proto/authservice.pb.h"
@@ -50,18 +51,21 @@ Error malformed(std::string_view what) {
 class Stream {
  public:
   Stream(Connection* connection, std::string what, const char* method, std::string request,
-         std::chrono::milliseconds silence_max, const std::stop_token& stop)
+         std::chrono::milliseconds silence_max, std::stop_token stop)
       : connection_(*connection),
         what_(std::move(what)),
-        stop_(stop),
-        call_(connection->channel(), method, std::move(request), silence_max, stop) {}
+        method_(method),
+        request_(std::move(request)),
+        silence_max_(silence_max),
+        stop_(std::move(stop)) {}
 
   Result<std::optional<std::string_view>> next() {
     if (stop_.stop_requested()) {
       return fail(ErrorKind::kStopped, fmt::format("asked to stop, so did not {}", what_));
     }
-    auto message = call_.next();
-    if (!message) return fail(connection_.explain(message.error(), what_, stop_));
+    if (!call_) SLUICE_TRY(begin());
+    auto message = call_->next();
+    if (!message) return fail(connection_.explain(message.error(), channel_, what_, stop_));
     return *message;
   }
 
@@ -77,10 +81,26 @@ class Stream {
   const std::string& what() const { return what_; }
 
  private:
+  Result<void> begin() {
+    auto channel = connection_.channel(stop_);
+    if (!channel) {
+      return fail(channel.error().kind,
+                  fmt::format("cannot {}: {}", what_, channel.error().message));
+    }
+    channel_ = std::move(*channel);
+    call_.emplace(TeleportChannel::for_calls(channel_), method_, std::move(request_), silence_max_,
+                  stop_);
+    return {};
+  }
+
   Connection& connection_;
-  std::string what_;
-  std::stop_token stop_;
-  RawCall call_;
+  const std::string what_;
+  const char* const method_;
+  std::string request_;
+  const std::chrono::milliseconds silence_max_;
+  const std::stop_token stop_;
+  std::shared_ptr<TeleportChannel> channel_;
+  std::optional<RawCall> call_;
 };
 
 class ChunkStream final : public ExportStream {

@@ -2,51 +2,19 @@
 
 #include <fmt/format.h>
 #include <grpc/support/log.h>
-#include <grpcpp/channel.h>
-#include <grpcpp/create_channel.h>
-#include <grpcpp/security/credentials.h>
-#include <grpcpp/support/channel_arguments.h>
 #include <grpcpp/support/status_code_enum.h>
 
 #include <algorithm>
 #include <utility>
 
 #include "common/log.h"
-#include "fetcher/teleport/diagnosis.h"
+#include "fetcher/teleport/teleport_channel.h"
 
 namespace sluice::fetcher {
 namespace {
 
-// Larger than any event that Teleport can hold, and than any page of them.
-constexpr int kReceiveBytesMax = 64 << 20;
-// Teleport closes connections that ping more often than once a minute.
-constexpr int kKeepaliveMs = 75'000;
-constexpr int kKeepaliveTimeoutMs = 20'000;
-// The time limit of one try to connect, whatever gRPC's name for it says: TCP and TLS on a slow
-// way.
-constexpr int kConnectMaxMs = 15'000;
-// For how long a found cause is taken to be that of further failures.
-constexpr std::chrono::milliseconds kFindingLifetime{5'000};
-
-std::shared_ptr<grpc::Channel> make_channel(const std::string& address, const Identity& identity) {
-  grpc::SslCredentialsOptions tls;
-  tls.pem_root_certs = identity.ca_pem;
-  tls.pem_private_key = identity.key_pem;
-  tls.pem_cert_chain = identity.certificate_pem;
-  grpc::ChannelArguments arguments;
-  arguments.SetSslTargetNameOverride(kAuthServerName);
-  arguments.SetMaxReceiveMessageSize(kReceiveBytesMax);
-  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, kKeepaliveMs);
-  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, kKeepaliveTimeoutMs);
-  arguments.SetInt(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
-  arguments.SetInt(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
-  arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, kConnectMaxMs);
-  arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
-  arguments.SetInt(GRPC_ARG_SERVICE_CONFIG_DISABLE_RESOLUTION, 1);
-  // Without a pool of its own a new channel would share the old one's connection.
-  arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
-  return grpc::CreateCustomChannel(address, grpc::SslCredentials(tls), arguments);
-}
+// For how long a failure to connect is taken to be that of the others who need the connection.
+constexpr std::chrono::milliseconds kFailureShared{500};
 
 // gRPC writes its own lines to standard error for each failed connection; our sentences say more.
 void drop_log_line(gpr_log_func_args*) {}
@@ -101,89 +69,110 @@ Result<std::unique_ptr<Connection>> Connection::create(const TeleportConfig& con
   return std::unique_ptr<Connection>(new Connection(config, clock, std::move(identity)));
 }
 
-Connection::Connection(TeleportConfig config, const Clock& clock, Identity identity)
-    : config_(std::move(config)),
+Connection::Connection(const TeleportConfig& config, const Clock& clock, Identity identity)
+    : config_(config),
       clock_(clock),
+      dialer_(config),
       identity_(std::move(identity)),
-      channel_(make_channel(config_.addr, identity_)),
       next_refresh_(clock_.monotonic() + config_.refresh_interval),
       refresh_trouble_("cannot renew the Teleport identity, the old one stays in use",
                        LogLevel::kWarn, clock) {}
 
-std::shared_ptr<grpc::Channel> Connection::channel() {
+Result<std::shared_ptr<TeleportChannel>> Connection::channel(const std::stop_token& stop) {
   const std::lock_guard lock(mutex_);
-  if (clock_.monotonic() >= next_refresh_) refresh_unlocked();
+  if (clock_.monotonic() >= next_refresh_) refresh_unlocked(stop);
+  if (channel_ && channel_->error()) channel_.reset();
+  if (!channel_) SLUICE_TRY(connect_unlocked(stop));
   return channel_;
 }
 
-void Connection::refresh_unlocked() {
+// A new identity that cannot connect does not harm the connection that stands: it is tried again
+// with the next refresh.
+void Connection::refresh_unlocked(const std::stop_token& stop) {
   next_refresh_ = clock_.monotonic() + config_.refresh_interval;
+  load_renewed_unlocked();
+  if (!renewed_ || !channel_ || channel_->error()) return;
+  if (const auto connected = connect_unlocked(stop); !connected) {
+    refresh_trouble_.failed(connected.error().message);
+  }
+}
+
+void Connection::load_renewed_unlocked() {
   auto loaded = load_identity(config_);
   // A file that is being written is whole the next time; until then the old identity serves.
   refresh_problem_ = loaded ? "" : loaded.error().message;
-  if (loaded) {
-    refresh_trouble_.succeeded();
-  } else {
+  if (!loaded) {
     refresh_trouble_.failed(refresh_problem_);
+    return;
   }
-  if (!loaded || *loaded == identity_) return;
+  refresh_trouble_.succeeded();
+  if (*loaded == identity_) return;
   identity_ = std::move(*loaded);
-  channel_ = make_channel(config_.addr, identity_);
+  renewed_ = true;
+  failure_.reset();
   log_info("the Teleport identity {} was renewed and is valid until {}", identity_.name,
            format_rfc3339(identity_.not_after));
 }
 
-Error Connection::explain(const CallFailure& failure, std::string_view what,
+Result<void> Connection::connect_unlocked(const std::stop_token& stop) {
+  if (failure_ && clock_.monotonic() - failed_at_ < kFailureShared) return fail(*failure_);
+  const auto failed = [&](Error error) {
+    if (error.kind == ErrorKind::kStopped) return fail(std::move(error));
+    failure_ = with_identity_unlocked(std::move(error));
+    failed_at_ = clock_.monotonic();
+    // Whatever the cause, the next try should see a renewed identity.
+    next_refresh_ = std::min(next_refresh_, clock_.monotonic());
+    return fail(*failure_);
+  };
+  auto connection = dialer_.connect(identity_, stop);
+  if (!connection) return failed(std::move(connection.error()));
+  auto made = TeleportChannel::make(std::move(*connection));
+  if (!made) return failed(std::move(made.error()));
+  channel_ = std::move(*made);
+  renewed_ = false;
+  failure_.reset();
+  return {};
+}
+
+// An identity that has expired is the cause, whatever the failure looks like: servers do not say
+// so.
+Error Connection::with_identity_unlocked(Error error) const {
+  if (auto expired = expiry_error(identity_, clock_.now())) error = std::move(*expired);
+  if (!refresh_problem_.empty()) error.message += fmt::format("; and {}", refresh_problem_);
+  return error;
+}
+
+Error Connection::explain(const CallFailure& failure,
+                          const std::shared_ptr<TeleportChannel>& channel, std::string_view what,
                           const std::stop_token& stop) {
   if (stop.stop_requested()) {
     return Error{ErrorKind::kStopped, fmt::format("asked to stop, so did not {}", what)};
   }
-  if (failure.code == grpc::UNAVAILABLE || failure.code == grpc::UNAUTHENTICATED ||
-      failure.code == grpc::DEADLINE_EXCEEDED) {
-    return explain_unavailable(failure, what, stop);
-  }
+  const bool is_connection = failure.code == grpc::UNAVAILABLE ||
+                             failure.code == grpc::UNAUTHENTICATED ||
+                             failure.code == grpc::DEADLINE_EXCEEDED || channel->error();
+  if (is_connection) return explain_end(failure, channel, what);
   return Error{kind_of(failure.code),
                fmt::format("cannot {} from Teleport at {}: {} ({})", what, config_.addr,
                            words_for(failure.code), failure.text)};
 }
 
-Error Connection::explain_unavailable(const CallFailure& failure, std::string_view what,
-                                      const std::stop_token& stop) {
-  std::optional<Error> cause;
-  std::string aside;
-  {
-    const std::lock_guard lock(mutex_);
-    cause = expiry_error(identity_, clock_.now());
-    if (!refresh_problem_.empty()) aside = fmt::format("; and {}", refresh_problem_);
-    // Whatever the cause, the next call should see a renewed identity; and it should try to
-    // connect, where a channel that has failed would repeat its last failure until its own wait is
-    // over.
-    next_refresh_ = std::min(next_refresh_, clock_.monotonic());
-    if (channel_->GetState(false) == GRPC_CHANNEL_TRANSIENT_FAILURE) {
-      channel_ = make_channel(config_.addr, identity_);
-    }
-  }
-  if (!cause && failure.code != grpc::DEADLINE_EXCEEDED) cause = diagnose(stop);
-  if (cause) {
-    return Error{cause->kind, fmt::format("cannot {}: {}{}", what, cause->message, aside)};
-  }
-  return Error{kind_of(failure.code),
-               fmt::format("cannot {} from Teleport at {}: {} ({}){}", what, config_.addr,
-                           words_for(failure.code), failure.text, aside)};
-}
-
-std::optional<Error> Connection::diagnose(const std::stop_token& stop) {
-  Identity identity;
-  {
-    const std::lock_guard lock(mutex_);
-    identity = identity_;
-  }
-  const std::lock_guard lock(diagnosis_mutex_);
-  if (!diagnosed_at_ || clock_.monotonic() - *diagnosed_at_ > kFindingLifetime) {
-    finding_ = diagnose_connection(config_.addr, identity, stop);
-    diagnosed_at_ = clock_.monotonic();
-  }
-  return finding_;
+Error Connection::explain_end(const CallFailure& failure,
+                              const std::shared_ptr<TeleportChannel>& channel,
+                              std::string_view what) {
+  const auto cause = channel->error();
+  const std::lock_guard lock(mutex_);
+  // gRPC does not say whether a connection still serves: one that failed a call is replaced.
+  if (channel_ == channel && (cause || failure.code == grpc::UNAVAILABLE)) channel_.reset();
+  next_refresh_ = std::min(next_refresh_, clock_.monotonic());
+  Error error{cause ? ErrorKind::kUnavailable : kind_of(failure.code),
+              cause
+                  ? fmt::format("the connection to Teleport at {} ended: {}", config_.addr, *cause)
+                  : fmt::format("Teleport at {}: {} ({})", config_.addr, words_for(failure.code),
+                                failure.text)};
+  error = with_identity_unlocked(std::move(error));
+  error.message = fmt::format("cannot {}: {}", what, error.message);
+  return error;
 }
 
 }  // namespace sluice::fetcher

@@ -1,6 +1,8 @@
-// The gRPC channel to Teleport and the identity it was made with, renewed when the identity's files
-// change; and the words for what goes wrong on it.
+// The connection to Teleport's Auth service and the identity it was made with: made when it is
+// first needed, made anew when it has failed and when the identity's files change; and the words
+// for what goes wrong on it.
 //
+// A new connection stands before the old one is let go, and calls under way finish on that.
 // Thread-safe.
 #ifndef SLUICE_FETCHER_TELEPORT_CONNECTION_H_
 #define SLUICE_FETCHER_TELEPORT_CONNECTION_H_
@@ -17,14 +19,13 @@
 #include "common/error.h"
 #include "common/repeated_message.h"
 #include "common/time.h"
+#include "fetcher/teleport/dialer.h"
 #include "fetcher/teleport/identity.h"
 #include "fetcher/teleport/raw_call.h"
 
-namespace grpc {
-class Channel;
-}
-
 namespace sluice::fetcher {
+
+class TeleportChannel;
 
 class Connection {
  public:
@@ -32,33 +33,38 @@ class Connection {
   static Result<std::unique_ptr<Connection>> create(const TeleportConfig& config,
                                                     const Clock& clock);
 
-  // The channel for a new call. Looks at the identity's files first when that is due.
-  std::shared_ptr<grpc::Channel> channel();
+  // The channel for a new call; connects if there is none. Looks at the identity's files first when
+  // that is due. Blocks while it connects. The error says why it cannot.
+  Result<std::shared_ptr<TeleportChannel>> channel(const std::stop_token& stop);
 
-  // The error for a failed call; `what` says what was asked for, as in "list chunks of 2026-11-23".
-  // May take a few seconds to find the cause.
-  Error explain(const CallFailure& failure, std::string_view what, const std::stop_token& stop);
+  // The error for a call on `channel` that failed; `what` says what was asked for, as in "list
+  // chunks of 2026-11-23".
+  Error explain(const CallFailure& failure, const std::shared_ptr<TeleportChannel>& channel,
+                std::string_view what, const std::stop_token& stop);
 
  private:
-  Connection(TeleportConfig config, const Clock& clock, Identity identity);
-  void refresh_unlocked();
-  Error explain_unavailable(const CallFailure& failure, std::string_view what,
-                            const std::stop_token& stop);
-  std::optional<Error> diagnose(const std::stop_token& stop);
+  Connection(const TeleportConfig& config, const Clock& clock, Identity identity);
+  void refresh_unlocked(const std::stop_token& stop);
+  void load_renewed_unlocked();
+  Result<void> connect_unlocked(const std::stop_token& stop);
+  Error explain_end(const CallFailure& failure, const std::shared_ptr<TeleportChannel>& channel,
+                    std::string_view what);
+  Error with_identity_unlocked(Error error) const;
 
   const TeleportConfig config_;
   const Clock& clock_;
 
-  std::mutex mutex_;
+  std::mutex mutex_;  // also held while connecting: who needs the connection waits for it
+  Dialer dialer_;
   Identity identity_;
-  std::shared_ptr<grpc::Channel> channel_;
+  std::shared_ptr<TeleportChannel> channel_;
+  bool renewed_ = false;  // the identity is newer than the channel
   std::chrono::milliseconds next_refresh_{};
   RepeatedMessage refresh_trouble_;
   std::string refresh_problem_;  // why the identity's files cannot be taken; empty: nothing wrong
-
-  std::mutex diagnosis_mutex_;  // one diagnosis at a time; others wait for it and share it
-  std::optional<Error> finding_;
-  std::optional<std::chrono::milliseconds> diagnosed_at_;
+  // The last failure to connect, which several callers share instead of repeating it.
+  std::optional<Error> failure_;
+  std::chrono::milliseconds failed_at_{};
 };
 
 }  // namespace sluice::fetcher

@@ -89,6 +89,16 @@ Timestamp not_after_of(const X509* certificate) {
   return Timestamp{.seconds = timegm(&time), .nanos = 0};
 }
 
+// Teleport's user authority has the cluster's name as its organization.
+std::string issuer_organization(const X509* certificate) {
+  X509_NAME* issuer = X509_get_issuer_name(certificate);
+  const int at = X509_NAME_get_index_by_NID(issuer, NID_organizationName, -1);
+  if (at < 0) return {};
+  const ASN1_STRING* text = X509_NAME_ENTRY_get_data(X509_NAME_get_entry(issuer, at));
+  return {reinterpret_cast<const char*>(ASN1_STRING_get0_data(text)),
+          static_cast<std::size_t>(ASN1_STRING_length(text))};
+}
+
 // Holds the parts against each other, and notes when the certificate ends.
 Result<Identity> check(Identity identity, const std::string& key_file,
                        const std::string& certificate_file, const std::string& ca_file) {
@@ -118,6 +128,7 @@ Result<Identity> check(Identity identity, const std::string& key_file,
                 fmt::format("a CA certificate in {} cannot be read: it is damaged", ca_file));
   }
   identity.not_after = not_after_of(certificate.get());
+  identity.cluster = issuer_organization(certificate.get());
   return identity;
 }
 
@@ -151,7 +162,8 @@ Result<Identity> load_identity_file(const std::filesystem::path& path) {
                     .key_pem = blocks.keys.front(),
                     .certificate_pem = blocks.certificates.front(),
                     .ca_pem = {},
-                    .not_after = {}};
+                    .not_after = {},
+                    .cluster = {}};
   for (std::size_t i = 1; i < blocks.certificates.size(); ++i) {
     identity.ca_pem += blocks.certificates[i];
   }
@@ -172,7 +184,8 @@ Result<Identity> load_three_files(const TeleportConfig& config) {
                     .key_pem = key.keys.front(),
                     .certificate_pem = certificate.certificates.front(),
                     .ca_pem = {},
-                    .not_after = {}};
+                    .not_after = {},
+                    .cluster = {}};
   for (const std::string& pem : cas.certificates) identity.ca_pem += pem;
   return check(std::move(identity), config.key.string(), config.cert.string(), config.ca.string());
 }

@@ -22,6 +22,7 @@ struct Identity {
   std::string certificate_pem;  // ours alone: Teleport refuses longer chains
   std::string ca_pem;           // one or more
   Timestamp not_after;          // of our certificate
+  std::string cluster;          // that issued it, as far as it says; may be empty
 
   bool operator==(const Identity&) const = default;
 };

@@ -1,4 +1,4 @@
-#include "fetcher/teleport/diagnosis.h"
+#include "fetcher/teleport/dial.h"
 
 #include <arpa/inet.h>
 #include <fmt/format.h>
@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <chrono>
 #include <semaphore>
 #include <string>
 #include <string_view>
@@ -50,44 +51,55 @@ class Listener {
   std::uint16_t port_ = 0;
 };
 
-std::string finding(const std::string& address) {
-  const auto error = diagnose_connection(address, Identity{}, {});
-  EXPECT_TRUE(error);
-  if (!error) return "";
-  EXPECT_EQ(error->kind, ErrorKind::kUnavailable);
-  EXPECT_NE(error->message.find(address), std::string::npos) << error->message;
-  return error->message;
+std::expected<SecureConnection, DialError> dial_directly(const std::string& address,
+                                                         const std::stop_token& stop = {},
+                                                         Resolver resolver = nullptr) {
+  Route route;
+  route.address = split_address(address, "3025");
+  route.resolver = resolver;
+  return dial(route, Identity{}, Deadline::in(std::chrono::seconds(10), stop));
 }
 
-TEST(Diagnosis, NamesAnAddressThatCannotBeResolved) {
+std::string finding(const std::string& address) {
+  const auto dialled = dial_directly(address);
+  EXPECT_FALSE(dialled);
+  if (dialled) return "";
+  const Error& error = dialled.error().error;
+  EXPECT_EQ(error.kind, ErrorKind::kUnavailable);
+  EXPECT_NE(error.message.find(address), std::string::npos) << error.message;
+  return error.message;
+}
+
+TEST(Dial, NamesAnAddressThatCannotBeResolved) {
   EXPECT_NE(finding("no-such-host.invalid:3025").find("cannot be resolved"), std::string::npos);
 }
 
-TEST(Diagnosis, NamesARefusedConnection) {
+TEST(Dial, NamesARefusedConnection) {
   const Listener bound_but_deaf;
   EXPECT_NE(finding(bound_but_deaf.address()).find("Connection refused"), std::string::npos);
 }
 
-TEST(Diagnosis, NamesAServerThatDoesNotSpeakTls) {
+TEST(Dial, NamesAServerThatDoesNotSpeakTls) {
   Listener listener;
   listener.listen();
   std::jthread server([&] { listener.answer_once("HTTP/1.1 400 Bad Request\r\n\r\n"); });
   EXPECT_NE(finding(listener.address()).find("wrong version number"), std::string::npos);
 }
 
-TEST(Diagnosis, NamesAServerThatClosesTheConnection) {
+TEST(Dial, NamesAServerThatClosesTheConnection) {
   Listener listener;
   listener.listen();
   std::jthread server([&] { listener.answer_once(""); });
   EXPECT_NE(finding(listener.address()).find("closed the connection"), std::string::npos);
 }
 
-TEST(Diagnosis, EndsAtOnceWhenAskedToStop) {
+TEST(Dial, EndsAtOnceWhenAskedToStop) {
   Listener silent;
   silent.listen();
   std::stop_source stop;
   stop.request_stop();
-  EXPECT_FALSE(diagnose_connection(silent.address(), Identity{}, stop.get_token()));
+  EXPECT_EQ(dial_directly(silent.address(), stop.get_token()).error().error.kind,
+            ErrorKind::kStopped);
 }
 
 // A resolver that answers only when it is allowed to.
@@ -102,12 +114,11 @@ int stuck_resolver(const char*, const char*, const addrinfo*, addrinfo**) {
   return EAI_AGAIN;
 }
 
-TEST(Diagnosis, WaitsForNoResolverWhenAskedToStop) {
+TEST(Dial, WaitsForNoResolverWhenAskedToStop) {
   std::stop_source stop;
   std::atomic<bool> ended = false;
-  std::jthread diagnosis([&] {
-    EXPECT_FALSE(
-        diagnose_connection("slow.invalid:3025", Identity{}, stop.get_token(), &stuck_resolver));
+  std::jthread dialling([&] {
+    EXPECT_FALSE(dial_directly("slow.invalid:3025", stop.get_token(), &stuck_resolver));
     ended = true;
     ended.notify_all();
   });

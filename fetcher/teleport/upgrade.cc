@@ -1,0 +1,77 @@
+#include "fetcher/teleport/upgrade.h"
+
+#include <fmt/format.h>
+#include <openssl/evp.h>
+#include <openssl/rand.h>
+
+#include <array>
+#include <string_view>
+
+#include "common/check.h"
+#include "fetcher/teleport/http_head.h"
+#include "fetcher/teleport/web_socket.h"
+
+namespace sluice::fetcher {
+namespace {
+
+// What the proxy is asked to speak inside: the bytes of a connection to its web port.
+constexpr std::string_view kSubProtocol = "alpn";
+
+std::string random_key() {
+  std::array<unsigned char, 16> bytes{};
+  const int ok = RAND_bytes(bytes.data(), bytes.size());
+  SLUICE_CHECK(ok == 1, "the system's random numbers are available");
+  std::array<unsigned char, 25> text{};
+  const int size = EVP_EncodeBlock(text.data(), bytes.data(), bytes.size());
+  return {reinterpret_cast<const char*>(text.data()), static_cast<std::size_t>(size)};
+}
+
+Result<void> check(const HttpHead& head, const std::string& key) {
+  if (head.status == 404) {
+    return fail(ErrorKind::kRejected,
+                "it knows no connection upgrade (404), so it is no Teleport proxy, or an old one");
+  }
+  if (head.status != 101) {
+    return fail(ErrorKind::kRejected, fmt::format("it answered the connection upgrade with {} {}",
+                                                  head.status, head.reason));
+  }
+  if (head.field("sec-websocket-accept") != web_socket_accept(key) ||
+      head.field("sec-websocket-protocol") != kSubProtocol) {
+    return fail(ErrorKind::kRejected,
+                "it accepted the connection upgrade, but not to what Teleport's proxy speaks");
+  }
+  return {};
+}
+
+}  // namespace
+
+Result<std::string> upgrade_connection(TlsSession* tls, const HostPort& proxy,
+                                       const Deadline& deadline) {
+  const std::string key = random_key();
+  const std::string request = fmt::format(
+      "GET /webapi/connectionupgrade HTTP/1.1\r\nHost: {}\r\nConnection: Upgrade\r\n"
+      "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {}\r\n"
+      "Sec-WebSocket-Protocol: {}\r\n\r\n",
+      proxy.to_string(), key, kSubProtocol);
+  if (const auto failure = tls->write_all(request, deadline)) {
+    return fail(ErrorKind::kUnavailable, failure->cause);
+  }
+  HttpHeadReader reader;
+  std::array<char, 4096> bytes{};
+  while (true) {
+    const auto count = tls->read_some(bytes, deadline);
+    if (!count) {
+      const std::string& cause = count.error().cause;
+      return fail(ErrorKind::kUnavailable, cause.empty() ? "it hung up" : cause);
+    }
+    const auto state = reader.feed({bytes.data(), *count});
+    if (state == HttpHeadReader::State::kMalformed) {
+      return fail(ErrorKind::kRejected, "its answer to the connection upgrade is not HTTP");
+    }
+    if (state == HttpHeadReader::State::kDone) break;
+  }
+  SLUICE_TRY(check(reader.head(), key));
+  return std::string(reader.rest());
+}
+
+}  // namespace sluice::fetcher

@@ -1,0 +1,170 @@
+#!/usr/bin/env python3
+"""The fetcher reaches Teleport's Auth service whatever stands between, and says what is wrong when it cannot.
+
+connection_test.py BIN_FOLDER
+"""
+
+import sys
+import unittest
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "support"))
+
+import certificates  # noqa: E402
+import rig as rigs  # noqa: E402
+from processes import wait_for_port, wait_until  # noqa: E402
+
+BIN = None
+NO_PROXY = {"HTTPS_PROXY": "", "https_proxy": "", "NO_PROXY": "", "no_proxy": ""}
+
+
+class ConnectionCase(unittest.TestCase):
+    def setUp(self):
+        self.rig = rigs.Rig(BIN, rigs.temporary_folder("connection"), events=2000, sessions=2,
+                            events_per_session=100)
+        self.addCleanup(self.rig.remove)
+        self.addCleanup(self.rig.__exit__, None, None, None)
+        self.rig.start_stand_ins()
+        self.web = certificates.make_fluentd(self.rig.folder / "certificates/web")
+        self.front_log = self.rig.folder / "front.log"
+        self.front_log.touch()
+
+    def start_front(self, kind, *options, cluster=None):
+        port_file = self.rig.folder / f"{kind}.port"
+        front = self.rig.processes.start(f"front-{kind}", [
+            sys.executable, rigs.SUPPORT / "teleport_front.py", "--kind", kind,
+            "--auth", f"127.0.0.1:{self.rig.teleport_port}",
+            "--cluster", cluster or self.rig.teleport_files.cluster,
+            "--web-cert", self.web.server_cert, "--web-key", self.web.server_key,
+            "--port-file", port_file, "--log", self.front_log, *options])
+        return wait_for_port(port_file, front)
+
+    def fetch(self, port, *options, status=0, web_ca=True, host="localhost", environment=None):
+        """Runs the fetcher until it has everything; what it said."""
+        self.rig.write_config(addr=f"{host}:{port}")
+        flags = ["--teleport-web-ca", self.web.ca] if web_ca else []
+        code, said = self.rig.run("sluice-fetcher", "--exit-on-last-event", *flags, *options,
+                                  environment={**NO_PROXY, **(environment or {})})
+        self.assertEqual(status, code, said)
+        return said
+
+    def sentence(self, port, pattern, *options, **more):
+        """What a fetcher that cannot connect says, and goes on saying: it waits for better times."""
+        self.rig.write_config(addr=f"{more.pop('host', 'localhost')}:{port}")
+        flags = ["--teleport-web-ca", self.web.ca] if more.pop("web_ca", True) else []
+        fetcher = self.rig.processes.start(
+            "sluice-fetcher", self.rig.command("sluice-fetcher", *flags, *options),
+            {**NO_PROXY, **more.pop("environment", {})})
+        wait_until(lambda: "cannot" in fetcher.log_text(), "it says what is wrong", process=fetcher)
+        self.assertEqual(0, fetcher.stop())
+        line = next(line for line in fetcher.log_text().splitlines() if "cannot" in line)
+        self.assertRegex(line, pattern)
+
+    def expect_everything_arrived(self):
+        self.rig.run("sluice-shipper", "--exit-when-drained")
+        report = self.rig.judge(skip_session_types=rigs.UNCONFIGURED_SKIPPED_TYPES,
+                                duplicates_max=0)
+        self.assertEqual([], report.failures() + self.rig.ledger_failures())
+        self.assertTrue(self.rig.everything_is_fetched())
+
+    def log(self):
+        return self.front_log.read_text(encoding="utf-8")
+
+
+class Ways(ConnectionCase):
+    def test_directly(self):
+        self.assertIn("connected to Teleport directly to", self.fetch(self.rig.teleport_port))
+        self.expect_everything_arrived()
+
+    def test_through_a_proxy_with_tls_routing(self):
+        said = self.fetch(self.start_front("proxy"))
+        self.assertIn("connected to Teleport through the proxy localhost:", said)
+        self.expect_everything_arrived()
+        cluster = self.rig.teleport_files.cluster
+        self.assertIn(f"route teleport-auth@{cluster.encode().hex()}.teleport.cluster.local", self.log())
+        self.assertEqual(1, self.log().count("web /webapi/find"), "what was found out is remembered")
+
+    def test_through_a_load_balancer_that_ends_tls(self):
+        said = self.fetch(self.start_front("balancer"))
+        self.assertIn("behind a load balancer", said)
+        self.assertIn("upgrade alpn teleport-auth@", self.log())
+        self.expect_everything_arrived()
+
+    def test_a_mode_that_is_set_is_not_looked_for(self):
+        self.fetch(self.start_front("proxy"), "--teleport-mode", "tls-routing")
+        self.fetch(self.start_front("balancer"), "--teleport-mode", "upgrade")
+        self.expect_everything_arrived()
+
+    def test_the_identity_names_the_cluster_when_the_proxy_does_not(self):
+        said = self.fetch(self.start_front("proxy"), "--teleport-mode", "tls-routing", web_ca=False)
+        self.assertIn("connected to Teleport through the proxy", said)
+        self.expect_everything_arrived()
+
+    def test_by_ipv6_and_ipv4(self):
+        self.fetch(self.rig.teleport_port, host="127.0.0.1")
+        # Nobody listens at ::1, to which localhost leads as well.
+        self.fetch(self.rig.teleport_port, host="localhost")
+        self.expect_everything_arrived()
+
+    def test_through_an_http_proxy(self):
+        proxy = self.start_front("http-denies")
+        # An address of this machine that is not excepted from proxies, as loopback is.
+        self.fetch(self.rig.teleport_port, host="auth.example.com",
+                   environment={"HTTPS_PROXY": f"http://anna:p%40ss@127.0.0.1:{proxy}"})
+        self.assertIn(f"CONNECT auth.example.com:{self.rig.teleport_port} Proxy-Authorization: Basic "
+                      "YW5uYTpwQHNz", self.log())
+        self.expect_everything_arrived()
+
+
+class Sentences(ConnectionCase):
+    def test_a_proxy_without_tls_routing(self):
+        self.sentence(self.start_front("ssh-only"),
+                      "has no TLS routing, only SSH tunnels.*proxy_listener_mode: multiplex.*port 3025")
+
+    def test_a_proxy_of_another_cluster(self):
+        port = self.start_front("proxy", cluster="other.example.com")
+        self.sentence(port, r"does not route to the Auth service of cluster sim\.example\.com.*"
+                      "no application protocol", "--teleport-mode", "tls-routing", web_ca=False)
+
+    def test_a_private_web_certificate_needs_its_ca(self):
+        self.sentence(self.start_front("balancer"), r"name its CA with \[teleport\] web-ca",
+                      "--teleport-mode", "upgrade", web_ca=False)
+
+    def test_an_http_proxy_that_wants_a_user(self):
+        proxy = self.start_front("http-denies")
+        self.sentence(3025, r"the HTTP proxy 127\.0\.0\.1:\d+ \(HTTPS_PROXY\) does not pass us on to "
+                      r"auth\.example\.com:3025: it answered 407.*give it a user",
+                      host="auth.example.com", environment={"HTTPS_PROXY": f"http://127.0.0.1:{proxy}"})
+
+    def test_an_http_proxy_that_is_not_there(self):
+        self.sentence(3025, r"cannot connect to the HTTP proxy 127\.0\.0\.1:1 \(HTTPS_PROXY\): "
+                      "Connection refused", host="auth.example.com",
+                      environment={"HTTPS_PROXY": "http://127.0.0.1:1"})
+
+    def test_a_mode_that_there_is_not(self):
+        said = self.fetch(1, "--teleport-mode", "tunnel", status=64)
+        self.assertIn("must be auto, direct, tls-routing or upgrade", said)
+
+
+class Losses(ConnectionCase):
+    """Connections that end in the middle of anything: no event is lost, none comes twice."""
+
+    def test_connections_cut_after_any_number_of_bytes(self):
+        # In the handshake, in the first answers, in the middle of events.
+        for kind, bytes_passed in (("proxy", 1), ("balancer", 900), ("proxy", 1_500), ("proxy", 5_000),
+                                   ("balancer", 40_000), ("proxy", 200_000)):
+            port = self.start_front(kind, "--cut-after", bytes_passed)
+            self.rig.write_config(addr=f"localhost:{port}")
+            fetcher = self.rig.processes.start("sluice-fetcher", self.rig.command(
+                "sluice-fetcher", "--teleport-web-ca", self.web.ca), NO_PROXY)
+            wait_until(lambda: "cut after" in self.log(), "a connection was cut", process=fetcher)
+            wait_until(lambda f=fetcher: "cannot" in f.log_text(), "it was noticed", process=fetcher)
+            self.assertEqual(0, fetcher.stop())
+            self.front_log.write_text("", encoding="utf-8")
+        self.fetch(self.rig.teleport_port)
+        self.expect_everything_arrived()
+
+
+if __name__ == "__main__":
+    BIN = Path(sys.argv.pop(1)).resolve()
+    unittest.main(verbosity=2)
