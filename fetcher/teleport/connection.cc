@@ -16,6 +16,9 @@ namespace {
 // For how long a failure to connect is taken to be that of the others who need the connection.
 constexpr std::chrono::milliseconds kFailureShared{500};
 
+// How often the identity's files are looked at for a change.
+constexpr std::chrono::milliseconds kLookInterval{1'000};
+
 // gRPC writes its own lines to standard error for each failed connection; our sentences say more.
 void drop_log_line(gpr_log_func_args*) {}
 
@@ -66,6 +69,7 @@ Result<std::unique_ptr<Connection>> Connection::create(const TeleportConfig& con
                                                        const Clock& clock) {
   gpr_set_log_function(&drop_log_line);
   SLUICE_ASSIGN(Identity identity, load_identity(config));
+  if (const auto warning = permission_warning(config)) log_warn("{}", *warning);
   return std::unique_ptr<Connection>(new Connection(config, clock, std::move(identity)));
 }
 
@@ -80,16 +84,39 @@ Connection::Connection(const TeleportConfig& config, const Clock& clock, Identit
 
 Result<std::shared_ptr<TeleportChannel>> Connection::channel(const std::stop_token& stop) {
   const std::lock_guard lock(mutex_);
-  if (clock_.monotonic() >= next_refresh_) refresh_unlocked(stop);
+  if (refresh_due_unlocked()) refresh_unlocked(stop);
+  warn_of_expiry_unlocked();
   if (channel_ && channel_->error()) channel_.reset();
   if (!channel_) SLUICE_TRY(connect_unlocked(stop));
   return channel_;
+}
+
+bool Connection::refresh_due_unlocked() {
+  const auto now = clock_.monotonic();
+  if (now >= next_refresh_) return true;
+  if (now < next_look_) return false;
+  next_look_ = now + kLookInterval;
+  return stamp_of_identity_files(config_) != stamp_;
+}
+
+void Connection::warn_of_expiry_unlocked() {
+  const Timestamp now = clock_.now();
+  const LifeLeft left = life_left(identity_, now);
+  if (left <= warned_of_ || now > identity_.not_after) return;
+  warned_of_ = left;
+  log_warn(
+      "the Teleport identity {} expires at {}, in {}, and has not been renewed yet: check tbot, or "
+      "renew it with tctl auth sign",
+      identity_.name, format_rfc3339(identity_.not_after),
+      format_duration(std::chrono::seconds(identity_.not_after.seconds - now.seconds)));
 }
 
 // A new identity that cannot connect does not harm the connection that stands: it is tried again
 // with the next refresh.
 void Connection::refresh_unlocked(const std::stop_token& stop) {
   next_refresh_ = clock_.monotonic() + config_.refresh_interval;
+  // Before the reading: what is written meanwhile is read again.
+  stamp_ = stamp_of_identity_files(config_);
   load_renewed_unlocked();
   if (!renewed_ || !channel_ || channel_->error()) return;
   if (const auto connected = connect_unlocked(stop); !connected) {
@@ -109,6 +136,7 @@ void Connection::load_renewed_unlocked() {
   if (*loaded == identity_) return;
   identity_ = std::move(*loaded);
   renewed_ = true;
+  warned_of_ = LifeLeft::kPlenty;
   failure_.reset();
   log_info("the Teleport identity {} was renewed and is valid until {}", identity_.name,
            format_rfc3339(identity_.not_after));

@@ -2,6 +2,10 @@
 // first needed, made anew when it has failed and when the identity's files change; and the words
 // for what goes wrong on it.
 //
+// The files are read again when they have changed, and every refresh interval. One that is bad or
+// half written does no harm: the identity before it stays in use. An identity that is about to
+// expire without having been renewed is warned of, twice.
+//
 // A new connection stands before the old one is let go, and calls under way finish on that.
 // Thread-safe.
 #ifndef SLUICE_FETCHER_TELEPORT_CONNECTION_H_
@@ -45,6 +49,8 @@ class Connection {
  private:
   Connection(const TeleportConfig& config, const Clock& clock, Identity identity);
   void refresh_unlocked(const std::stop_token& stop);
+  bool refresh_due_unlocked();
+  void warn_of_expiry_unlocked();
   void load_renewed_unlocked();
   Result<void> connect_unlocked(const std::stop_token& stop);
   Error explain_end(const CallFailure& failure, const std::shared_ptr<TeleportChannel>& channel,
@@ -60,6 +66,9 @@ class Connection {
   std::shared_ptr<TeleportChannel> channel_;
   bool renewed_ = false;  // the identity is newer than the channel
   std::chrono::milliseconds next_refresh_{};
+  std::chrono::milliseconds next_look_{};
+  std::string stamp_;                       // of the identity's files when they were last read
+  LifeLeft warned_of_ = LifeLeft::kPlenty;  // of this identity
   RepeatedMessage refresh_trouble_;
   std::string refresh_problem_;  // why the identity's files cannot be taken; empty: nothing wrong
   // The last failure to connect, which several callers share instead of repeating it.

@@ -6,6 +6,7 @@
 #include <openssl/evp.h>
 #include <openssl/pem.h>
 #include <openssl/x509.h>
+#include <sys/stat.h>
 
 #include <ctime>
 #include <filesystem>
@@ -30,13 +31,13 @@ using BioPtr = std::unique_ptr<BIO, Free>;
 using X509Ptr = std::unique_ptr<X509, Free>;
 using KeyPtr = std::unique_ptr<EVP_PKEY, Free>;
 
-BioPtr reading(const std::string& text) {
+BioPtr reading(std::string_view text) {
   return BioPtr(BIO_new_mem_buf(text.data(), static_cast<int>(text.size())));
 }
 
 // The PEM blocks of a file by what they hold, each as PEM text.
 struct PemBlocks {
-  std::vector<std::string> keys;
+  std::vector<Secret> keys;
   std::vector<std::string> certificates;
 };
 
@@ -56,11 +57,13 @@ PemBlocks find_blocks(std::string_view text) {
     const std::size_t end = text.find(end_line, label_end);
     if (end == std::string_view::npos) break;
     const std::size_t behind = end + end_line.size();
-    std::string block = fmt::format("{}\n", text.substr(begin, behind - begin));
+    std::string block;
+    block.reserve(behind - begin + 1);
+    block.append(text.substr(begin, behind - begin)).push_back('\n');
     if (label == "CERTIFICATE") {
       blocks.certificates.push_back(std::move(block));
     } else if (label.ends_with("PRIVATE KEY")) {
-      blocks.keys.push_back(std::move(block));
+      blocks.keys.emplace_back(std::move(block));
     }
     begin = text.find(kBegin, behind);
   }
@@ -74,19 +77,19 @@ X509Ptr parse_certificate(const std::string& pem) {
   return certificate;
 }
 
-KeyPtr parse_key(const std::string& pem) {
+KeyPtr parse_key(const Secret& pem) {
   // An encrypted key would make OpenSSL ask on the terminal: an empty passphrase stops that.
   char no_passphrase[] = "";
-  const BioPtr bio = reading(pem);
+  const BioPtr bio = reading(pem.view());
   KeyPtr key(PEM_read_bio_PrivateKey(bio.get(), nullptr, nullptr, no_passphrase));
   ERR_clear_error();
   return key;
 }
 
-Timestamp not_after_of(const X509* certificate) {
-  std::tm time{};
-  if (ASN1_TIME_to_tm(X509_get0_notAfter(certificate), &time) != 1) return {};
-  return Timestamp{.seconds = timegm(&time), .nanos = 0};
+Timestamp to_timestamp(const ASN1_TIME* time) {
+  std::tm parts{};
+  if (ASN1_TIME_to_tm(time, &parts) != 1) return {};
+  return Timestamp{.seconds = timegm(&parts), .nanos = 0};
 }
 
 // Teleport's user authority has the cluster's name as its organization.
@@ -127,17 +130,19 @@ Result<Identity> check(Identity identity, const std::string& key_file,
     return fail(ErrorKind::kConfig,
                 fmt::format("a CA certificate in {} cannot be read: it is damaged", ca_file));
   }
-  identity.not_after = not_after_of(certificate.get());
+  identity.not_before = to_timestamp(X509_get0_notBefore(certificate.get()));
+  identity.not_after = to_timestamp(X509_get0_notAfter(certificate.get()));
   identity.cluster = issuer_organization(certificate.get());
   return identity;
 }
 
 Result<PemBlocks> read_blocks(const std::filesystem::path& path, const char* what) {
-  const auto text = read_file(path, kFileBytesMax);
-  if (!text) {
-    return fail(ErrorKind::kConfig, fmt::format("{} for Teleport: {}", what, text.error().message));
+  auto read = read_file(path, kFileBytesMax);
+  if (!read) {
+    return fail(ErrorKind::kConfig, fmt::format("{} for Teleport: {}", what, read.error().message));
   }
-  PemBlocks blocks = find_blocks(*text);
+  const Secret text(std::move(*read));
+  PemBlocks blocks = find_blocks(text.view());
   if (blocks.keys.empty() && blocks.certificates.empty()) {
     return fail(ErrorKind::kConfig,
                 fmt::format("{} {} for Teleport has neither a key nor a certificate in PEM form",
@@ -162,6 +167,7 @@ Result<Identity> load_identity_file(const std::filesystem::path& path) {
                     .key_pem = blocks.keys.front(),
                     .certificate_pem = blocks.certificates.front(),
                     .ca_pem = {},
+                    .not_before = {},
                     .not_after = {},
                     .cluster = {}};
   for (std::size_t i = 1; i < blocks.certificates.size(); ++i) {
@@ -184,6 +190,7 @@ Result<Identity> load_three_files(const TeleportConfig& config) {
                     .key_pem = key.keys.front(),
                     .certificate_pem = certificate.certificates.front(),
                     .ca_pem = {},
+                    .not_before = {},
                     .not_after = {},
                     .cluster = {}};
   for (const std::string& pem : cas.certificates) identity.ca_pem += pem;
@@ -195,6 +202,33 @@ Result<Identity> load_three_files(const TeleportConfig& config) {
 Result<Identity> load_identity(const TeleportConfig& config) {
   if (!config.identity.empty()) return load_identity_file(config.identity);
   return load_three_files(config);
+}
+
+std::string stamp_of_identity_files(const TeleportConfig& config) {
+  std::string stamp;
+  for (const auto* path : {&config.identity, &config.ca, &config.cert, &config.key}) {
+    struct stat info{};
+    if (path->empty() || ::stat(path->c_str(), &info) != 0) continue;
+    stamp += fmt::format("{}:{}:{}:{}.{} ", info.st_dev, info.st_ino, info.st_size,
+                         info.st_mtim.tv_sec, info.st_mtim.tv_nsec);
+  }
+  return stamp;
+}
+
+std::optional<std::string> permission_warning(const TeleportConfig& config) {
+  const auto& path = config.identity.empty() ? config.key : config.identity;
+  struct stat info{};
+  if (::stat(path.c_str(), &info) != 0 || (info.st_mode & S_IRWXO) == 0) return std::nullopt;
+  return fmt::format(
+      "the Teleport identity {} is open to every user of this machine: run \"chmod o= {}\"",
+      path.string(), path.string());
+}
+
+LifeLeft life_left(const Identity& identity, Timestamp now) {
+  const std::int64_t life = identity.not_after.seconds - identity.not_before.seconds;
+  const std::int64_t left = identity.not_after.seconds - now.seconds;
+  if (left > life / 4) return LifeLeft::kPlenty;
+  return left > life / 20 ? LifeLeft::kAQuarter : LifeLeft::kATwentieth;
 }
 
 std::optional<Error> expiry_error(const Identity& identity, Timestamp now) {

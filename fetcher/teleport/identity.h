@@ -13,21 +13,33 @@
 #include "common/config.h"
 #include "common/error.h"
 #include "common/time.h"
+#include "fetcher/teleport/secret.h"
 
 namespace sluice::fetcher {
 
 struct Identity {
-  std::string name;             // the file it came from, for sentences
-  std::string key_pem;          // never to be logged
+  std::string name;  // the file it came from, for sentences
+  Secret key_pem;
   std::string certificate_pem;  // ours alone: Teleport refuses longer chains
   std::string ca_pem;           // one or more
-  Timestamp not_after;          // of our certificate
-  std::string cluster;          // that issued it, as far as it says; may be empty
+  Timestamp not_before;         // of our certificate, as the next
+  Timestamp not_after;
+  std::string cluster;  // that issued it, as far as it says; may be empty
 
   bool operator==(const Identity&) const = default;
 };
 
 Result<Identity> load_identity(const TeleportConfig& config);
+
+// Changes whenever one of the files does, or is replaced: for looking often at little cost.
+std::string stamp_of_identity_files(const TeleportConfig& config);
+
+// A sentence if more people can read the key than should; nothing if all is well.
+std::optional<std::string> permission_warning(const TeleportConfig& config);
+
+// How far an identity is through its life: worth a warning or not, twice at most.
+enum class LifeLeft { kPlenty, kAQuarter, kATwentieth };
+LifeLeft life_left(const Identity& identity, Timestamp now);
 
 // kUnauthorized, with the date and what to do, if the identity has expired at `now`.
 std::optional<Error> expiry_error(const Identity& identity, Timestamp now);

@@ -11,6 +11,8 @@
 
 #include <cerrno>
 #include <cstdint>
+#include <string_view>
+#include <system_error>
 #include <utility>
 
 #include "common/check.h"
@@ -65,7 +67,7 @@ const BIO_METHOD* socket_method() {
 
 // --- What a connection is made with.
 
-Owned<BIO> reading(const std::string& text) {
+Owned<BIO> reading(std::string_view text) {
   return Owned<BIO>(BIO_new_mem_buf(text.data(), static_cast<int>(text.size())));
 }
 
@@ -79,7 +81,7 @@ void use_identity(SSL_CTX* context, const Identity& identity) {
   const auto certificate_text = reading(identity.certificate_pem);
   const Owned<X509> certificate(
       PEM_read_bio_X509(certificate_text.get(), nullptr, nullptr, nullptr));
-  const auto key_text = reading(identity.key_pem);
+  const auto key_text = reading(identity.key_pem.view());
   const Owned<EVP_PKEY> key(PEM_read_bio_PrivateKey(key_text.get(), nullptr, nullptr, nullptr));
   SSL_CTX_use_certificate(context, certificate.get());
   SSL_CTX_use_PrivateKey(context, key.get());

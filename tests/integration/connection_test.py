@@ -4,6 +4,7 @@
 connection_test.py BIN_FOLDER
 """
 
+import re
 import sys
 import unittest
 from pathlib import Path
@@ -144,6 +145,55 @@ class Sentences(ConnectionCase):
     def test_a_mode_that_there_is_not(self):
         said = self.fetch(1, "--teleport-mode", "tunnel", status=64)
         self.assertIn("must be auto, direct, tls-routing or upgrade", said)
+
+
+class Renewal(ConnectionCase):
+    def setUp(self):
+        super().setUp()
+        self.identity = self.rig.folder / "identity"
+        self.rig.write_config(identity=self.identity)
+        self.rig.config_path.write_text(self.rig.config_path.read_text() +
+                                        '\n[teleport.refresh]\ninterval = "1h"\n')
+
+    def write_identity(self, source, part=1.0):
+        text = source.read_bytes()
+        self.identity.write_bytes(text[:int(len(text) * part)])
+        self.identity.chmod(0o600)
+
+    def count_calls(self):
+        return sum(self.rig.teleport_stats()["calls"].values())
+
+    def wait_for_line(self, pattern):
+        wait_until(lambda: re.search(pattern, self.rig.fetcher.log_text()), pattern,
+                   process=self.rig.fetcher)
+
+    def test_a_renewed_identity_is_taken_up_and_a_half_written_one_does_no_harm(self):
+        files = self.rig.teleport_files
+        self.write_identity(files.identity)
+        self.rig.start_fetcher()
+        self.wait_for_line("connected to Teleport")
+        calls = self.count_calls()
+        self.write_identity(files.renewed_identity, part=0.6)
+        self.wait_for_line("cannot renew the Teleport identity, the old one stays in use")
+        wait_until(lambda: self.count_calls() > calls + 3, "it goes on", process=self.rig.fetcher)
+        self.write_identity(files.renewed_identity)
+        self.wait_for_line("the Teleport identity .* was renewed and is valid until 2099")
+        # One that Teleport refuses does not end the connection that stands.
+        self.write_identity(files.other_identity)
+        self.wait_for_line("is not trusted by the CA|does not accept the identity")
+        self.assertEqual(0, self.rig.fetcher.stop())
+        self.write_identity(files.renewed_identity)
+        code, said = self.rig.run("sluice-fetcher", "--exit-on-last-event", environment=NO_PROXY)
+        self.assertEqual(0, code, said)
+        self.expect_everything_arrived()
+
+    def test_an_identity_that_ends_soon_and_that_everybody_can_read_is_warned_of(self):
+        self.write_identity(self.rig.teleport_files.ending_identity)
+        self.identity.chmod(0o644)
+        code, said = self.rig.run("sluice-fetcher", "--exit-on-last-event", environment=NO_PROXY)
+        self.assertEqual(0, code, said)
+        self.assertRegex(said, r"expires at 20\d\d.*, in 5\dm.*has not been renewed yet: check tbot")
+        self.assertRegex(said, "open to every user of this machine: run \"chmod o= ")
 
 
 class Losses(ConnectionCase):

@@ -13,6 +13,7 @@ import struct
 import subprocess
 import sys
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 VALID = ("20200101000000Z", "20991231235959Z")
@@ -37,6 +38,8 @@ class TeleportFiles:
     ca: Path
     cert: Path
     key: Path
+    renewed_identity: Path  # of the same user
+    ending_identity: Path  # valid for an hour from now on, after years
     expired_identity: Path
     expired_cert: Path
     other_identity: Path  # of another cluster that uses the same names
@@ -79,6 +82,10 @@ def make_teleport(folder, cluster="sim.example.com", user="sluice", key_type="ec
     client = _make_leaf(folder / "client", subject, user_ca, [], "client", key_type=key_type)
     expired = _make_leaf(folder / "expired", subject, user_ca, [], "client", key=client.key,
                          validity=EXPIRED)
+    renewed = _make_leaf(folder / "renewed", subject, user_ca, [], "client", key_type=key_type)
+    soon = datetime.now(UTC) + timedelta(hours=1)
+    ending = _make_leaf(folder / "ending", subject, user_ca, [], "client", key=client.key,
+                        validity=(VALID[0], f"{soon:%Y%m%d%H%M%SZ}"))
     other = _make_leaf(folder / "other", subject, other_user_ca, [], "client")
     client_cas = folder / "client-cas.crt"
     client_cas.write_text(host_ca.cert.read_text() + user_ca.cert.read_text())
@@ -86,6 +93,9 @@ def make_teleport(folder, cluster="sim.example.com", user="sluice", key_type="ec
         folder=folder, cluster=cluster, server_cert=server.cert, server_key=server.key,
         client_cas=client_cas, ca=host_ca.cert, cert=client.cert, key=client.key,
         identity=_write_identity(folder / "identity", client, host_ca, cluster),
+        renewed_identity=_write_identity(folder / "renewed-identity", renewed, host_ca, cluster),
+        ending_identity=_write_identity(folder / "ending-identity", Pair(ending.cert, client.key),
+                                        host_ca, cluster),
         expired_cert=expired.cert,
         expired_identity=_write_identity(folder / "expired-identity",
                                          Pair(expired.cert, client.key), host_ca, cluster),

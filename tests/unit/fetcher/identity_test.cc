@@ -6,8 +6,10 @@
 #include <openssl/pem.h>
 #include <openssl/x509.h>
 
+#include <filesystem>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "tests/unit/common/temp_folder.h"
 
@@ -26,8 +28,8 @@ std::string text_of(BIO* bio) {
 
 // A key and a certificate for it, signed by itself.
 struct Pair {
-  Pair() {
-    key.reset(EVP_EC_gen("P-256"));
+  explicit Pair(EVP_PKEY* own_key = EVP_EC_gen("P-256"), bool traditional = false) {
+    key.reset(own_key);
     X509* certificate = X509_new();
     ASN1_INTEGER_set(X509_get_serialNumber(certificate), 1);
     ASN1_TIME_set(X509_getm_notBefore(certificate), 0);
@@ -35,13 +37,21 @@ struct Pair {
     X509_set_pubkey(certificate, key.get());
     X509_NAME_add_entry_by_txt(X509_get_subject_name(certificate), "CN", MBSTRING_ASC,
                                reinterpret_cast<const unsigned char*>("test"), -1, -1, 0);
+    X509_NAME_add_entry_by_txt(X509_get_subject_name(certificate), "O", MBSTRING_ASC,
+                               reinterpret_cast<const unsigned char*>("bank.example.com"), -1, -1,
+                               0);
     X509_set_issuer_name(certificate, X509_get_subject_name(certificate));
-    X509_sign(certificate, key.get(), EVP_sha256());
+    const bool has_own_digest = EVP_PKEY_is_a(key.get(), "ED25519") == 1;
+    X509_sign(certificate, key.get(), has_own_digest ? nullptr : EVP_sha256());
     BIO* out = BIO_new(BIO_s_mem());
     PEM_write_bio_X509(out, certificate);
     certificate_pem = text_of(out);
     out = BIO_new(BIO_s_mem());
-    PEM_write_bio_PrivateKey(out, key.get(), nullptr, nullptr, 0, nullptr, nullptr);
+    if (traditional) {
+      PEM_write_bio_PrivateKey_traditional(out, key.get(), nullptr, nullptr, 0, nullptr, nullptr);
+    } else {
+      PEM_write_bio_PrivateKey(out, key.get(), nullptr, nullptr, 0, nullptr, nullptr);
+    }
     key_pem = text_of(out);
     X509_free(certificate);
   }
@@ -82,7 +92,7 @@ TEST_F(IdentityTest, ReadsAnIdentityFileAndLeavesTheSshLinesAside) {
       load(ours_.key_pem + "ecdsa-cert-v01@openssh.com AAAA\n" + ours_.certificate_pem +
            "@cert-authority *.x ssh-rsa AAAA\n" + ca_.certificate_pem + other_ca_.certificate_pem);
   ASSERT_TRUE(identity) << identity.error().message;
-  EXPECT_EQ(identity->key_pem, ours_.key_pem);
+  EXPECT_EQ(identity->key_pem.view(), ours_.key_pem);
   EXPECT_EQ(identity->certificate_pem, ours_.certificate_pem);
   EXPECT_EQ(identity->ca_pem, ca_.certificate_pem + other_ca_.certificate_pem);
   EXPECT_EQ(identity->not_after, (Timestamp{kNotAfter, 0}));
@@ -97,6 +107,76 @@ TEST_F(IdentityTest, ReadsThreeFiles) {
   ASSERT_TRUE(identity) << identity.error().message;
   EXPECT_EQ(identity->certificate_pem, ours_.certificate_pem);
   EXPECT_EQ(identity->ca_pem, ca_.certificate_pem);
+}
+
+// What tctl and tbot of any release write, and openssl's own forms.
+TEST_F(IdentityTest, ReadsKeysOfEveryKindAndForm) {
+  struct Form {
+    const char* name;
+    EVP_PKEY* key;
+    bool traditional;  // PKCS#1, SEC1
+    const char* label;
+  };
+  const std::vector<Form> forms = {
+      {"RSA, PKCS#1", EVP_RSA_gen(2048), true, "BEGIN RSA PRIVATE KEY"},
+      {"RSA, PKCS#8", EVP_RSA_gen(2048), false, "BEGIN PRIVATE KEY"},
+      {"ECDSA, SEC1", EVP_EC_gen("P-256"), true, "BEGIN EC PRIVATE KEY"},
+      {"ECDSA, PKCS#8", EVP_EC_gen("P-256"), false, "BEGIN PRIVATE KEY"},
+      {"Ed25519", EVP_PKEY_Q_keygen(nullptr, nullptr, "ED25519"), false, "BEGIN PRIVATE KEY"},
+  };
+  for (const Form& form : forms) {
+    const Pair pair(form.key, form.traditional);
+    EXPECT_NE(pair.key_pem.find(form.label), std::string::npos) << form.name;
+    const auto identity = load(pair.key_pem + pair.certificate_pem + ca_.certificate_pem);
+    EXPECT_TRUE(identity) << form.name << ": " << identity.error().message;
+  }
+}
+
+TEST_F(IdentityTest, KnowsTheClusterFromItsIssuer) {
+  const auto identity = load(ours_.key_pem + ours_.certificate_pem + ca_.certificate_pem);
+  EXPECT_EQ(identity->cluster, "bank.example.com");
+}
+
+TEST_F(IdentityTest, SaysWhenEverybodyCanReadIt) {
+  TeleportConfig config;
+  config.identity = folder_.write("identity", ours_.key_pem);
+  const auto allow = [&](int mode) {
+    std::filesystem::permissions(config.identity, static_cast<std::filesystem::perms>(mode));
+    return permission_warning(config);
+  };
+  EXPECT_FALSE(allow(0600));
+  EXPECT_FALSE(allow(0640)) << "a group is how a daemon gets it";
+  const auto warning = allow(0644);
+  ASSERT_TRUE(warning);
+  EXPECT_NE(warning->find("chmod o= "), std::string::npos) << *warning;
+}
+
+TEST_F(IdentityTest, StampChangesWithEachOfTheFiles) {
+  TeleportConfig config;
+  config.ca = folder_.write("ca", "1");
+  config.cert = folder_.write("cert", "1");
+  config.key = folder_.write("key", "1");
+  for (const char* name : {"ca", "cert", "key"}) {
+    const std::string before = stamp_of_identity_files(config);
+    EXPECT_EQ(stamp_of_identity_files(config), before);
+    folder_.write(name, "22");
+    EXPECT_NE(stamp_of_identity_files(config), before) << name;
+  }
+  const std::string before = stamp_of_identity_files(config);
+  std::filesystem::remove(config.key);
+  EXPECT_NE(stamp_of_identity_files(config), before);
+}
+
+TEST_F(IdentityTest, HasPlentyOfLifeUntilAQuarterIsLeft) {
+  Identity identity;
+  identity.not_before = {1'000'000, 0};
+  identity.not_after = {1'001'000, 0};
+  EXPECT_EQ(life_left(identity, {1'000'000, 0}), LifeLeft::kPlenty);
+  EXPECT_EQ(life_left(identity, {1'000'749, 0}), LifeLeft::kPlenty);
+  EXPECT_EQ(life_left(identity, {1'000'750, 0}), LifeLeft::kAQuarter);
+  EXPECT_EQ(life_left(identity, {1'000'949, 0}), LifeLeft::kAQuarter);
+  EXPECT_EQ(life_left(identity, {1'000'950, 0}), LifeLeft::kATwentieth);
+  EXPECT_EQ(life_left(identity, {1'002'000, 0}), LifeLeft::kATwentieth);
 }
 
 TEST_F(IdentityTest, SaysWhatIsWrongWithAFile) {
