@@ -56,6 +56,7 @@ struct TeleportConfig {
   std::filesystem::path cert;
   std::filesystem::path key;
   std::chrono::milliseconds refresh_interval{60'000};
+  std::uint32_t requests_per_second_max = 0;  // 0: no limit
 };
 
 struct FetcherConfig {

@@ -174,6 +174,11 @@ constexpr auto kSettings = std::to_array<Setting>({
      .users = Users::kFetcher, .upstream = true,
      .help = "How often the identity files are looked at for a renewed identity",
      .assign = kTeleport<&TeleportConfig::refresh_interval>},
+    {.name = "teleport-max-requests-per-second", .key = "teleport.max-requests-per-second",
+     .environment = "SLUICE_TELEPORT_MAX_REQUESTS_PER_SECOND",
+     .type = kCount, .initial = "0", .bounds = {0, 10'000}, .users = Users::kFetcher,
+     .help = "How many calls to Teleport may begin in a second; 0: as many as there is need for",
+     .assign = kTeleport<&TeleportConfig::requests_per_second_max>},
 
     // What is fetched, and how.
     {.name = "types", .key = "types", .environment = "FDFWD_TYPES",

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "fetcher/teleport/connection.h"
+#include "fetcher/teleport/rate_limit.h"
 #include "fetcher/teleport/raw_call.h"
 #include "fetcher/teleport/teleport_channel.h"
 #include "fetcher/transcode/wire_reader.h"
@@ -16,6 +17,14 @@
 #include "teleport/legacy/client/proto/authservice.pb.h"
 
 namespace sluice::fetcher {
+
+struct TeleportClient::Impl {
+  Impl(std::unique_ptr<Connection> made, const TeleportConfig& config, const Clock& clock)
+      : connection(std::move(made)), limit(config.requests_per_second_max, clock) {}
+  std::unique_ptr<Connection> connection;
+  RateLimit limit;
+};
+
 namespace {
 
 namespace auditlog = teleport::auditlog::v1;
@@ -26,12 +35,26 @@ constexpr std::chrono::milliseconds kListSilenceMax{120'000};
 constexpr std::chrono::milliseconds kSearchMax{180'000};
 constexpr std::chrono::milliseconds kStreamSilenceMax{300'000};
 
-constexpr const char* kPing = "/proto.AuthService/Ping";
-constexpr const char* kListChunks = "/teleport.auditlog.v1.AuditLogService/GetEventExportChunks";
-constexpr const char* kExport = "/teleport.auditlog.v1.AuditLogService/ExportUnstructuredEvents";
-constexpr const char* kSearch = "/teleport.auditlog.v1.AuditLogService/GetUnstructuredEvents";
-constexpr const char* kStreamSession =
-    "/teleport.auditlog.v1.AuditLogService/StreamUnstructuredSessionEvents";
+// A call that Teleport offers.
+struct Method {
+  const char* path;
+  std::chrono::milliseconds silence_max;  // before the next message
+  const char* rule;                       // that a role of our user must have; nullptr: none
+};
+
+constexpr const char* kListEvents = "{resources: [event], verbs: [list]}";
+constexpr const char* kReadSessions = "{resources: [session], verbs: [read]}";
+
+constexpr Method kPing{"/proto.AuthService/Ping", kPingMax, nullptr};
+constexpr Method kListChunks{"/teleport.auditlog.v1.AuditLogService/GetEventExportChunks",
+                             kListSilenceMax, kListEvents};
+constexpr Method kExport{"/teleport.auditlog.v1.AuditLogService/ExportUnstructuredEvents",
+                         kStreamSilenceMax, kListEvents};
+constexpr Method kSearch{"/teleport.auditlog.v1.AuditLogService/GetUnstructuredEvents", kSearchMax,
+                         kListEvents};
+constexpr Method kStreamSession{
+    "/teleport.auditlog.v1.AuditLogService/StreamUnstructuredSessionEvents", kStreamSilenceMax,
+    kReadSessions};
 
 // Fields of ExportEventUnstructured, and of EventsUnstructured: the two have the same shape.
 constexpr std::uint32_t kEvent = 1;
@@ -50,13 +73,12 @@ Error malformed(std::string_view what) {
 // A call, and the words for its failures.
 class Stream {
  public:
-  Stream(Connection* connection, std::string what, const char* method, std::string request,
-         std::chrono::milliseconds silence_max, std::stop_token stop)
-      : connection_(*connection),
+  Stream(TeleportClient::Impl* client, std::string what, const Method& method, std::string request,
+         std::stop_token stop)
+      : client_(*client),
         what_(std::move(what)),
         method_(method),
         request_(std::move(request)),
-        silence_max_(silence_max),
         stop_(std::move(stop)) {}
 
   Result<std::optional<std::string_view>> next() {
@@ -65,7 +87,10 @@ class Stream {
     }
     if (!call_) SLUICE_TRY(begin());
     auto message = call_->next();
-    if (!message) return fail(connection_.explain(message.error(), channel_, what_, stop_));
+    if (!message) {
+      return fail(
+          client_.connection->explain(message.error(), channel_, what_, method_.rule, stop_));
+    }
     return *message;
   }
 
@@ -82,22 +107,24 @@ class Stream {
 
  private:
   Result<void> begin() {
-    auto channel = connection_.channel(stop_);
+    if (!client_.limit.wait(stop_)) {
+      return fail(ErrorKind::kStopped, fmt::format("asked to stop, so did not {}", what_));
+    }
+    auto channel = client_.connection->channel(stop_);
     if (!channel) {
       return fail(channel.error().kind,
                   fmt::format("cannot {}: {}", what_, channel.error().message));
     }
     channel_ = std::move(*channel);
-    call_.emplace(TeleportChannel::for_calls(channel_), method_, std::move(request_), silence_max_,
-                  stop_);
+    call_.emplace(TeleportChannel::for_calls(channel_), method_.path, std::move(request_),
+                  method_.silence_max, stop_);
     return {};
   }
 
-  Connection& connection_;
+  TeleportClient::Impl& client_;
   const std::string what_;
-  const char* const method_;
+  const Method& method_;
   std::string request_;
-  const std::chrono::milliseconds silence_max_;
   const std::stop_token stop_;
   std::shared_ptr<TeleportChannel> channel_;
   std::optional<RawCall> call_;
@@ -136,10 +163,6 @@ class RecordingStream final : public SessionStream {
 
 }  // namespace
 
-struct TeleportClient::Impl {
-  std::unique_ptr<Connection> connection;
-};
-
 TeleportClient::TeleportClient(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 TeleportClient::~TeleportClient() = default;
 
@@ -147,12 +170,12 @@ Result<std::unique_ptr<TeleportClient>> TeleportClient::create(const TeleportCon
                                                                const Clock& clock) {
   SLUICE_ASSIGN(auto connection, Connection::create(config, clock));
   return std::unique_ptr<TeleportClient>(
-      new TeleportClient(std::make_unique<Impl>(Impl{std::move(connection)})));
+      new TeleportClient(std::make_unique<Impl>(std::move(connection), config, clock)));
 }
 
 Result<std::string> TeleportClient::ping(std::stop_token stop) {
-  Stream stream(impl_->connection.get(), "ask for the cluster's name", kPing,
-                ::proto::PingRequest().SerializeAsString(), kPingMax, stop);
+  Stream stream(impl_.get(), "ask for the cluster's name", kPing,
+                ::proto::PingRequest().SerializeAsString(), stop);
   SLUICE_ASSIGN(const std::string_view answer, stream.only());
   ::proto::PingResponse response;
   if (!response.ParseFromArray(answer.data(), static_cast<int>(answer.size()))) {
@@ -164,8 +187,8 @@ Result<std::string> TeleportClient::ping(std::stop_token stop) {
 Result<std::vector<std::string>> TeleportClient::list_chunks(Day day, std::stop_token stop) {
   auditlog::GetEventExportChunksRequest request;
   set(request.mutable_date(), start_of_day(day));
-  Stream stream(impl_->connection.get(), fmt::format("list the chunks of {}", format_day(day)),
-                kListChunks, request.SerializeAsString(), kListSilenceMax, stop);
+  Stream stream(impl_.get(), fmt::format("list the chunks of {}", format_day(day)), kListChunks,
+                request.SerializeAsString(), stop);
   std::vector<std::string> chunks;
   while (true) {
     SLUICE_ASSIGN(const auto message, stream.next());
@@ -186,8 +209,8 @@ std::unique_ptr<ExportStream> TeleportClient::export_chunk(Day day, const std::s
   request.set_chunk(chunk);
   request.set_cursor(cursor);
   return std::make_unique<ChunkStream>(std::make_unique<Stream>(
-      impl_->connection.get(), fmt::format("export chunk {} of {}", chunk, format_day(day)),
-      kExport, request.SerializeAsString(), kStreamSilenceMax, stop));
+      impl_.get(), fmt::format("export chunk {} of {}", chunk, format_day(day)), kExport,
+      request.SerializeAsString(), stop));
 }
 
 Result<SearchPage> TeleportClient::search(const SearchRequest& request, std::stop_token stop) {
@@ -200,9 +223,8 @@ Result<SearchPage> TeleportClient::search(const SearchRequest& request, std::sto
   message.set_start_key(request.start_key);
   message.set_order(auditlog::ORDER_ASCENDING);
   auto stream = std::make_shared<Stream>(
-      impl_->connection.get(),
-      fmt::format("search for events from {} on", format_rfc3339(request.from)), kSearch,
-      message.SerializeAsString(), kSearchMax, stop);
+      impl_.get(), fmt::format("search for events from {} on", format_rfc3339(request.from)),
+      kSearch, message.SerializeAsString(), stop);
   SLUICE_ASSIGN(const std::string_view answer, stream->only());
   SearchPage page;
   WireReader reader(answer);
@@ -222,9 +244,9 @@ std::unique_ptr<SessionStream> TeleportClient::stream_session(const std::string&
   auditlog::StreamUnstructuredSessionEventsRequest request;
   request.set_session_id(sid);
   request.set_start_index(start_index);
-  return std::make_unique<RecordingStream>(std::make_unique<Stream>(
-      impl_->connection.get(), fmt::format("stream the recording of session {}", sid),
-      kStreamSession, request.SerializeAsString(), kStreamSilenceMax, stop));
+  return std::make_unique<RecordingStream>(
+      std::make_unique<Stream>(impl_.get(), fmt::format("stream the recording of session {}", sid),
+                               kStreamSession, request.SerializeAsString(), stop));
 }
 
 }  // namespace sluice::fetcher

@@ -1,12 +1,10 @@
-// The connection to Teleport's Auth service: owns it, authenticates by the identity's certificate,
-// and makes the calls that the sources need.
+// The calls to Teleport that the sources need, over a Connection, and no more of them in a second
+// than configured.
 //
-// The identity's files are looked at again every refresh interval; when they have changed, new
-// calls use a new connection, and calls under way finish on the old one. Nothing is retried here: a
-// failed call returns an error whose sentence names the address and the cause, which is looked for
-// at once (expired identity, name that does not resolve, refused connection, wrong CA, refused
-// identity). Thread-safe; it must outlive its streams. No waiting on a call or stream goes on past
-// a stop request.
+// Nothing is retried here: a failed call returns an error whose sentence names the address and the
+// cause (expired identity, name that does not resolve, refused connection, wrong CA, missing
+// right). Thread-safe; it must outlive its streams. No waiting on a call or stream goes on past a
+// stop request.
 #ifndef SLUICE_FETCHER_TELEPORT_CLIENT_H_
 #define SLUICE_FETCHER_TELEPORT_CLIENT_H_
 
@@ -29,6 +27,8 @@ class TeleportClient final : public EventApi {
                                                         const Clock& clock);
   ~TeleportClient() override;
 
+  struct Impl;
+
   Result<std::string> ping(std::stop_token stop) override;
   Result<std::vector<std::string>> list_chunks(Day day, std::stop_token stop) override;
   std::unique_ptr<ExportStream> export_chunk(Day day, const std::string& chunk,
@@ -39,7 +39,6 @@ class TeleportClient final : public EventApi {
                                                 std::stop_token stop) override;
 
  private:
-  struct Impl;
   explicit TeleportClient(std::unique_ptr<Impl> impl);
   std::unique_ptr<Impl> impl_;
 };

@@ -49,7 +49,7 @@ std::string_view words_for(int code) {
     case grpc::NOT_FOUND:
       return "not found";
     case grpc::PERMISSION_DENIED:
-      return "permission denied; the identity's role needs list on event, and read on session";
+      return "permission denied";
     case grpc::RESOURCE_EXHAUSTED:
       return "a limit was exceeded";
     case grpc::UNIMPLEMENTED:
@@ -172,7 +172,7 @@ Error Connection::with_identity_unlocked(Error error) const {
 
 Error Connection::explain(const CallFailure& failure,
                           const std::shared_ptr<TeleportChannel>& channel, std::string_view what,
-                          const std::stop_token& stop) {
+                          const char* rule, const std::stop_token& stop) {
   if (stop.stop_requested()) {
     return Error{ErrorKind::kStopped, fmt::format("asked to stop, so did not {}", what)};
   }
@@ -180,9 +180,13 @@ Error Connection::explain(const CallFailure& failure,
                              failure.code == grpc::UNAUTHENTICATED ||
                              failure.code == grpc::DEADLINE_EXCEEDED || channel->error();
   if (is_connection) return explain_end(failure, channel, what);
+  std::string cure;
+  if (failure.code == grpc::PERMISSION_DENIED && rule != nullptr) {
+    cure = fmt::format("; add the rule {} to a role of the identity's user", rule);
+  }
   return Error{kind_of(failure.code),
-               fmt::format("cannot {} from Teleport at {}: {} ({})", what, config_.addr,
-                           words_for(failure.code), failure.text)};
+               fmt::format("cannot {} from Teleport at {}: {} ({}){}", what, config_.addr,
+                           words_for(failure.code), failure.text, cure)};
 }
 
 Error Connection::explain_end(const CallFailure& failure,

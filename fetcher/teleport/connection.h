@@ -42,9 +42,9 @@ class Connection {
   Result<std::shared_ptr<TeleportChannel>> channel(const std::stop_token& stop);
 
   // The error for a call on `channel` that failed; `what` says what was asked for, as in "list
-  // chunks of 2026-11-23".
+  // chunks of 2026-11-23", and `rule` what a role must have for it (nullptr: nothing).
   Error explain(const CallFailure& failure, const std::shared_ptr<TeleportChannel>& channel,
-                std::string_view what, const std::stop_token& stop);
+                std::string_view what, const char* rule, const std::stop_token& stop);
 
  private:
   Connection(const TeleportConfig& config, const Clock& clock, Identity identity);

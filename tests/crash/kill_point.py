@@ -150,6 +150,9 @@ class KillPoint:
         return not fetcher.running() and is_drained(site.state)
 
     def stop(self, process):
+        # One that had nothing to do may not have got so far yet that it takes the signal.
+        wait_until(lambda: process.has_spoken() or not process.running(),
+                   f"{process.name} has begun", PATIENCE_SECONDS)
         status = process.stop(PATIENCE_SECONDS)
         if status not in (0, KILLED):
             raise TestFailure(f"{process.name} ended with {status}:\n{process.log_tail()}")

@@ -6,6 +6,7 @@ connection_test.py BIN_FOLDER
 
 import re
 import sys
+import time
 import unittest
 from pathlib import Path
 
@@ -13,7 +14,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "support"))
 
 import certificates  # noqa: E402
 import rig as rigs  # noqa: E402
-from processes import wait_for_port, wait_until  # noqa: E402
+from processes import control, wait_for_port, wait_until  # noqa: E402
 
 BIN = None
 NO_PROXY = {"HTTPS_PROXY": "", "https_proxy": "", "NO_PROXY": "", "no_proxy": ""}
@@ -68,6 +69,9 @@ class ConnectionCase(unittest.TestCase):
         self.assertEqual([], report.failures() + self.rig.ledger_failures())
         self.assertTrue(self.rig.everything_is_fetched())
 
+    def count_calls(self):
+        return sum(self.rig.teleport_stats()["calls"].values())
+
     def log(self):
         return self.front_log.read_text(encoding="utf-8")
 
@@ -117,6 +121,17 @@ class Ways(ConnectionCase):
         self.expect_everything_arrived()
 
 
+class Limits(ConnectionCase):
+    def test_no_more_calls_begin_in_a_second_than_configured(self):
+        self.fetch(self.rig.teleport_port, "--timeout", "100ms")
+        begin, calls = time.monotonic(), self.count_calls()
+        self.fetch(self.rig.teleport_port, "--timeout", "100ms", "--teleport-max-requests-per-second", "4")
+        made = self.count_calls() - calls
+        self.assertGreater(made, 4)
+        self.assertLessEqual(made, 4 * (time.monotonic() - begin) + 1)
+        self.expect_everything_arrived()
+
+
 class Sentences(ConnectionCase):
     def test_a_proxy_without_tls_routing(self):
         self.sentence(self.start_front("ssh-only"),
@@ -142,6 +157,16 @@ class Sentences(ConnectionCase):
                       "Connection refused", host="auth.example.com",
                       environment={"HTTPS_PROXY": "http://127.0.0.1:1"})
 
+    def test_a_missing_right(self):
+        for resource, rule in (("event", r"\{resources: \[event\], verbs: \[list\]\}"),
+                               ("session", r"\{resources: \[session\], verbs: \[read\]\}")):
+            control(self.rig.teleport_control, f"deny {resource} on")
+            said = self.fetch(self.rig.teleport_port, status=77)
+            self.assertRegex(said, f"permission denied .*; add the rule {rule} to a role of the identity's user")
+            control(self.rig.teleport_control, f"deny {resource} off")
+        self.fetch(self.rig.teleport_port)
+        self.expect_everything_arrived()
+
     def test_a_mode_that_there_is_not(self):
         said = self.fetch(1, "--teleport-mode", "tunnel", status=64)
         self.assertIn("must be auto, direct, tls-routing or upgrade", said)
@@ -159,9 +184,6 @@ class Renewal(ConnectionCase):
         text = source.read_bytes()
         self.identity.write_bytes(text[:int(len(text) * part)])
         self.identity.chmod(0o600)
-
-    def count_calls(self):
-        return sum(self.rig.teleport_stats()["calls"].values())
 
     def wait_for_line(self, pattern):
         wait_until(lambda: re.search(pattern, self.rig.fetcher.log_text()), pattern,

@@ -34,6 +34,7 @@ class Process:
         self.log = Path(log)
         self._environment = environment
         self._popen = None
+        self._log_begin = 0
         self.start()
 
     def start(self):
@@ -42,6 +43,7 @@ class Process:
             raise TestFailure(f"{self.name} runs already")
         environment = {**os.environ, **(self._environment or {})}
         with open(self.log, "ab") as log:
+            self._log_begin = log.tell()
             self._popen = subprocess.Popen(self.command, stdin=subprocess.DEVNULL, stdout=log,
                                            stderr=subprocess.STDOUT, env=environment)
 
@@ -72,6 +74,10 @@ class Process:
         except subprocess.TimeoutExpired:
             raise TestFailure(f"{self.name} has not ended within {patience_seconds} s; "
                               f"its log ends:\n{self.log_tail()}") from None
+
+    def has_spoken(self):
+        """Whether it has written to its log since its last start. Our daemons do that once they take signals."""
+        return self.log.stat().st_size > self._log_begin
 
     def log_text(self):
         return self.log.read_text(encoding="utf-8", errors="replace")

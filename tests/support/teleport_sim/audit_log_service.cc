@@ -30,6 +30,12 @@ grpc::Status export_unimplemented() {
   return {grpc::StatusCode::UNIMPLEMENTED, "this audit backend does not support bulk export"};
 }
 
+// As Teleport says it, with the right that is missing.
+grpc::Status denied(const char* verb, const char* resource) {
+  return {grpc::StatusCode::PERMISSION_DENIED,
+          fmt::format("access denied to perform action \"{}\" on \"{}\"", verb, resource)};
+}
+
 // The ordinal of the first event to send, or nothing for a cursor that was never given out.
 std::optional<std::size_t> first_ordinal(std::string_view cursor) {
   if (cursor.empty()) return 0;
@@ -95,6 +101,7 @@ grpc::Status AuditLogService::GetEventExportChunks(
     grpc::ServerContext* context, const auditlog::GetEventExportChunksRequest* request,
     grpc::ServerWriter<auditlog::EventExportChunk>* writer) {
   simulation_.statistics.count_call("GetEventExportChunks");
+  if (simulation_.faults.events_denied) return denied("list", "event");
   if (simulation_.faults.export_unimplemented) return export_unimplemented();
   const Day day = day_of(to_timestamp(request->date()));
   MessageStream stream(context, writer, &simulation_.faults, FaultTarget::kChunks);
@@ -111,6 +118,7 @@ grpc::Status AuditLogService::ExportUnstructuredEvents(
     grpc::ServerContext* context, const auditlog::ExportUnstructuredEventsRequest* request,
     grpc::ServerWriter<auditlog::ExportEventUnstructured>* writer) {
   simulation_.statistics.count_call("ExportUnstructuredEvents");
+  if (simulation_.faults.events_denied) return denied("list", "event");
   if (simulation_.faults.export_unimplemented) return export_unimplemented();
   const Day day = day_of(to_timestamp(request->date()));
   const auto chunk = simulation_.catalog.find_chunk(day, request->chunk(), simulation_.now());
@@ -140,6 +148,7 @@ grpc::Status AuditLogService::GetUnstructuredEvents(
     grpc::ServerContext* context, const auditlog::GetUnstructuredEventsRequest* request,
     auditlog::EventsUnstructured* response) {
   simulation_.statistics.count_call("GetUnstructuredEvents");
+  if (simulation_.faults.events_denied) return denied("list", "event");
   if (request->limit() > kLimitMax) {
     return {grpc::StatusCode::INVALID_ARGUMENT, fmt::format("limit is above {}", kLimitMax)};
   }
@@ -168,6 +177,7 @@ grpc::Status AuditLogService::StreamUnstructuredSessionEvents(
     grpc::ServerContext* context, const auditlog::StreamUnstructuredSessionEventsRequest* request,
     grpc::ServerWriter<auditlog::EventUnstructured>* writer) {
   simulation_.statistics.count_call("StreamUnstructuredSessionEvents");
+  if (simulation_.faults.sessions_denied) return denied("read", "session");
   const auto session = simulation_.catalog.find_session(request->session_id(), simulation_.now());
   if (!session || simulation_.faults.recordings_hidden) {
     return {grpc::StatusCode::NOT_FOUND,

@@ -42,6 +42,11 @@ std::string Control::handle(const std::string& line) {
   if (command == "hide-recordings" && words.size() == 2) {
     return set_flag(&simulation_.faults.recordings_hidden, words[1]);
   }
+  if (command == "deny" && words.size() == 3 && (words[1] == "event" || words[1] == "session")) {
+    Faults& faults = simulation_.faults;
+    return set_flag(words[1] == "event" ? &faults.events_denied : &faults.sessions_denied,
+                    words[2]);
+  }
   if (command == "freeze" && words.size() == 2) return freeze(words[1]);
   if (command == "fail-after") return fail_after(words);
   if (command == "late-chunk") return late_chunk(words);
