@@ -59,6 +59,14 @@ struct TeleportConfig {
   std::uint32_t requests_per_second_max = 0;  // 0: no limit
 };
 
+// Locking of users who fail to log in.
+struct LockConfig {
+  bool enabled = false;
+  std::uint32_t attempts_max = 3;  // within the period; one more locks
+  std::chrono::milliseconds period{60'000};
+  std::optional<std::chrono::milliseconds> duration;  // of the lock; nothing: for ever
+};
+
 struct FetcherConfig {
   std::vector<std::string> types;  // empty: all
   std::set<std::string> skip_event_types;
@@ -100,6 +108,7 @@ struct Config {
   std::filesystem::path storage;  // of Teleport's own handler; only ever read, empty: none
   QueueConfig queue;
   TeleportConfig teleport;
+  LockConfig lock;
   FetcherConfig fetcher;
   FluentdConfig fluentd;
   ShipperConfig shipper;

@@ -131,13 +131,6 @@ Result<void> check_identity(const GivenSettings& given, const Config& config) {
   return {};
 }
 
-Result<void> check_locking(const GivenSettings& given) {
-  if (!is_switched(given, "lock-enabled", true)) return {};
-  return fail(find(given, "lock-enabled")
-                  ->origin.mistake("is true, but this version of Sluice does not lock users after "
-                                   "failed logins: set it to false"));
-}
-
 void warn_about_fetcher(const GivenSettings& given, Config* config) {
   if (is_switched(given, "teleport-refresh-enabled", false)) {
     warn(find(given, "teleport-refresh-enabled")->origin,
@@ -159,7 +152,6 @@ void warn_about_fetcher(const GivenSettings& given, Config* config) {
 }
 
 Result<void> check_fetcher(const GivenSettings& given, Config* config) {
-  SLUICE_TRY(check_locking(given));
   SLUICE_TRY(check_address(given));
   SLUICE_TRY(check_identity(given, *config));
   SLUICE_TRY(check_mode(given));

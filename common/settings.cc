@@ -38,6 +38,8 @@ void put(const Value& value, Field* field) {
     *field = {list.begin(), list.end()};
   } else if constexpr (std::is_same_v<Field, std::optional<Timestamp>>) {
     *field = std::get<Timestamp>(value);
+  } else if constexpr (std::is_same_v<Field, std::optional<std::chrono::milliseconds>>) {
+    *field = std::get<std::chrono::milliseconds>(value);
   } else if constexpr (std::is_same_v<Field, std::optional<std::uint64_t>>) {
     *field = std::get<std::uint64_t>(value);
   } else {
@@ -84,6 +86,8 @@ template <auto field>
 constexpr auto kQueue = &set_part<&Config::queue, field>;
 template <auto field>
 constexpr auto kTeleport = &set_part<&Config::teleport, field>;
+template <auto field>
+constexpr auto kLock = &set_part<&Config::lock, field>;
 template <auto field>
 constexpr auto kFetcher = &set_part<&Config::fetcher, field>;
 template <auto field>
@@ -249,24 +253,27 @@ constexpr auto kSettings = std::to_array<Setting>({
              "read it, and never writes there",
      .assign = &set<&Config::storage>},
 
-    // Locking, which this version does not have.
+    // Locking.
     {.name = "lock-enabled", .key = "lock-enabled", .environment = "FDFWD_LOCKING_ENABLED",
      .type = kSwitch, .initial = "false", .users = Users::kFetcher, .upstream = true,
-     .help = "This version does not lock users: true is an error"},
+     .help = "Lock users in Teleport who fail to log in too often",
+     .assign = kLock<&LockConfig::enabled>},
     {.name = "lock-failed-attempts-count", .key = "lock-failed-attempts-count",
      .environment = "FDFWD_LOCKING_FAILED_ATTEMPTS",
-     .type = kCount, .initial = "3",
-     .bounds = {0, std::numeric_limits<std::uint32_t>::max()},
+     .type = kCount, .initial = "3", .bounds = {1, 1'000},
      .users = Users::kFetcher, .upstream = true,
-     .help = "Accepted without effect, since this version does not lock users"},
+     .help = "How many failed logins a user may have within lock-period; one more locks",
+     .assign = kLock<&LockConfig::attempts_max>},
     {.name = "lock-period", .key = "lock-period", .environment = "FDFWD_LOCKING_PERIOD",
-     .type = kDuration, .initial = "1m", .bounds = {0, 366 * kDay},
+     .type = kDuration, .initial = "1m", .bounds = {kSecond, 366 * kDay},
      .users = Users::kFetcher, .upstream = true,
-     .help = "Accepted without effect, since this version does not lock users"},
+     .help = "The time within which failed logins are counted together",
+     .assign = kLock<&LockConfig::period>},
     {.name = "lock-for", .key = "lock-for", .environment = "FDFWD_LOCKING_FOR",
-     .type = kDuration, .bounds = {0, 36'500 * kDay},
+     .type = kDuration, .bounds = {kSecond, 36'500 * kDay},
      .users = Users::kFetcher, .upstream = true,
-     .help = "Accepted without effect, since this version does not lock users"},
+     .help = "How long a lock lasts; none: until somebody removes it",
+     .assign = kLock<&LockConfig::duration>},
 
     // Where events go to.
     {.name = "fluentd-url", .key = "forward.fluentd.url", .environment = "FDFWD_FLUENTD_URL",

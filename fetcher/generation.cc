@@ -50,11 +50,16 @@ Generation::Generation(const Config& config, Timestamp start_time, EventApi* api
       buffers_(config_.buffer_bytes),
       filter_(config_, start_time),
       recordings_(RecordingsOptions{.concurrency = config_.concurrency}, api, &buffers_, clock),
-      ingest_(writer, &buffers_, &filter_, clock,
-              [this](const std::string& sid, const RecordingState& state) {
-                recordings_.add(sid, state);
-              }),
-      next_line_(clock.monotonic() + kLineInterval) {}
+      ingest_(
+          writer, &buffers_, &filter_, clock,
+          [this](const std::string& sid, const RecordingState& state) {
+            recordings_.add(sid, state);
+          },
+          config.lock.enabled ? [this](const Event& event) { locks_->note(event); }
+                              : IngestLoop::OnEvent()),
+      next_line_(clock.monotonic() + kLineInterval) {
+  if (config.lock.enabled) locks_.emplace(config.lock, api, clock);
+}
 
 Result<void> Generation::load_state() {
   SLUICE_ASSIGN(const auto first_day, writer_.state(kBulkFirstDayKey));

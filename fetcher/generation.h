@@ -22,6 +22,7 @@
 #include "fetcher/ingest/event_filter.h"
 #include "fetcher/ingest/ingest_loop.h"
 #include "fetcher/ingest/lane_buffers.h"
+#include "fetcher/lock/user_locks.h"
 #include "fetcher/source/audit_source.h"
 #include "fetcher/source/bulk_state.h"
 #include "fetcher/source/event_api.h"
@@ -77,6 +78,7 @@ class Generation {
   LaneBuffers buffers_;
   EventFilter filter_;
   Recordings recordings_;
+  std::optional<UserLocks> locks_;  // if users are to be locked
   IngestLoop ingest_;
   queue::PerLane<bool> full_;  // what was said last
   IngestCounts logged_;        // as of the last line

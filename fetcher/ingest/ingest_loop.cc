@@ -19,18 +19,20 @@ constexpr std::size_t kForgetMax = 1'000;
 }  // namespace
 
 IngestLoop::IngestLoop(queue::Writer* writer, LaneBuffers* buffers, const EventFilter* filter,
-                       const Clock& clock, OnUpload on_upload)
+                       const Clock& clock, OnUpload on_upload, OnEvent on_event)
     : writer_(*writer),
       buffers_(*buffers),
       filter_(*filter),
       clock_(clock),
-      on_upload_(std::move(on_upload)) {}
+      on_upload_(std::move(on_upload)),
+      on_event_(std::move(on_event)) {}
 
 Result<std::size_t> IngestLoop::step(std::chrono::milliseconds timeout, std::stop_token stop) {
   batch_.clear();
   append_.clear();
   changes_.clear();
   uploads_.clear();
+  new_events_.clear();
   forget_ids_before_.reset();
   buffers_.take(limits_, timeout, stop, &batch_);
   now_ms_ = to_unix_ms(clock_.now());
@@ -41,6 +43,7 @@ Result<std::size_t> IngestLoop::step(std::chrono::milliseconds timeout, std::sto
   if (forget_ids_before_) SLUICE_TRY(writer_.forget_seen_before(*forget_ids_before_));
   if (!uploads_.empty()) SLUICE_TRY(writer_.sync());
   for (const auto& [sid, state] : uploads_) on_upload_(sid, state);
+  for (const Event* event : new_events_) on_event_(*event);
   return batch_.size();
 }
 
@@ -100,6 +103,9 @@ Result<void> IngestLoop::add_record(const Item& item, const Head& head) {
   ++counts_.queued[item.lane];
   if (head.kind == queue::RecordKind::kReject) ++counts_.rejected[item.lane];
   const auto* event = std::get_if<Event>(&item.content);
+  if (event != nullptr && item.lane == queue::Lane::kAudit && on_event_) {
+    new_events_.push_back(event);
+  }
   if (event != nullptr && !event->sid.empty()) SLUICE_TRY(announce_recording(*event));
   return {};
 }

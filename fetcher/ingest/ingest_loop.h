@@ -40,9 +40,12 @@ class IngestLoop {
   // Called when a recording's announcement is durable, with what was saved for it.
   using OnUpload = std::function<void(const std::string& sid, const RecordingState& state)>;
 
-  // All given must outlive the loop.
+  // Called for each audit event that is new to the queue, once it has been appended.
+  using OnEvent = std::function<void(const Event& event)>;
+
+  // All given must outlive the loop. `on_event` may be empty.
   IngestLoop(queue::Writer* writer, LaneBuffers* buffers, const EventFilter* filter,
-             const Clock& clock, OnUpload on_upload);
+             const Clock& clock, OnUpload on_upload, OnEvent on_event);
 
   // Waits up to `timeout` for items and appends what is there, to be durable soon
   // (Writer::append_behind). How many items there were.
@@ -78,6 +81,7 @@ class IngestLoop {
   const EventFilter& filter_;
   const Clock& clock_;
   const OnUpload on_upload_;
+  const OnEvent on_event_;
   IngestCounts counts_;
   TakeLimits limits_;
 
@@ -86,6 +90,7 @@ class IngestLoop {
   queue::Append append_;
   std::map<std::string, std::optional<std::string>> changes_;
   std::map<std::string, RecordingState> uploads_;
+  std::vector<const Event*> new_events_;  // of batch_
   std::optional<Day> forget_ids_before_;
   std::int64_t now_ms_ = 0;
 

@@ -59,6 +59,15 @@ struct SearchPage {
   std::string last_key;  // empty: the window has no further page
 };
 
+// Keeps a user from logging in.
+struct LockRequest {
+  std::string name;  // of the lock; one of the same name is replaced
+  std::string user;
+  std::string login;  // on the host; empty: any
+  std::string message;
+  std::optional<Timestamp> expires;  // nothing: until somebody removes it
+};
+
 class EventApi {
  public:
   EventApi() = default;
@@ -80,6 +89,7 @@ class EventApi {
   virtual std::unique_ptr<SessionStream> stream_session(const std::string& sid,
                                                         std::int32_t start_index,
                                                         std::stop_token stop) = 0;
+  virtual Result<void> lock(const LockRequest& request, std::stop_token stop) = 0;
 };
 
 }  // namespace sluice::fetcher

@@ -15,6 +15,7 @@
 #include "fetcher/transcode/wire_reader.h"
 #include "teleport/auditlog/v1/auditlog.pb.h"
 #include "teleport/legacy/client/proto/authservice.pb.h"
+#include "teleport/legacy/types/types.pb.h"
 
 namespace sluice::fetcher {
 
@@ -52,6 +53,8 @@ constexpr Method kExport{"/teleport.auditlog.v1.AuditLogService/ExportUnstructur
                          kStreamSilenceMax, kListEvents};
 constexpr Method kSearch{"/teleport.auditlog.v1.AuditLogService/GetUnstructuredEvents", kSearchMax,
                          kListEvents};
+constexpr Method kLock{"/proto.AuthService/UpsertLock", kPingMax,
+                       "{resources: [lock], verbs: [create, update]}"};
 constexpr Method kStreamSession{
     "/teleport.auditlog.v1.AuditLogService/StreamUnstructuredSessionEvents", kStreamSilenceMax,
     kReadSessions};
@@ -247,6 +250,22 @@ std::unique_ptr<SessionStream> TeleportClient::stream_session(const std::string&
   return std::make_unique<RecordingStream>(
       std::make_unique<Stream>(impl_.get(), fmt::format("stream the recording of session {}", sid),
                                kStreamSession, request.SerializeAsString(), stop));
+}
+
+Result<void> TeleportClient::lock(const LockRequest& request, std::stop_token stop) {
+  types::LockV2 lock;
+  lock.set_kind("lock");
+  lock.set_version("v2");
+  lock.mutable_metadata()->set_name(request.name);
+  types::LockSpecV2& spec = *lock.mutable_spec();
+  spec.mutable_target()->set_user(request.user);
+  spec.mutable_target()->set_login(request.login);
+  spec.set_message(request.message);
+  if (request.expires) set(spec.mutable_expires(), *request.expires);
+  Stream stream(impl_.get(), fmt::format("lock user {}", request.user), kLock,
+                lock.SerializeAsString(), stop);
+  SLUICE_TRY(stream.only());
+  return {};
 }
 
 }  // namespace sluice::fetcher

@@ -37,6 +37,7 @@ class TeleportClient final : public EventApi {
   Result<SearchPage> search(const SearchRequest& request, std::stop_token stop) override;
   std::unique_ptr<SessionStream> stream_session(const std::string& sid, std::int32_t start_index,
                                                 std::stop_token stop) override;
+  Result<void> lock(const LockRequest& request, std::stop_token stop) override;
 
  private:
   explicit TeleportClient(std::unique_ptr<Impl> impl);

@@ -28,8 +28,12 @@ constexpr std::uint64_t kNanosMax = 999'999'999;
 // Indexes of the Transcoder's wanted keys.
 constexpr std::size_t kWantedTime = 0;
 constexpr std::size_t kWantedSid = 1;
+constexpr std::size_t kWantedSuccess = 2;
+constexpr std::size_t kWantedUser = 3;
+constexpr std::size_t kWantedLogin = 4;
 
 constexpr std::string_view kUploadType = "session.upload";
+constexpr std::string_view kLoginType = "user.login";
 
 std::optional<Timestamp> read_timestamp(std::string_view message) {
   WireReader reader(message);
@@ -99,7 +103,7 @@ struct EventDecoder::Envelope {
   const char* defect = nullptr;  // why this cannot be an event, as far as the envelope says
 };
 
-EventDecoder::EventDecoder() : transcoder_({"time", "sid"}) {}
+EventDecoder::EventDecoder() : transcoder_({"time", "sid", "success", "user", "login"}) {}
 
 // Takes what can be read. False when the bytes are not protobuf at all from some point on.
 bool EventDecoder::read_envelope(std::string_view message, Envelope* envelope) {
@@ -153,7 +157,17 @@ std::expected<Event, std::string> EventDecoder::to_event(const Envelope& envelop
     return std::unexpected("it has no time of its own, and the \"time\" in its body has no zone");
   }
   if (event.type == kUploadType) event.sid = transcoder_.wanted(kWantedSid).value_or("");
+  if (event.type == kLoginType) event.failed_login = failed_login();
   return event;
+}
+
+std::optional<FailedLogin> EventDecoder::failed_login() const {
+  const auto user = transcoder_.wanted(kWantedUser);
+  if (transcoder_.wanted_bool(kWantedSuccess) != false || !user || user->empty()) {
+    return std::nullopt;
+  }
+  return FailedLogin{std::string(*user),
+                     std::string(transcoder_.wanted(kWantedLogin).value_or(""))};
 }
 
 std::expected<Event, Reject> EventDecoder::decode(std::string_view message) {

@@ -9,6 +9,7 @@
 
 #include <cstdint>
 #include <expected>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -17,6 +18,12 @@
 
 namespace sluice::fetcher {
 
+// Of a user.login event without success.
+struct FailedLogin {
+  std::string user;   // never empty
+  std::string login;  // on the host; mostly empty
+};
+
 struct Event {
   std::string id;    // never empty: the lower-case hex SHA-256 of the JSON where Teleport has none
   std::string type;  // for example "user.login"
@@ -24,6 +31,7 @@ struct Event {
   std::int64_t index = 0;
   std::string json;  // one JSON object with a usable "time"
   std::string sid;   // the recording's session id; only of session.upload events
+  std::optional<FailedLogin> failed_login;
 };
 
 struct Reject {
@@ -49,6 +57,7 @@ class EventDecoder {
   struct Envelope;
   static bool read_envelope(std::string_view message, Envelope* envelope);
   std::expected<Event, std::string> to_event(const Envelope& envelope);
+  std::optional<FailedLogin> failed_login() const;
 
   Transcoder transcoder_;
 };

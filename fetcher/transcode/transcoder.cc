@@ -78,12 +78,15 @@ constexpr std::string_view kHexDigits = "0123456789abcdef";
 }  // namespace
 
 Transcoder::Transcoder(std::vector<std::string> wanted_keys)
-    : wanted_keys_(std::move(wanted_keys)), wanted_values_(wanted_keys_.size()) {}
+    : wanted_keys_(std::move(wanted_keys)),
+      wanted_values_(wanted_keys_.size()),
+      wanted_bools_(wanted_keys_.size()) {}
 
 Result<std::string_view> Transcoder::transcode(std::string_view struct_bytes) {
   json_.clear();
   entries_.clear();
   std::fill(wanted_values_.begin(), wanted_values_.end(), std::nullopt);
+  std::fill(wanted_bools_.begin(), wanted_bools_.end(), std::nullopt);
   reason_ = nullptr;
   if (!write_struct(struct_bytes, 1)) return fail(ErrorKind::kRejected, reason_);
   // One pass over the whole text finds what is wrong in any string: what this class adds around
@@ -160,7 +163,9 @@ void Transcoder::note_wanted(const Entry& entry) {
   for (std::size_t i = 0; i < wanted_keys_.size(); ++i) {
     if (wanted_keys_[i] != entry.key) continue;
     WireField kind;
-    if (read_kind(entry.value, &kind) && kind.number == kString) wanted_values_[i] = kind.bytes;
+    if (!read_kind(entry.value, &kind)) continue;
+    if (kind.number == kString) wanted_values_[i] = kind.bytes;
+    if (kind.number == kBool) wanted_bools_[i] = kind.scalar != 0;
   }
 }
 

@@ -30,7 +30,7 @@ class Transcoder {
  public:
   static constexpr std::size_t kDepthMax = 100;
 
-  // `wanted_keys`: top-level keys whose string values the caller wants to know.
+  // `wanted_keys`: top-level keys whose values, strings or booleans, the caller wants to know.
   explicit Transcoder(std::vector<std::string> wanted_keys);
 
   // The JSON text of a Struct; valid until the next call.
@@ -39,6 +39,8 @@ class Transcoder {
   // After a successful transcode(): the string value of the wanted key with this index; nothing if
   // the event does not have it or it is not a string. Points into the bytes that were transcoded.
   std::optional<std::string_view> wanted(std::size_t index) const { return wanted_values_[index]; }
+  // The same for a boolean value.
+  std::optional<bool> wanted_bool(std::size_t index) const { return wanted_bools_[index]; }
 
  private:
   // A map entry of the objects that are being written, outermost first.
@@ -60,6 +62,7 @@ class Transcoder {
 
   std::vector<std::string> wanted_keys_;
   std::vector<std::optional<std::string_view>> wanted_values_;
+  std::vector<std::optional<bool>> wanted_bools_;
   std::vector<Entry> entries_;
   std::string json_;
   const char* reason_ = nullptr;

@@ -4,6 +4,7 @@
 connection_test.py BIN_FOLDER
 """
 
+import json
 import re
 import sys
 import time
@@ -130,6 +131,34 @@ class Limits(ConnectionCase):
         self.assertGreater(made, 4)
         self.assertLessEqual(made, 4 * (time.monotonic() - begin) + 1)
         self.expect_everything_arrived()
+
+
+class Locks(ConnectionCase):
+    """Users who fail to log in too often, asked of a Teleport that refuses it at first."""
+
+    def test_users_are_locked_for_what_happens_now_and_not_for_what_is_long_over(self):
+        control(self.rig.teleport_control, "deny lock on")
+        self.rig.start_fetcher("--lock-enabled", "--lock-failed-attempts-count", "1", "--lock-period", "1h",
+                               "--lock-for", "2h")
+        wait_until(self.rig.everything_is_fetched, "what is old is fetched", process=self.rig.fetcher)
+        self.assertNotIn("cannot lock", self.rig.fetcher.log_text())
+        control(self.rig.teleport_control, "add 4000")
+        wait_until(lambda: re.search(r"cannot lock user .*permission denied .*add the rule \{resources: "
+                                     r"\[lock\], verbs: \[create, update\]\}", self.rig.fetcher.log_text()),
+                   "a refusal is told", process=self.rig.fetcher)
+        control(self.rig.teleport_control, "deny lock off")
+        wait_until(lambda: self.rig.teleport_stats()["locks"], "a user is locked", process=self.rig.fetcher)
+        self.assertEqual(0, self.rig.fetcher.stop())
+        for lock in self.rig.teleport_stats()["locks"]:
+            self.assertTrue(lock["name"].startswith(f"event-handler-auto-lock-{lock['user']}"), lock)
+            self.assertAlmostEqual(time.time() + 7200, lock["expires"], delta=600)
+            self.assertGreaterEqual(self.failures_of(lock["user"]), 2)
+
+    def failures_of(self, user):
+        with open(self.rig.served, encoding="utf-8") as lines:
+            events = [json.loads(line)["body"] for line in lines]
+        return sum(1 for event in events if event.get("user") == user and
+                   event.get("event") == "user.login" and event.get("success") is False)
 
 
 class Sentences(ConnectionCase):

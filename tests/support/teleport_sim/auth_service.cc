@@ -15,6 +15,10 @@ grpc::Status AuthService::Ping(grpc::ServerContext* context, const proto::PingRe
 grpc::Status AuthService::UpsertLock(grpc::ServerContext*, const types::LockV2* request,
                                      google::protobuf::Empty*) {
   statistics_.count_call("UpsertLock");
+  if (faults_.locks_denied) {
+    return {grpc::StatusCode::PERMISSION_DENIED,
+            "access denied to perform action \"create\" on \"lock\""};
+  }
   if (request->kind() != "lock" || request->version() != "v2" ||
       request->metadata().name().empty()) {
     return {grpc::StatusCode::INVALID_ARGUMENT, "a lock needs kind, version and name"};

@@ -6,15 +6,16 @@
 #include <utility>
 
 #include "teleport/legacy/client/proto/authservice.grpc.pb.h"
+#include "tests/support/teleport_sim/faults.h"
 #include "tests/support/teleport_sim/statistics.h"
 
 namespace sluice::teleport_sim {
 
 class AuthService final : public proto::AuthService::Service {
  public:
-  // `statistics` outlives the service; it keeps the locks.
-  AuthService(std::string cluster, Statistics* statistics)
-      : cluster_(std::move(cluster)), statistics_(*statistics) {}
+  // `faults` and `statistics` outlive the service; the latter keeps the locks.
+  AuthService(std::string cluster, const Faults* faults, Statistics* statistics)
+      : cluster_(std::move(cluster)), faults_(*faults), statistics_(*statistics) {}
 
   grpc::Status Ping(grpc::ServerContext* context, const proto::PingRequest* request,
                     proto::PingResponse* response) override;
@@ -23,6 +24,7 @@ class AuthService final : public proto::AuthService::Service {
 
  private:
   const std::string cluster_;
+  const Faults& faults_;
   Statistics& statistics_;
 };
 

@@ -42,11 +42,7 @@ std::string Control::handle(const std::string& line) {
   if (command == "hide-recordings" && words.size() == 2) {
     return set_flag(&simulation_.faults.recordings_hidden, words[1]);
   }
-  if (command == "deny" && words.size() == 3 && (words[1] == "event" || words[1] == "session")) {
-    Faults& faults = simulation_.faults;
-    return set_flag(words[1] == "event" ? &faults.events_denied : &faults.sessions_denied,
-                    words[2]);
-  }
+  if (command == "deny" && words.size() == 3) return deny(words);
   if (command == "freeze" && words.size() == 2) return freeze(words[1]);
   if (command == "fail-after") return fail_after(words);
   if (command == "late-chunk") return late_chunk(words);
@@ -64,6 +60,14 @@ std::string Control::set_flag(std::atomic<bool>* flag, const std::string& word) 
   if (word != "on" && word != "off") return "error say on or off";
   *flag = word == "on";
   return kOk;
+}
+
+std::string Control::deny(const std::vector<std::string>& words) {
+  Faults& faults = simulation_.faults;
+  if (words[1] == "event") return set_flag(&faults.events_denied, words[2]);
+  if (words[1] == "session") return set_flag(&faults.sessions_denied, words[2]);
+  if (words[1] == "lock") return set_flag(&faults.locks_denied, words[2]);
+  return "error say event, session or lock";
 }
 
 std::string Control::freeze(const std::string& word) {

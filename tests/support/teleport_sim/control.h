@@ -12,6 +12,7 @@ namespace sluice::teleport_sim {
 // Carries out one line and answers "ok", "ok RESULT", a JSON object (stats) or "error REASON".
 //
 //   unimplemented export on|off    both export methods answer Unimplemented
+//   deny event|session|lock on|off the role lacks that right until "off"
 //   freeze on|off                  nothing new can be seen until "off"
 //   fail-after N CODE [TARGET]     the next call ends with CODE (such as Unavailable) after N
 //                                  messages, once; TARGET: any, chunks, export, search, session
@@ -31,6 +32,7 @@ class Control {
 
  private:
   std::string set_flag(std::atomic<bool>* flag, const std::string& word);
+  std::string deny(const std::vector<std::string>& words);
   std::string freeze(const std::string& word);
   std::string fail_after(const std::vector<std::string>& words);
   std::string late_chunk(const std::vector<std::string>& words);

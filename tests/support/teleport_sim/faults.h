@@ -25,9 +25,10 @@ class Faults {
   std::atomic<bool> export_unimplemented = false;
   // Recordings answer NotFound, as before their upload has been processed.
   std::atomic<bool> recordings_hidden = false;
-  // The user's role lacks the right to list events, or to read sessions.
+  // The user's role lacks the right to list events, to read sessions, to lock users.
   std::atomic<bool> events_denied = false;
   std::atomic<bool> sessions_denied = false;
+  std::atomic<bool> locks_denied = false;
   // Unix time from which on nothing new can be seen; 0: time goes on.
   std::atomic<std::int64_t> frozen_at_ms = 0;
   // Waited before each message of a stream and each page.

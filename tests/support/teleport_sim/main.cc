@@ -75,7 +75,7 @@ Result<void> serve(const Options& options, const sigset_t& stop_signals) {
   Statistics statistics;
   const Simulation simulation{maker, catalog, record, faults, statistics};
   AuditLogService audit_log(simulation);
-  AuthService auth(options.cluster, &statistics);
+  AuthService auth(options.cluster, &faults, &statistics);
 
   SLUICE_ASSIGN(const auto credentials, make_credentials(options));
   grpc::ServerBuilder builder;

@@ -159,6 +159,7 @@ window-size = "1h30m"
 batch = 5000
 concurrency = 7
 exit-on-last-event = true
+lock-enabled = true
 lock-failed-attempts-count = 4
 lock-period = "2m"
 lock-for = "10m"
@@ -169,6 +170,9 @@ ca = "a/../ca"
 cert = "cert"
 key = "key"
 refresh.interval = "20m"
+mode = "upgrade"
+web-ca = "web"
+max-requests-per-second = 9
 [forward.fluentd]
 url = "https://f:1/u"
 session-url = "https://f:1/s"
@@ -198,6 +202,13 @@ exit-when-drained = true
   ASSERT_TRUE(config->fetcher.start_time);
   EXPECT_EQ(format_rfc3339(*config->fetcher.start_time), "2026-11-23T00:58:41Z");
   EXPECT_EQ(config->fetcher.poll_interval, milliseconds(250));
+  EXPECT_TRUE(config->lock.enabled);
+  EXPECT_EQ(config->lock.attempts_max, 4u);
+  EXPECT_EQ(config->lock.period, std::chrono::minutes(2));
+  EXPECT_EQ(config->lock.duration, std::chrono::minutes(10));
+  EXPECT_EQ(config->teleport.mode, TeleportMode::kUpgrade);
+  EXPECT_EQ(config->teleport.web_ca.filename(), "web");
+  EXPECT_EQ(config->teleport.requests_per_second_max, 9u);
   EXPECT_EQ(config->fetcher.window_size, milliseconds(5'400'000));
   EXPECT_EQ(config->fetcher.page_size, 5000u);
   EXPECT_EQ(config->fetcher.concurrency, 7u);
@@ -570,10 +581,10 @@ TEST_P(Refusals, AreOneSentenceThatNamesKeyAndCause) {
 INSTANTIATE_TEST_SUITE_P(
     Config, Refusals,
     testing::Values(
-        Refusal{"Locking", Program::kFetcher,
-                "lock-enabled = true\n[teleport]\nidentity = \"identity\"",
-                "sluice.toml:1:16: lock-enabled is true, but this version of Sluice does not lock "
-                "users after failed logins: set it to false"},
+        Refusal{"NoSuchMode", Program::kFetcher,
+                "[teleport]\nmode = \"tunnel\"\nidentity = \"identity\"",
+                "sluice.toml:2:8: teleport.mode is \"tunnel\", but must be auto, direct, tls-routing "
+                "or upgrade"},
         Refusal{"DryRunOfTheFetcher", Program::kFetcher, "dry-run = true",
                 "sluice.toml:1:11: dry-run is true, but this version of Sluice has no dry run: "
                 "leave it out"},

@@ -54,6 +54,9 @@ class WatchedTeleport final : public EventApi {
                                                 std::stop_token stop) override {
     return real_.stream_session(sid, start_index, stop);
   }
+  Result<void> lock(const LockRequest& request, std::stop_token stop) override {
+    return real_.lock(request, stop);
+  }
 
  private:
   EventApi& real_;

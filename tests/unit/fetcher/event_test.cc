@@ -65,6 +65,30 @@ TEST(EventDecoder, TakesTheTimeFromTheBodyWhereTheEnvelopeHasNone) {
   EXPECT_EQ(event->time, (Timestamp{1'795'402'721, 5'000'000}));
 }
 
+TEST(EventDecoder, KnowsAFailedLogin) {
+  EventDecoder decoder;
+  EventUnstructured message = login();
+  auto& fields = *message.mutable_unstructured()->mutable_fields();
+  fields["user"].set_string_value("anna");
+  const auto failed = [&] { return decoder.decode(message.SerializeAsString())->failed_login; };
+  fields["success"].set_bool_value(true);
+  EXPECT_FALSE(failed());
+  fields["success"].set_bool_value(false);
+  ASSERT_TRUE(failed());
+  EXPECT_EQ(failed()->user, "anna");
+  EXPECT_EQ(failed()->login, "");
+  fields["login"].set_string_value("root");
+  EXPECT_EQ(failed()->login, "root");
+  fields["success"].set_string_value("false");
+  EXPECT_FALSE(failed());
+  fields["success"].set_bool_value(false);
+  fields.erase("user");
+  EXPECT_FALSE(failed()) << "nobody to lock";
+  fields["user"].set_string_value("anna");
+  message.set_type("session.start");
+  EXPECT_FALSE(failed());
+}
+
 TEST(EventDecoder, RejectsAnEventWhoseTimeTheSinkCannotRead) {
   EventDecoder decoder;
   EventUnstructured message = login();

@@ -231,4 +231,25 @@ std::unique_ptr<SessionStream> FakeTeleport::stream_session(const std::string& s
   return std::make_unique<ScriptedSession>(std::move(script));
 }
 
+std::vector<LockRequest> FakeTeleport::locks() const {
+  const std::lock_guard lock(mutex_);
+  return locks_;
+}
+
+void FakeTeleport::refuse_locks(int times, ErrorKind kind) {
+  const std::lock_guard lock(mutex_);
+  locks_to_refuse_ = times;
+  lock_refusal_ = kind;
+}
+
+Result<void> FakeTeleport::lock(const LockRequest& request, std::stop_token) {
+  const std::lock_guard lock(mutex_);
+  if (locks_to_refuse_ > 0) {
+    --locks_to_refuse_;
+    return fail(lock_refusal_, "refused by the test");
+  }
+  locks_.push_back(request);
+  return {};
+}
+
 }  // namespace sluice::fetcher

@@ -51,6 +51,10 @@ class FakeTeleport final : public EventApi {
   void fail_recording(const std::string& sid, std::size_t after, ErrorKind kind);
   std::vector<std::int32_t> starts_of(const std::string& sid) const;
 
+  // Locks.
+  std::vector<LockRequest> locks() const;
+  void refuse_locks(int times, ErrorKind kind);
+
   void set_reachable(bool reachable);  // for ping()
 
   Result<std::string> ping(std::stop_token stop) override;
@@ -61,6 +65,7 @@ class FakeTeleport final : public EventApi {
   Result<SearchPage> search(const SearchRequest& request, std::stop_token stop) override;
   std::unique_ptr<SessionStream> stream_session(const std::string& sid, std::int32_t start_index,
                                                 std::stop_token stop) override;
+  Result<void> lock(const LockRequest& request, std::stop_token stop) override;
 
  private:
   struct Chunk {
@@ -70,6 +75,9 @@ class FakeTeleport final : public EventApi {
   std::optional<Fault> take_fault(const std::string& name);
 
   mutable std::mutex mutex_;
+  std::vector<LockRequest> locks_;
+  int locks_to_refuse_ = 0;
+  ErrorKind lock_refusal_ = ErrorKind::kUnavailable;
   bool export_supported_ = true;
   bool keys_refused_ = false;
   bool reachable_ = true;

@@ -212,6 +212,9 @@ class RefusingTeleport final : public EventApi {
                                                 std::stop_token) override {
     return nullptr;
   }
+  Result<void> lock(const LockRequest&, std::stop_token) override {
+    return fail(ErrorKind::kUnauthorized, "access denied to perform action create on lock");
+  }
 };
 
 TEST_F(GenerationTest, EndsWithTheRefusalOfTeleportWhenItIsToEndByItself) {

@@ -34,14 +34,15 @@ class IngestLoopTest : public ::testing::Test {
     filter_ = std::make_unique<EventFilter>(config_, start_time_);
     loop_ = std::make_unique<IngestLoop>(
         writer_.get(), &buffers_, filter_.get(), clock_,
-        [this](const std::string& sid, const RecordingState&) { uploads_.push_back(sid); });
+        [this](const std::string& sid, const RecordingState&) { uploads_.push_back(sid); },
+        [this](const Event& new_event) { new_events_.push_back(new_event.id); });
   }
 
   static Item event(const std::string& id, const std::string& type = "user.login",
                     Lane lane = Lane::kAudit, Timestamp time = kNow) {
     Item item;
     item.lane = lane;
-    item.content = Event{.id = id, .type = type, .time = time, .index = 0, .json = "{}", .sid = {}};
+    item.content = Event{.id = id, .type = type, .time = time, .index = 0, .json = "{}", .sid = {}, .failed_login = {}};
     return item;
   }
   static Item upload(const std::string& id, const std::string& sid) {
@@ -88,6 +89,7 @@ class IngestLoopTest : public ::testing::Test {
   std::unique_ptr<EventFilter> filter_;
   std::unique_ptr<IngestLoop> loop_;
   std::vector<std::string> uploads_;
+  std::vector<std::string> new_events_;
 };
 
 TEST_F(IngestLoopTest, AppendsEventsOfBothLanesWithTheirCursors) {
@@ -115,6 +117,20 @@ TEST_F(IngestLoopTest, QueuesAnEventOfTheAuditLaneOnce) {
   step();
   EXPECT_THAT(ids(Lane::kAudit), ElementsAre("a1", "a2"));
   EXPECT_EQ(state("cursor"), "behind the duplicate");
+}
+
+TEST_F(IngestLoopTest, TellsOfEachNewEventOfTheAuditLaneOnce) {
+  config_.skip_event_types = {"cert.create"};
+  open();
+  push(event("a1"));
+  push(event("a1"));
+  push(event("skipped", "cert.create"));
+  push(event("s:1", "resize", Lane::kSession));
+  step();
+  push(event("a1"));
+  push(event("a2"));
+  step();
+  EXPECT_THAT(new_events_, ElementsAre("a1", "a2"));
 }
 
 TEST_F(IngestLoopTest, TellsApartEqualIdsOfDifferentDays) {
