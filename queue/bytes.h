@@ -77,6 +77,7 @@ class ByteReader {
     return taken;
   }
   std::string_view sized() { return bytes(little<std::uint32_t>()); }
+  std::string_view rest() const { return rest_; }
   bool ok() const { return ok_; }
   // Whether everything was there and nothing is left over.
   bool finished() const { return ok_ && rest_.empty(); }

@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 
 #include <chrono>
+#include <cstdint>
+#include <functional>
 #include <system_error>
 #include <thread>
 
@@ -29,6 +31,8 @@ struct DeliveryReader::Impl {
   }
   Result<void> catch_up();
   Result<DeliveryView> read_once(bool* consistent);
+  Result<std::vector<DeadLetter>> collect(std::size_t limit,
+                                          const std::function<bool(const DeadLetter&)>& wanted);
 
   InstancePaths paths;
   std::filesystem::path scratch;
@@ -119,16 +123,25 @@ Result<std::vector<ReplayJob>> DeliveryReader::replays() {
 }
 
 Result<std::vector<DeadLetter>> DeliveryReader::dead_letters(std::size_t limit) {
-  SLUICE_TRY(impl_->catch_up());
+  return impl_->collect(limit, [](const DeadLetter&) { return true; });
+}
+
+Result<std::vector<DeadLetter>> DeliveryReader::dead_letters_of(std::string_view id) {
+  return impl_->collect(SIZE_MAX, [&](const DeadLetter& letter) { return letter.id == id; });
+}
+
+Result<std::vector<DeadLetter>> DeliveryReader::Impl::collect(
+    std::size_t limit, const std::function<bool(const DeadLetter&)>& wanted) {
+  SLUICE_TRY(catch_up());
   std::vector<DeadLetter> letters;
   const std::unique_ptr<rocksdb::Iterator> it(
-      impl_->database->db().NewIterator(scan_options(), impl_->database->family(kDeadFamily)));
+      database->db().NewIterator(scan_options(), database->family(kDeadFamily)));
   for (it->SeekToFirst(); it->Valid() && letters.size() < limit; it->Next()) {
     SLUICE_ASSIGN(DeadLetter letter, decode_dead_letter({it->value().data(), it->value().size()}));
-    letters.push_back(std::move(letter));
+    if (wanted(letter)) letters.push_back(std::move(letter));
   }
   if (!it->status().ok()) {
-    return fail(database_error("read the dead letters in", impl_->database->path(), it->status()));
+    return fail(database_error("read the dead letters in", database->path(), it->status()));
   }
   return letters;
 }

@@ -43,6 +43,8 @@ class DeliveryReader {
   Result<std::vector<ReplayJob>> replays();
   // At most `limit` of them, oldest number first, audit before session.
   Result<std::vector<DeadLetter>> dead_letters(std::size_t limit);
+  // Those of one event id.
+  Result<std::vector<DeadLetter>> dead_letters_of(std::string_view id);
 
  private:
   struct Impl;

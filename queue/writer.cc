@@ -20,6 +20,7 @@
 #include "queue/ledger_store.h"
 #include "queue/log_syncer.h"
 #include "queue/queue_schema.h"
+#include "queue/seen_key.h"
 #include "queue/trimmer.h"
 
 namespace sluice::queue {
@@ -30,29 +31,6 @@ constexpr unsigned kQueueDirectoryMode =
 
 // More memory than this is not kept for the next batch.
 constexpr std::size_t kKeptBatchBytes = 8U << 20;
-
-// Ids that come at one time lie side by side, so that marking and finding them costs little in a
-// large database: by their random ids alone it took as long as all else of an append.
-constexpr std::uint32_t kBySecond = 0x8000'0000;
-constexpr std::uint64_t kSecondOffset = 1ULL << 63;
-
-std::string seen_key(std::uint32_t generation, std::int64_t second, std::string_view id) {
-  std::string key;
-  key.reserve(sizeof generation + sizeof second + id.size());
-  put_big(&key, generation | kBySecond);
-  put_big(&key, static_cast<std::uint64_t>(second) + kSecondOffset);
-  key.append(id);
-  return key;
-}
-
-// As version 1 of the format has it.
-std::string seen_day_key(std::uint32_t generation, Day day, std::string_view id) {
-  std::string key;
-  put_big(&key, generation);
-  put_day(&key, day);
-  key.append(id);
-  return key;
-}
 
 std::uint64_t random_u64() {
   std::uint64_t value = 0;

@@ -43,4 +43,9 @@ Result<std::vector<ReplayJob>> Access::replays() {
   return opened->replays();
 }
 
+Result<std::vector<DeadLetter>> Access::dead_letters_of(std::string_view id) {
+  SLUICE_ASSIGN(const auto opened, DeliveryReader::open(paths_, scratch_ / "delivery"));
+  return opened->dead_letters_of(id);
+}
+
 }  // namespace sluice::queue

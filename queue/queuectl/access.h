@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "common/error.h"
@@ -32,6 +33,8 @@ class Access {
   // What the delivery store says; kNotFound when there is none yet.
   Result<DeliveryView> delivery();
   Result<std::vector<ReplayJob>> replays();
+  // The dead letters of one event id.
+  Result<std::vector<DeadLetter>> dead_letters_of(std::string_view id);
 
  private:
   InstancePaths paths_;

@@ -49,6 +49,7 @@ std::unique_ptr<Command> adopt_command();
 std::unique_ptr<Command> retire_command();
 std::unique_ptr<Command> upgrade_command();
 std::unique_ptr<Command> replay_command();
+std::unique_ptr<Command> trace_command();
 
 // A command's --lane. kUsage for a name that is none.
 Result<Lane> parse_lane(const std::string& name);

@@ -32,6 +32,7 @@ std::vector<std::unique_ptr<Command>> all_commands() {
   commands.push_back(status_command());
   commands.push_back(peek_command());
   commands.push_back(report_command());
+  commands.push_back(trace_command());
   commands.push_back(verify_command());
   commands.push_back(repair_command());
   commands.push_back(adopt_command());

@@ -9,6 +9,7 @@
 #include "queue/queuectl/access.h"
 #include "queue/queuectl/render.h"
 #include "queue/queuectl/snapshot.h"
+#include "queue/queuectl/trace.h"
 #include "tests/unit/queue/damage.h"
 #include "tests/unit/queue/queue_fixture.h"
 
@@ -41,6 +42,55 @@ class QueuectlTest : public QueueFixture {
   std::unique_ptr<Writer> writer_;
   std::unique_ptr<DeliveryStore> store_;
 };
+
+TEST_F(QueuectlTest, TraceSaysWhatBecameOfAnEvent) {
+  fill();
+  const auto fate = [&](const std::string& id) {
+    Access access(paths_);
+    const auto found = trace(&access, id);
+    EXPECT_TRUE(found) << error_of(found);
+    return found && found->events.size() == 1 ? name_of(found->events[0].fate) : "?";
+  };
+  EXPECT_EQ(fate("e-4"), "acknowledged");
+  EXPECT_EQ(fate("e-5"), "dead letter");
+  EXPECT_EQ(fate("e-9"), "waiting");
+  Access access(paths_);
+  const auto dead = trace(&access, "e-5");
+  EXPECT_NE(trace_table(*dead).find("dead letter"), std::string::npos);
+  const auto json = nlohmann::json::parse(trace_json(*dead, "e-5"));
+  EXPECT_EQ(json["events"][0]["seq"], 5);
+  EXPECT_EQ(json["events"][0]["state"], "dead letter");
+}
+
+TEST_F(QueuectlTest, TraceWithoutADeliveryStoreSaysThatAllWaits) {
+  writer_ = open_writer();
+  ASSERT_TRUE(append(writer_.get(), Lane::kSession, 2));
+  Access access(paths_);
+  const auto found = trace(&access, "e-2");
+  ASSERT_TRUE(found) << error_of(found);
+  ASSERT_EQ(found->events.size(), 1u);
+  EXPECT_EQ(found->events[0].lane, Lane::kSession);
+  EXPECT_EQ(found->events[0].fate, Fate::kWaiting);
+}
+
+TEST_F(QueuectlTest, TraceTellsWhatIsRememberedFromWhatNeverCame) {
+  writer_ = open_writer();
+  Append batch;
+  batch.mark_seen(2, {1'795'402'721, 5}, "left-out");
+  batch.mark_seen(1, {1'795'402'721, 5}, "left");
+  ASSERT_TRUE(writer_->append(batch));
+  Access access(paths_);
+  const auto left_out = trace(&access, "left-out");
+  ASSERT_TRUE(left_out) << error_of(left_out);
+  EXPECT_TRUE(left_out->events.empty());
+  EXPECT_EQ(left_out->remembered, (Timestamp{1'795'402'721, 0}));
+  EXPECT_NE(absence(*left_out, "left-out").find("was fetched, and is not in the queue"),
+            std::string::npos);
+  const auto never = trace(&access, "never");
+  ASSERT_TRUE(never) << error_of(never);
+  EXPECT_FALSE(never->remembered);
+  EXPECT_NE(absence(*never, "never").find("was not fetched"), std::string::npos);
+}
 
 TEST_F(QueuectlTest, StatusHasNumbersThatAddUp) {
   fill();

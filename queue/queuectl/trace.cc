@@ -1,0 +1,172 @@
+#include "queue/queuectl/trace.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <memory>
+#include <nlohmann/json.hpp>
+
+#include "queue/database.h"
+#include "queue/queue_schema.h"
+#include "queue/queuectl/render.h"
+#include "queue/reader.h"
+#include "queue/seen_key.h"
+
+namespace sluice::queue {
+namespace {
+
+constexpr ReadLimits kBlock{.records_max = 4096, .bytes_max = 4U << 20};
+
+TracedEvent traced(Lane lane, const StoredRecord& stored) {
+  return {.lane = lane,
+          .seq = stored.seq,
+          .type = std::string(stored.record.type),
+          .time = stored.record.time,
+          .fetched_at_ms = stored.record.fetched_at_ms,
+          .fate = Fate::kUnknown,
+          .is_kept = true,
+          .letter = {}};
+}
+
+Result<void> look_through(Access* access, Lane lane, std::string_view id, Trace* found) {
+  SLUICE_ASSIGN(Reader * reader, access->reader());
+  SLUICE_ASSIGN(const QueueView view, reader->view());
+  found->floor[lane] = view.floor[lane];
+  for (Seq next = view.floor[lane]; next <= view.durable[lane];) {
+    auto batch = reader->read(lane, next, kBlock);
+    // Trimmed under our feet: go on with what is kept.
+    if (!batch && batch.error().kind == ErrorKind::kTrimmed) {
+      SLUICE_ASSIGN(const QueueView now, reader->view());
+      next = found->floor[lane] = now.floor[lane];
+      continue;
+    }
+    if (!batch) return fail(std::move(batch.error()));
+    if (batch->empty()) break;
+    for (const StoredRecord& stored : batch->records()) {
+      if (stored.record.id == id) found->events.push_back(traced(lane, stored));
+    }
+    next = batch->records().back().seq + 1;
+  }
+  return {};
+}
+
+// Says of each record what became of it; adds the dead letters whose records are trimmed.
+void tell_fates(const DeliveryView& delivery, std::vector<DeadLetter> letters, Trace* found) {
+  for (TracedEvent& event : found->events) {
+    event.fate =
+        event.seq <= delivery.progress[event.lane].position ? Fate::kAcknowledged : Fate::kWaiting;
+  }
+  for (DeadLetter& letter : letters) {
+    const auto record =
+        std::find_if(found->events.begin(), found->events.end(), [&](const TracedEvent& event) {
+          return event.lane == letter.lane && event.seq == letter.seq && !event.letter;
+        });
+    TracedEvent& event = record != found->events.end() ? *record : found->events.emplace_back();
+    if (record == found->events.end()) {
+      event.lane = letter.lane;
+      event.seq = letter.seq;
+      event.type = letter.type;
+      event.time = letter.time;
+      event.fetched_at_ms = letter.fetched_at_ms;
+      event.is_kept = false;
+    }
+    event.fate = Fate::kDead;
+    event.letter = std::move(letter);
+  }
+}
+
+Result<std::optional<Timestamp>> look_up_remembered(Access* access, std::string_view id) {
+  SLUICE_ASSIGN(const auto scratch, access->scratch());
+  SLUICE_ASSIGN(const auto database, Database::open_secondary(access->paths().queue_db(),
+                                                              scratch / "seen", queue_families()));
+  if (!database->has_family(kSeenFamily)) return std::nullopt;
+  const std::unique_ptr<rocksdb::Iterator> it(
+      database->db().NewIterator(scan_options(), database->family(kSeenFamily)));
+  for (it->SeekToFirst(); it->Valid(); it->Next()) {
+    if (const auto time = seen_time({it->key().data(), it->key().size()}, id)) return time;
+  }
+  if (!it->status().ok()) {
+    return fail(database_error("read the remembered ids in", database->path(), it->status()));
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
+std::string_view name_of(Fate fate) {
+  switch (fate) {
+    case Fate::kWaiting:
+      return "waiting";
+    case Fate::kAcknowledged:
+      return "acknowledged";
+    case Fate::kDead:
+      return "dead letter";
+    case Fate::kUnknown:
+      break;
+  }
+  return "unknown";
+}
+
+Result<Trace> trace(Access* access, std::string_view id) {
+  Trace found;
+  for (const Lane lane : kLanes) SLUICE_TRY(look_through(access, lane, id, &found));
+  const auto delivery = access->delivery();
+  // Without a store nothing has been delivered yet.
+  if (delivery) {
+    SLUICE_ASSIGN(auto letters, access->dead_letters_of(id));
+    tell_fates(*delivery, std::move(letters), &found);
+  } else if (delivery.error().kind == ErrorKind::kNotFound) {
+    tell_fates({}, {}, &found);
+  }
+  if (!found.events.empty()) return found;
+  SLUICE_ASSIGN(found.remembered, look_up_remembered(access, id));
+  return found;
+}
+
+std::string trace_table(const Trace& trace) {
+  Table table({"LANE", "SEQ", "TIME", "TYPE", "FETCHED", "STATE", "KEPT", "REASON"}, 8);
+  for (const TracedEvent& event : trace.events) {
+    table.add({std::string(name_of(event.lane)), std::to_string(event.seq),
+               format_rfc3339(event.time), event.type,
+               format_rfc3339(from_unix_ms(event.fetched_at_ms)), std::string(name_of(event.fate)),
+               event.is_kept ? "yes" : "no", event.letter ? event.letter->reason : ""});
+  }
+  return table.text();
+}
+
+std::string trace_json(const Trace& trace, std::string_view id) {
+  nlohmann::ordered_json events = nlohmann::ordered_json::array();
+  for (const TracedEvent& event : trace.events) {
+    nlohmann::ordered_json one{{"lane", name_of(event.lane)},
+                               {"seq", event.seq},
+                               {"time", format_rfc3339(event.time)},
+                               {"type", event.type},
+                               {"fetched_at", format_rfc3339(from_unix_ms(event.fetched_at_ms))},
+                               {"state", name_of(event.fate)},
+                               {"kept", event.is_kept}};
+    if (event.letter) {
+      one["reason"] = event.letter->reason;
+      one["status"] = event.letter->status;
+      one["attempts"] = event.letter->attempts;
+    }
+    events.push_back(std::move(one));
+  }
+  nlohmann::ordered_json all{{"id", id}, {"events", std::move(events)}};
+  if (trace.remembered) all["remembered_from"] = format_rfc3339(*trace.remembered);
+  return all.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
+}
+
+std::string absence(const Trace& trace, std::string_view id) {
+  if (trace.remembered) {
+    return fmt::format(
+        "event {} of {} was fetched, and is not in the queue: it was delivered and trimmed (audit "
+        "is kept from number {} on), or left out because the configuration says so",
+        id, format_rfc3339(*trace.remembered), trace.floor[Lane::kAudit]);
+  }
+  return fmt::format(
+      "there is no event {} in the queue, nor is its id remembered: it was not fetched, or so long "
+      "ago that it is forgotten (audit is kept from number {} on, session from {})",
+      id, trace.floor[Lane::kAudit], trace.floor[Lane::kSession]);
+}
+
+}  // namespace sluice::queue
