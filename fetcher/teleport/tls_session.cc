@@ -101,6 +101,13 @@ Result<void> use_web_roots(SSL_CTX* context, const std::filesystem::path& ca_fil
                           ca_file.string()));
 }
 
+// A name goes into SNI, an address must not; and certificates have them in different places.
+void expect_name(SSL* ssl, const std::string& name) {
+  if (X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), name.c_str()) == 1) return;
+  SSL_set_tlsext_host_name(ssl, name.c_str());
+  SSL_set1_host(ssl, name.c_str());
+}
+
 // Each name behind its length, as ALPN has it.
 std::string alpn_list(const std::vector<std::string>& protocols) {
   std::string list;
@@ -149,8 +156,7 @@ Result<std::unique_ptr<TlsSession>> TlsSession::create(const TlsOptions& options
   ssl.reset(SSL_new(context.get()));
   SSL_set_bio(ssl.get(), transport, transport);
   SSL_set_connect_state(ssl.get());
-  SSL_set_tlsext_host_name(ssl.get(), options.server_name.c_str());
-  SSL_set1_host(ssl.get(), options.server_name.c_str());
+  expect_name(ssl.get(), options.server_name);
   const std::string protocols = alpn_list(options.protocols);
   SSL_set_alpn_protos(ssl.get(), reinterpret_cast<const unsigned char*>(protocols.data()),
                       static_cast<unsigned>(protocols.size()));

@@ -23,7 +23,7 @@
 namespace sluice::fetcher {
 
 struct TlsOptions {
-  std::string server_name;             // sent as SNI, and what the server's certificate must name
+  std::string server_name;             // or address: what the server's certificate must name
   std::vector<std::string> protocols;  // offered by ALPN, the preferred one first
   const Identity* identity = nullptr;  // our certificate, and the CAs to trust
   // Without an identity: the file with the CAs to trust, or none for the system's.

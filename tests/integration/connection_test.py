@@ -96,6 +96,10 @@ class Ways(ConnectionCase):
         self.assertIn("upgrade alpn teleport-auth@", self.log())
         self.expect_everything_arrived()
 
+    def test_a_load_balancer_that_is_named_by_its_address(self):
+        self.assertIn("behind a load balancer", self.fetch(self.start_front("balancer"), host="127.0.0.1"))
+        self.expect_everything_arrived()
+
     def test_a_mode_that_is_set_is_not_looked_for(self):
         self.fetch(self.start_front("proxy"), "--teleport-mode", "tls-routing")
         self.fetch(self.start_front("balancer"), "--teleport-mode", "upgrade")
