@@ -27,7 +27,6 @@ constexpr milliseconds kProbeBackoffMin{1'000};
 constexpr milliseconds kProbeBackoffMax{30'000};
 // Teleport's backends answer for a day that cannot have chunks yet, or say that they have no bulk
 // export.
-constexpr Day kProbeDaysAhead = 2;
 
 }  // namespace
 
@@ -144,10 +143,7 @@ void Generation::run_audit_source(const std::stop_token& stop) {
   source_ = choose_source(stop);
   if (!source_) return;
   running_source_ = source_.get();
-  if (source_->run(stop) == SourceEnd::kNotSupported) {
-    log_warn("Teleport no longer has its bulk export; looking again at what it has");
-    choose_again_ = true;
-  }
+  if (source_->run(stop) == SourceEnd::kChooseAgain) choose_again_ = true;
 }
 
 // Asks until it is known which source this Teleport serves; nothing when asked to stop. A run that

@@ -12,7 +12,7 @@ namespace sluice::fetcher {
 // Why run() returned.
 enum class SourceEnd {
   kStopped,
-  kNotSupported,  // this Teleport does not have the call (any more): choose the source again
+  kChooseAgain,  // Teleport has lost the call that this uses, or gained a better one
 };
 
 class AuditSource {

@@ -80,7 +80,9 @@ SourceEnd BulkExport::run(std::stop_token stop) {
     if (!not_supported_) sleep_for(stop, options_.poll_interval);
   }
   ending.request_stop();
-  return not_supported_ ? SourceEnd::kNotSupported : SourceEnd::kStopped;
+  if (!not_supported_) return SourceEnd::kStopped;
+  log_warn("Teleport no longer has its bulk export; looking again at what it has");
+  return SourceEnd::kChooseAgain;
 }
 
 // Saves the first day at once, so that the choice of this source survives a restart.

@@ -68,6 +68,9 @@ struct LockRequest {
   std::optional<Timestamp> expires;  // nothing: until somebody removes it
 };
 
+// Whether Teleport has a bulk export is asked for a day so far ahead.
+inline constexpr Day kProbeDaysAhead = 2;
+
 class EventApi {
  public:
   EventApi() = default;

@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "common/log.h"
+
 namespace sluice::fetcher {
 namespace {
 
@@ -47,7 +49,10 @@ WindowSearch::WindowSearch(WindowSearchOptions options, SearchState saved, Event
 
 SourceEnd WindowSearch::run(std::stop_token stop) {
   Backoff backoff(options_.backoff_min, options_.backoff_max);
+  next_probe_ = clock_.monotonic() + options_.probe_interval;
   while (!stop.stop_requested()) {
+    // Between windows, so that all that was read is saved.
+    if (state_.page_key.empty() && has_bulk_export(stop)) return SourceEnd::kChooseAgain;
     if (state_.page_key.empty()) open_window();
     const auto searched = search_window(stop);
     if (searched) {
@@ -60,6 +65,15 @@ SourceEnd WindowSearch::run(std::stop_token stop) {
     }
   }
   return SourceEnd::kStopped;
+}
+
+// Asks as it was asked when this source was chosen: for a day that has no chunks yet.
+bool WindowSearch::has_bulk_export(const std::stop_token& stop) {
+  if (clock_.monotonic() < next_probe_) return false;
+  next_probe_ = clock_.monotonic() + options_.probe_interval;
+  if (!api_.list_chunks(day_of(clock_.now()) + kProbeDaysAhead, stop)) return false;
+  log_info("Teleport has a bulk export now, which takes over from the search");
+  return true;
 }
 
 // Chooses the window's end. Where it would lie past the present, or the window has grown to its

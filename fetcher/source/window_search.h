@@ -50,6 +50,8 @@ struct WindowSearchOptions {
   std::chrono::milliseconds poll_interval{5'000};
   std::chrono::milliseconds backoff_min{1'000};
   std::chrono::milliseconds backoff_max{60'000};
+  // How often to ask whether Teleport has a bulk export by now.
+  std::chrono::milliseconds probe_interval{600'000};
   // What to change besides with the first mark: the bulk export's state to erase.
   std::vector<StateChange> takeover;
 };
@@ -65,6 +67,7 @@ class WindowSearch final : public AuditSource {
   bool idle() const override { return idle_; }
 
  private:
+  bool has_bulk_export(const std::stop_token& stop);
   Result<void> search_window(const std::stop_token& stop);
   Result<SearchPage> fetch_page(const std::stop_token& stop);
   Result<void> push_events(const SearchPage& page, const std::stop_token& stop);
@@ -81,6 +84,7 @@ class WindowSearch final : public AuditSource {
   EventDecoder decoder_;
   RecentIds recent_;
   RepeatedMessage trouble_;
+  std::chrono::milliseconds next_probe_{};  // by the monotonic clock
   RepeatedMessage key_trouble_;
   std::atomic<bool> idle_ = false;
 

@@ -395,7 +395,7 @@ TEST_F(BulkExportTest, SaysWhenTeleportNoLongerHasTheExport) {
   collect_until([this] { return source_->idle(); });
   teleport_.set_export(false);
   thread_.join();
-  EXPECT_EQ(end_, SourceEnd::kNotSupported);
+  EXPECT_EQ(end_, SourceEnd::kChooseAgain);
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <thread>
 
 #include "tests/unit/fetcher/source_fixture.h"
@@ -20,6 +21,7 @@ constexpr std::int64_t kDaySeconds = 86'400;
 class WindowSearchTest : public SourceFixture {
  protected:
   WindowSearchTest() {
+    teleport_.set_export(false);
     options_.poll_interval = std::chrono::milliseconds(1);
     options_.backoff_min = std::chrono::milliseconds(1);
     options_.backoff_max = std::chrono::milliseconds(1);
@@ -30,7 +32,7 @@ class WindowSearchTest : public SourceFixture {
     SearchState saved = start_;
     if (const auto text = state("search")) saved = decode_search_state(*text).value();
     source_ = std::make_unique<WindowSearch>(options_, saved, &teleport_, &buffers_, clock_);
-    thread_ = std::jthread([this](const std::stop_token& stop) { source_->run(stop); });
+    thread_ = std::jthread([this](const std::stop_token& stop) { end_ = source_->run(stop); });
   }
   void stop() {
     thread_.request_stop();
@@ -63,6 +65,7 @@ class WindowSearchTest : public SourceFixture {
   SearchState start_;
   int count_ = 0;
   std::unique_ptr<WindowSearch> source_;
+  std::atomic<SourceEnd> end_ = SourceEnd::kStopped;
   std::jthread thread_;
 };
 
@@ -83,6 +86,34 @@ TEST_F(WindowSearchTest, UsesNoPageKeyInAnotherWindowThanItsOwn) {
     EXPECT_TRUE(request.start_key.starts_with(format_rfc3339(request.from) + "/" +
                                               format_rfc3339(request.to)));
   }
+}
+
+// Its state is saved then, so that the bulk export begins where it ends.
+TEST_F(WindowSearchTest, EndsWhenTeleportHasGainedABulkExport) {
+  options_.page_size = 3;
+  options_.probe_interval = std::chrono::milliseconds(1);
+  std::vector<std::string> expected;
+  for (std::int64_t hours = 30; hours > 0; --hours) expected.push_back(add_event(hours * 3600));
+  start();
+  collect_until([this] { return source_->idle(); });
+  teleport_.set_export(true);
+  clock_.advance(std::chrono::milliseconds(2));
+  collect_until([this] { return end_ == SourceEnd::kChooseAgain; });
+  stop();
+  EXPECT_THAT(ids(), ElementsAreArray(expected));
+  ASSERT_TRUE(state("search"));
+  EXPECT_TRUE(decode_search_state(*state("search"))->page_key.empty());
+}
+
+TEST_F(WindowSearchTest, DoesNotAskForABulkExportAllTheTime) {
+  options_.probe_interval = std::chrono::hours(1);
+  add_event(3600);
+  start();
+  collect_until([this] { return source_->idle(); });
+  teleport_.set_export(true);
+  search_again();
+  stop();
+  EXPECT_EQ(end_, SourceEnd::kStopped);
 }
 
 TEST_F(WindowSearchTest, CrossesYearsOfSilenceInFewCalls) {
