@@ -6,6 +6,7 @@ connection_test.py BIN_FOLDER
 
 import json
 import re
+import shutil
 import sys
 import time
 import unittest
@@ -22,13 +23,19 @@ NO_PROXY = {"HTTPS_PROXY": "", "https_proxy": "", "NO_PROXY": "", "no_proxy": ""
 
 
 class ConnectionCase(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        folder = rigs.temporary_folder("certificates")
+        cls.addClassCleanup(shutil.rmtree, folder)
+        cls.files = certificates.make_teleport(folder / "teleport"), certificates.make_fluentd(folder / "fluentd")
+        cls.web = certificates.make_fluentd(folder / "web")
+
     def setUp(self):
         self.rig = rigs.Rig(BIN, rigs.temporary_folder("connection"), events=2000, sessions=2,
                             events_per_session=100)
         self.addCleanup(self.rig.remove)
         self.addCleanup(self.rig.__exit__, None, None, None)
-        self.rig.start_stand_ins()
-        self.web = certificates.make_fluentd(self.rig.folder / "certificates/web")
+        self.rig.start_stand_ins(self.files)
         self.front_log = self.rig.folder / "front.log"
         self.front_log.touch()
 

@@ -242,8 +242,12 @@ class Rig:
             "--control", self.teleport_control, *self._sim_options])
         self.teleport_port = wait_for_port(port_file, self.teleport, START_PATIENCE_SECONDS)
 
-    def start_stand_ins(self):
-        self.make_certificates()
+    def start_stand_ins(self, files=None):
+        """`files`: certificates of a Teleport and a Fluentd; new ones if there are none."""
+        if files:
+            self.teleport_files, self.fluentd_files = files
+        else:
+            self.make_certificates()
         self.start_teleport()
         self.sink.start()
         self.write_config()
