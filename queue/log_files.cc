@@ -85,7 +85,7 @@ class LogFile final : public rocksdb::FSWritableFileOwnerWrapper {
 
 class LogFiles::Files final : public rocksdb::FileSystemWrapper {
  public:
-  explicit Files(std::shared_ptr<rocksdb::FileSystem> base) : FileSystemWrapper(std::move(base)) {}
+  explicit Files(const std::shared_ptr<rocksdb::FileSystem>& base) : FileSystemWrapper(base) {}
   const char* Name() const override { return "LogFiles"; }
 
   IOStatus NewWritableFile(const std::string& name, const rocksdb::FileOptions& options,

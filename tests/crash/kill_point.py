@@ -140,7 +140,9 @@ class KillPoint:
     def run_shipper_beside(self, site, fetcher, environment=None):
         """Until it dies, or until `fetcher` has ended by itself and everything is settled."""
         shipper = self.start(site, "shipper", environment=environment)
-        wait_until(lambda: not shipper.running() or self.is_settled(site, fetcher),
+        # One that is stopped before it works leaves what its killed predecessor has left, such as a socket.
+        wait_until(lambda: not shipper.running() or
+                   self.is_settled(site, fetcher) and shipper.has_said("shipping queue"),
                    "everything is delivered", PATIENCE_SECONDS)
         if shipper.running():
             self.stop(shipper)
@@ -151,7 +153,7 @@ class KillPoint:
 
     def stop(self, process):
         # One that had nothing to do may not have got so far yet that it takes the signal.
-        wait_until(lambda: process.has_spoken() or not process.running(),
+        wait_until(lambda: process.has_said() or not process.running(),
                    f"{process.name} has begun", PATIENCE_SECONDS)
         status = process.stop(PATIENCE_SECONDS)
         if status not in (0, KILLED):

@@ -75,9 +75,12 @@ class Process:
             raise TestFailure(f"{self.name} has not ended within {patience_seconds} s; "
                               f"its log ends:\n{self.log_tail()}") from None
 
-    def has_spoken(self):
-        """Whether it has written to its log since its last start. Our daemons do that once they take signals."""
-        return self.log.stat().st_size > self._log_begin
+    def has_said(self, text=""):
+        """Whether its log has that, or anything, since its last start. Our daemons say nothing before they take signals."""
+        with open(self.log, "rb") as log:
+            log.seek(self._log_begin)
+            said = log.read()
+        return bool(said) and text.encode() in said
 
     def log_text(self):
         return self.log.read_text(encoding="utf-8", errors="replace")
