@@ -75,6 +75,7 @@ struct FetcherConfig {
   std::chrono::milliseconds poll_interval{5'000};  // upstream's `timeout`
   std::chrono::milliseconds window_size{24 * 3'600'000};
   std::chrono::milliseconds search_overlap{120'000};
+  std::chrono::milliseconds export_delay{300'000};
   std::uint32_t page_size = 1000;  // upstream's `batch`, if that is larger; at most 10'000
   std::uint32_t concurrency = 5;
   std::uint32_t late_days = 2;             // how many past days are listed again for late chunks

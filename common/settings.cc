@@ -226,6 +226,12 @@ constexpr auto kSettings = std::to_array<Setting>({
      .type = kCount, .initial = "2", .bounds = {0, 366}, .users = Users::kFetcher,
      .help = "How many past days are listed again for late chunks on clusters with bulk export",
      .assign = kFetcher<&FetcherConfig::late_days>},
+    {.name = "export-delay", .key = "fetcher.export-delay",
+     .environment = "SLUICE_FETCHER_EXPORT_DELAY",
+     .type = kDuration, .initial = "5m", .bounds = {0, kDay}, .users = Users::kFetcher,
+     .help = "How long Teleport may take to put an event into a chunk of its bulk export: the time "
+             "up to which everything is read lies so far behind the last look",
+     .assign = kFetcher<&FetcherConfig::export_delay>},
     {.name = "batch", .key = "batch", .environment = "FDFWD_BATCH",
      .type = kCount, .initial = "1000", .bounds = {1, 10'000},
      .users = Users::kFetcher, .upstream = true,

@@ -25,8 +25,11 @@ constexpr milliseconds kShipperLookInterval{1'000};
 constexpr milliseconds kLineInterval{60'000};
 constexpr milliseconds kProbeBackoffMin{1'000};
 constexpr milliseconds kProbeBackoffMax{30'000};
-// Teleport's backends answer for a day that cannot have chunks yet, or say that they have no bulk
-// export.
+
+std::string describe(const std::optional<queue::ReadUpTo>& read_up_to) {
+  if (!read_up_to) return "(not known yet)";
+  return format_rfc3339({from_unix_ms(read_up_to->time_ms).seconds, 0});
+}
 
 }  // namespace
 
@@ -64,6 +67,7 @@ Result<void> Generation::load_state() {
   SLUICE_ASSIGN(const auto first_day, writer_.state(kBulkFirstDayKey));
   SLUICE_ASSIGN(const auto chunks, writer_.states(kBulkPrefix));
   SLUICE_ASSIGN(bulk_state_, decode_bulk_state(first_day, chunks));
+  saved_read_up_to_ = writer_.read_up_to();
   SLUICE_ASSIGN(const auto search, writer_.state(kSearchKey));
   if (!search) return {};
   SLUICE_ASSIGN(search_state_, decode_search_state(*search));
@@ -174,6 +178,8 @@ std::unique_ptr<AuditSource> Generation::make_bulk_export() {
   options.start_time = start_time_;
   options.concurrency = config_.concurrency;
   options.late_days = config_.late_days;
+  options.export_delay = config_.export_delay;
+  options.read_up_to = saved_read_up_to_;
   options.poll_interval = config_.poll_interval;
   BulkState saved = std::move(bulk_state_);
   if (search_state_) {
@@ -193,6 +199,7 @@ std::unique_ptr<AuditSource> Generation::make_window_search() {
   options.page_size = config_.page_size;
   options.window_size = config_.window_size;
   options.overlap = config_.search_overlap;
+  options.read_up_to = saved_read_up_to_;
   options.poll_interval = config_.poll_interval;
   SearchState saved;
   saved.from = start_time_;
@@ -226,11 +233,12 @@ void Generation::log_each_minute() {
   const auto queued = [&](queue::Lane lane) { return now.queued[lane] - logged_.queued[lane]; };
   const std::string line = fmt::format(
       "in the last minute: {} audit and {} session events queued, {} rejected, {} filtered, {} "
-      "duplicates; last numbers: audit {}, session {}; recordings pending: {}",
+      "duplicates; last numbers: audit {}, session {}; recordings pending: {}; Teleport read "
+      "completely up to {}",
       queued(queue::Lane::kAudit), queued(queue::Lane::kSession),
       sum(now.rejected, logged_.rejected), sum(now.filtered, logged_.filtered),
       sum(now.duplicates, logged_.duplicates), writer_.last(queue::Lane::kAudit),
-      writer_.last(queue::Lane::kSession), recordings_.pending());
+      writer_.last(queue::Lane::kSession), recordings_.pending(), describe(writer_.read_up_to()));
   log_line(LogLevel::kInfo, line);
   notify_status(line);
   logged_ = now;

@@ -75,6 +75,7 @@ class Generation {
 
   BulkState bulk_state_;
   std::optional<SearchState> search_state_;
+  std::optional<queue::ReadUpTo> saved_read_up_to_;  // as it was at the start
   LaneBuffers buffers_;
   EventFilter filter_;
   Recordings recordings_;

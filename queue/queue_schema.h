@@ -41,6 +41,8 @@ inline constexpr std::string_view kFloorPrefix = "floor/";
 // Up to where trimmed records are off the disk, and since when that is so: "erased/" + big-endian
 // u64 version. Only the writer reads it.
 inline constexpr std::string_view kErasedPrefix = "erased/";
+// How far Teleport has been read completely: "read-up-to/" + big-endian u64 version.
+inline constexpr std::string_view kReadUpToPrefix = "read-up-to/";
 // The caller's state, which only the writer reads.
 inline constexpr std::string_view kStatePrefix = "state/";
 

@@ -438,6 +438,7 @@ Result<QueueView> Reader::view() const {
   view.cluster = cluster.value_or("");
   SLUICE_ASSIGN(const auto delivery_id, database.get(kDefaultFamily, kDeliveryIdKey));
   if (delivery_id) view.delivery_id = id_from_bytes(*delivery_id);
+  SLUICE_ASSIGN(view.read_up_to, find_read_up_to(&database));
   return view;
 }
 

@@ -25,6 +25,7 @@
 #include "queue/history.h"
 #include "queue/instance.h"
 #include "queue/ledger.h"
+#include "queue/read_up_to.h"
 #include "queue/record.h"
 #include "queue/types.h"
 
@@ -50,6 +51,7 @@ struct QueueView {
       boot_id;  // of the boot in which `durable` was published: after a power cut it may be too low
   PerLane<Seq> durable;
   PerLane<Seq> floor;  // the first number that is kept
+  std::optional<ReadUpTo> read_up_to;
 };
 
 // Records that a read returned, with the bytes they point into.

@@ -444,7 +444,8 @@ Result<void> Repairer::mend_state(Salvage* salvage) {
   if (keeps_state_) return {};
   // The fetcher begins again where the queue began.
   std::erase_if(state_, [](const auto& row) {
-    return row.first.starts_with(kStatePrefix) && row.first != "state/start-time";
+    return row.first.starts_with(kReadUpToPrefix) ||
+           (row.first.starts_with(kStatePrefix) && row.first != "state/start-time");
   });
   std::int64_t first_opened_ms = to_unix_ms(now_);
   for (const EpochRow& row : epochs_) first_opened_ms = std::min(first_opened_ms, row.opened_at_ms);

@@ -71,7 +71,8 @@ bool Append::marks(std::uint32_t generation, Timestamp time, std::string_view id
 }
 
 bool Append::empty() const {
-  return records_.empty() && changes_.empty() && seen_keys_.empty() && counts_.empty();
+  return records_.empty() && changes_.empty() && seen_keys_.empty() && counts_.empty() &&
+         !read_up_to_;
 }
 
 void Append::clear() {
@@ -79,6 +80,7 @@ void Append::clear() {
   changes_.clear();
   seen_keys_.clear();
   seen_memory_.release();
+  read_up_to_.reset();
   counts_.clear();
   body_bytes_ = 0;
 }
@@ -122,6 +124,7 @@ struct Writer::Impl {
   std::optional<PageWriter> page;
   std::unique_ptr<Database> database;
   LedgerStore ledger;
+  ReadUpToRow read_up_to;
   OpenReport report;
   Id128 queue_id;
   std::optional<Id128> delivery_id;
@@ -153,6 +156,7 @@ Result<void> Writer::Impl::open() {
   SLUICE_TRY(load_trimmer());
   SLUICE_TRY(recover_last());
   SLUICE_TRY(find_day_keys());
+  SLUICE_TRY(read_up_to.load(database.get()));
   SLUICE_ASSIGN(ledger, LedgerStore::load(*database));
   SLUICE_TRY(check_ledger());
   SLUICE_TRY(begin_epoch(previous));
@@ -482,6 +486,7 @@ PerLane<Seq> Writer::Impl::put_all(const Append& append, rocksdb::WriteBatch* ba
   for (const std::string_view key : append.seen_keys_) {
     batch->Put(database->family(kSeenFamily), rocksdb::Slice(key), rocksdb::Slice());
   }
+  if (append.read_up_to_) read_up_to.put(*append.read_up_to_, batch);
   ledger.add(*database, delta, ledger.newest_version() + 1, batch);
   return next;
 }
@@ -552,6 +557,8 @@ Result<std::vector<std::pair<std::string, std::string>>> Writer::states(std::str
   }
   return found;
 }
+
+const std::optional<ReadUpTo>& Writer::read_up_to() const { return impl_->read_up_to.value(); }
 
 Result<void> Writer::claim_cluster(std::string_view cluster) {
   SLUICE_ASSIGN(const auto bound, impl_->database->get(kDefaultFamily, kClusterKey));

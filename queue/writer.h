@@ -34,6 +34,7 @@
 #include "queue/disk_limits.h"
 #include "queue/instance.h"
 #include "queue/ledger.h"
+#include "queue/read_up_to.h"
 #include "queue/record.h"
 #include "queue/types.h"
 
@@ -59,6 +60,8 @@ class Append {
   // Remembers an event id, for Writer::has_seen(). `time` is the event's own: the same event has it
   // each time. `generation`, below 2^31, sets apart ids that must not be compared.
   void mark_seen(std::uint32_t generation, Timestamp time, std::string_view id);
+  // How far Teleport has been read completely, once this batch is durable.
+  void set_read_up_to(const ReadUpTo& value) { read_up_to_ = value; }
   // Whether this batch itself marks it.
   bool marks(std::uint32_t generation, Timestamp time, std::string_view id) const;
 
@@ -79,6 +82,7 @@ class Append {
   // own memory.
   std::pmr::monotonic_buffer_resource seen_memory_;
   std::pmr::set<std::pmr::string, std::less<>> seen_keys_{&seen_memory_};
+  std::optional<ReadUpTo> read_up_to_;
   Ledger counts_;
   std::size_t body_bytes_ = 0;
 };
@@ -133,6 +137,9 @@ class Writer {
   Result<std::optional<std::string>> state(std::string_view key);
   // All keys that start with `prefix`, in byte order.
   Result<std::vector<std::pair<std::string, std::string>>> states(std::string_view prefix);
+
+  // As of the last append, durable or not; nothing if it was never set.
+  const std::optional<ReadUpTo>& read_up_to() const;
 
   // Binds the queue to a cluster at the first call; kIdentity if it is bound to another.
   Result<void> claim_cluster(std::string_view cluster);

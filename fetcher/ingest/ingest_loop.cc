@@ -66,6 +66,7 @@ Result<void> IngestLoop::add(const Item& item) {
   if (item.cursor) note_change(*item.cursor);
   for (const StateChange& change : item.also) note_change(change);
   if (item.forget_ids_before) forget_ids_before_ = item.forget_ids_before;
+  if (item.read_up_to) append_.set_read_up_to(*item.read_up_to);
   return {};
 }
 

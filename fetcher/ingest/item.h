@@ -15,6 +15,7 @@
 
 #include "common/time.h"
 #include "fetcher/transcode/event.h"
+#include "queue/read_up_to.h"
 #include "queue/types.h"
 
 namespace sluice::fetcher {
@@ -36,6 +37,7 @@ struct Item {
   std::optional<StateChange> cursor;     // where this source goes on behind this item
   std::vector<StateChange> also;         // further changes, of marks
   std::optional<Day> forget_ids_before;  // no source will serve a day before this one again
+  std::optional<queue::ReadUpTo> read_up_to;
 
   // What it takes in a buffer, about.
   std::size_t bytes() const;

@@ -47,17 +47,21 @@ BulkExport::BulkExport(BulkExportOptions options, BulkState saved, EventApi* api
       listing_backoff_(options_.backoff_min, options_.backoff_max),
       listing_trouble_("cannot list Teleport's event chunks", LogLevel::kWarn, clock),
       reading_trouble_("cannot read an event chunk", LogLevel::kWarn, clock),
-      first_day_(first_day_of(options_, saved, today())) {
+      first_day_(first_day_of(options_, saved, today())),
+      read_up_to_(options_.read_up_to),
+      teleport_clock_(clock) {
   if (!saved.days.empty()) newest_chunk_day_ = saved.days.rbegin()->first;
   for (auto& [day, chunks] : saved.days) {
     if (day < first_day_) continue;
     for (auto& [name, progress] : chunks) {
       Chunk chunk{.finished = progress.finished,
                   .cursor = std::move(progress.cursor),
+                  .found_in = 0,
                   .due = {},
                   .backoff = Backoff(options_.backoff_min, options_.backoff_max)};
       if (!chunk.finished) {
         ++days_[day].unfinished;
+        rounds_.add_unread(day, chunk.found_in);
         ready_.emplace(day, name);
       }
       days_[day].chunks.emplace(name, std::move(chunk));
@@ -103,6 +107,10 @@ void BulkExport::look_how_far_teleport_is(const std::stop_token& stop) {
 
 void BulkExport::list_all_days(const std::stop_token& stop) {
   Round round;
+  {
+    const std::lock_guard lock(mutex_);
+    rounds_.begin(teleport_clock_.moment());
+  }
   // Closing may overtake the listing.
   for (Day day = first_day_; day <= today(); day = std::max(day + 1, first_day_)) {
     if (!must_list(day, stop)) continue;
@@ -111,7 +119,40 @@ void BulkExport::list_all_days(const std::stop_token& stop) {
   }
   close_days(stop);
   if (!round.failed) listing_trouble_.succeeded();
+  note_read_up_to(stop);
   update_idle(round);
+}
+
+void BulkExport::note_read_up_to(const std::stop_token& stop) {
+  queue::ReadUpTo reached{.time_ms = 0, .looked_at_ms = to_unix_ms(clock_.now())};
+  {
+    const std::lock_guard lock(mutex_);
+    rounds_.end();
+    const auto time_ms = rounds_.read_up_to_ms(teleport_clock_, options_.export_delay);
+    if (!time_ms) return;
+    reached.time_ms = *time_ms;
+  }
+  if (!queue::is_worth_saving(reached, read_up_to_)) return;
+  read_up_to_ = reached;
+  push_read_up_to(stop);
+}
+
+// A chunk has turned up in a day that was taken for complete: until it is read, that day is not.
+void BulkExport::take_back_read_up_to(Day day, const std::stop_token& stop) {
+  const std::int64_t start_ms = to_unix_ms(start_of_day(day));
+  if (!read_up_to_ || day >= day_of(from_unix_ms(read_up_to_->time_ms))) return;
+  {
+    const std::lock_guard lock(mutex_);
+    rounds_.disbelieve_ended();
+  }
+  read_up_to_->time_ms = start_ms;
+  push_read_up_to(stop);
+}
+
+void BulkExport::push_read_up_to(const std::stop_token& stop) {
+  Item mark;
+  mark.read_up_to = read_up_to_;
+  buffers_.push(std::move(mark), stop);
 }
 
 // Waits for room for more chunks, if so.
@@ -162,7 +203,10 @@ bool BulkExport::list_day(Day day, const std::stop_token& stop, Round* round) {
   const auto names = api_.list_chunks(day, stop);
   if (names) {
     listing_backoff_.reset();
-    if (add_chunks(day, listing, *names)) round->found_new = true;
+    if (add_chunks(day, listing, *names)) {
+      round->found_new = true;
+      take_back_read_up_to(day, stop);
+    }
     return !stop.stop_requested() && !not_supported_;
   }
   if (names.error().kind == ErrorKind::kStopped) return false;
@@ -171,6 +215,10 @@ bool BulkExport::list_day(Day day, const std::stop_token& stop, Round* round) {
     return false;
   }
   round->failed = true;
+  {
+    const std::lock_guard lock(mutex_);
+    rounds_.note_failure(day);
+  }
   idle_ = false;
   listing_trouble_.failed(names.error().message);
   return sleep_for(stop, listing_backoff_.next()) && !not_supported_;
@@ -190,10 +238,12 @@ bool BulkExport::add_chunks(Day day, const DayState& listing,
   for (const std::string& name : names) {
     Chunk chunk{.finished = false,
                 .cursor = {},
+                .found_in = rounds_.number(),
                 .due = {},
                 .backoff = Backoff(options_.backoff_min, options_.backoff_max)};
     if (!state.chunks.emplace(name, std::move(chunk)).second) continue;
     ++state.unfinished;
+    rounds_.add_unread(day, rounds_.number());
     ready_.emplace(day, name);
     found_new = true;
   }
@@ -297,6 +347,7 @@ Result<void> BulkExport::read_chunk(const ChunkName& name, EventDecoder* decoder
     if (std::exchange(first, false)) is_there(name);
     if (!received) break;
     Item item = item_of(queue::Lane::kAudit, decoder->decode(received->event));
+    if (const auto* event = std::get_if<Event>(&item.content)) teleport_clock_.saw(event->time);
     if (auto* reject = std::get_if<Reject>(&item.content); reject && reject->time == Timestamp{}) {
       // Not before the start time: what is only a guess must not have it left out.
       reject->time = std::max(start_of_day(day), options_.start_time);
@@ -315,7 +366,9 @@ Result<void> BulkExport::read_chunk(const ChunkName& name, EventDecoder* decoder
 
 void BulkExport::finish(const ChunkName& name) {
   const std::lock_guard lock(mutex_);
-  chunk_unlocked(name).finished = true;
+  Chunk& chunk = chunk_unlocked(name);
+  chunk.finished = true;
+  rounds_.remove_unread(name.first, chunk.found_in);
   --days_[name.first].unfinished;
   missing_.erase(name);
   changed_.notify_all();

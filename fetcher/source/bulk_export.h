@@ -42,6 +42,8 @@
 #include "fetcher/source/audit_source.h"
 #include "fetcher/source/bulk_state.h"
 #include "fetcher/source/event_api.h"
+#include "fetcher/source/listing_rounds.h"
+#include "fetcher/source/teleport_clock.h"
 #include "fetcher/transcode/event.h"
 
 namespace sluice::fetcher {
@@ -50,9 +52,12 @@ struct BulkExportOptions {
   Timestamp start_time;
   std::uint32_t concurrency = 5;  // chunks read at once
   std::uint32_t late_days = 2;
+  // What Teleport needs at most to put an event into a chunk.
+  std::chrono::milliseconds export_delay{300'000};
   std::chrono::milliseconds poll_interval{5'000};
   std::chrono::milliseconds backoff_min{1'000};
   std::chrono::milliseconds backoff_max{60'000};
+  std::optional<queue::ReadUpTo> read_up_to;  // as it was last saved
   // A first mark: what to erase of the window search's state when the bulk export takes over.
   std::vector<StateChange> takeover;
 };
@@ -76,6 +81,7 @@ class BulkExport final : public AuditSource {
   struct Chunk {
     bool finished = false;
     std::string cursor;
+    ListingRounds::Number found_in = 0;
     std::chrono::milliseconds due{};  // by the monotonic clock; of waiting chunks
     Backoff backoff;
   };
@@ -115,6 +121,9 @@ class BulkExport final : public AuditSource {
   void close_days(const std::stop_token& stop);
   bool close_first_day(const std::stop_token& stop);
   void update_idle(const Round& round);
+  void note_read_up_to(const std::stop_token& stop);
+  void take_back_read_up_to(Day day, const std::stop_token& stop);
+  void push_read_up_to(const std::stop_token& stop);
   Day today() const { return day_of(clock_.now()); }
 
   // The reading side, on the workers' threads.
@@ -141,13 +150,16 @@ class BulkExport final : public AuditSource {
   RepeatedMessage reading_trouble_;
 
   std::mutex mutex_;
-  std::condition_variable_any changed_;  // chunks to read, or one finished
-  Day first_day_;                        // changed by run()'s thread only
-  Day newest_chunk_day_ = INT32_MIN;     // that Teleport has shown; of run()'s thread
+  std::condition_variable_any changed_;        // chunks to read, or one finished
+  Day first_day_;                              // changed by run()'s thread only
+  Day newest_chunk_day_ = INT32_MIN;           // that Teleport has shown; of run()'s thread
+  std::optional<queue::ReadUpTo> read_up_to_;  // of run()'s thread
+  TeleportClock teleport_clock_;
   std::map<Day, DayState> days_;
   std::set<ChunkName> ready_;    // oldest day first
   std::set<ChunkName> waiting_;  // failed ones, until they are due
   std::map<ChunkName, Missing> missing_;
+  ListingRounds rounds_;
 };
 
 }  // namespace sluice::fetcher

@@ -38,9 +38,12 @@ WindowSearch::WindowSearch(WindowSearchOptions options, SearchState saved, Event
       buffers_(*buffers),
       clock_(clock),
       recent_(kRecentIdsMax),
+      teleport_clock_(clock),
       trouble_("cannot search for events", LogLevel::kWarn, clock),
       key_trouble_("cannot turn the pages of a search", LogLevel::kWarn, clock),
-      types_(fmt::format("{}", fmt::join(options_.types, ","))) {
+      types_(fmt::format("{}", fmt::join(options_.types, ","))),
+      read_up_to_(options_.read_up_to),
+      saved_read_up_to_(options_.read_up_to) {
   if (state_.types != types_) state_.page_key.clear();
   const Timestamp believed =
       add_seconds(std::max(clock_.now(), state_.from), kBelievedAheadSeconds);
@@ -90,6 +93,7 @@ void WindowSearch::open_window() {
   if (tail_ && !at_bounds) may_grow_ = state_.from > add_seconds(now, kTailSeconds);
   new_ids_ = 0;
   latest_open_ = latest_;
+  opened_ = teleport_clock_.moment();
 }
 
 // A clock that is more than a day behind the window's start knows nothing of the present: the
@@ -117,6 +121,7 @@ Result<void> WindowSearch::search_window(const std::stop_token& stop) {
           "Teleport gave a page its own key as that of the next page; the search goes on in a new "
           "window");
       state_.page_key.clear();
+      opened_.reset();
     }
     if (state_.page_key.empty()) {
       if (!repeats) key_trouble_.succeeded();
@@ -125,6 +130,7 @@ Result<void> WindowSearch::search_window(const std::stop_token& stop) {
     // A page that brought nothing new may as well be read again after a restart.
     if (new_ids_ > new_ids_before) SLUICE_TRY(save(stop));
   }
+  note_read_up_to();
   close_window();
   return save(stop);
 }
@@ -151,7 +157,11 @@ Result<void> WindowSearch::push_events(const SearchPage& page, const std::stop_t
   for (const std::string_view bytes : page.events) {
     auto decoded = decoder_.decode(bytes);
     Timestamp& time = decoded ? decoded->time : decoded.error().time;
-    if (time == Timestamp{}) time = state_.from;
+    if (time == Timestamp{}) {
+      time = state_.from;
+    } else {
+      teleport_clock_.saw(time);
+    }
     const Timestamp received = time;
     const std::string id = decoded ? decoded->id : decoded.error().id;
     if (!recent_.contains(id)) {
@@ -168,17 +178,30 @@ Result<void> WindowSearch::push_events(const SearchPage& page, const std::stop_t
 // A state that says nothing new is not worth a write.
 Result<void> WindowSearch::save(const std::stop_token& stop) {
   std::string encoded = encode_search_state(state_);
-  if (encoded == saved_) return {};
+  if (encoded == saved_ && read_up_to_ == saved_read_up_to_) return {};
   Item mark = mark_of(queue::Lane::kAudit, std::string(kSearchKey), encoded);
   mark.also = options_.takeover;
   // Neither this search nor one after a restart asks for events before `from`.
   const Day needed_from = day_of(state_.from) - 1;
   if (needed_from != ids_needed_from_) mark.forget_ids_before = needed_from;
+  if (read_up_to_ != saved_read_up_to_) mark.read_up_to = read_up_to_;
   if (!buffers_.push(std::move(mark), stop)) return stopped();
   saved_ = std::move(encoded);
+  saved_read_up_to_ = read_up_to_;
   ids_needed_from_ = needed_from;
   options_.takeover.clear();
   return {};
+}
+
+// Everything in the window is pushed. What Teleport stores later than the overlap allows for is not
+// covered; a window that an earlier run began says nothing of what came since it did.
+void WindowSearch::note_read_up_to() {
+  const auto teleport_ms = opened_ ? teleport_clock_.at_least_ms(*opened_) : std::nullopt;
+  if (!teleport_ms) return;
+  const queue::ReadUpTo reached{
+      .time_ms = std::min(*teleport_ms, to_unix_ms(state_.to)) - options_.overlap.count(),
+      .looked_at_ms = opened_->wall_ms};
+  if (queue::is_worth_saving(reached, read_up_to_)) read_up_to_ = reached;
 }
 
 // Everything in the window is pushed: decides where the next one starts. `newest` can be ahead of a

@@ -38,6 +38,7 @@
 #include "fetcher/source/event_api.h"
 #include "fetcher/source/recent_ids.h"
 #include "fetcher/source/search_state.h"
+#include "fetcher/source/teleport_clock.h"
 #include "fetcher/transcode/event.h"
 
 namespace sluice::fetcher {
@@ -52,6 +53,7 @@ struct WindowSearchOptions {
   std::chrono::milliseconds backoff_max{60'000};
   // How often to ask whether Teleport has a bulk export by now.
   std::chrono::milliseconds probe_interval{600'000};
+  std::optional<queue::ReadUpTo> read_up_to;  // as it was last saved
   // What to change besides with the first mark: the bulk export's state to erase.
   std::vector<StateChange> takeover;
 };
@@ -72,6 +74,7 @@ class WindowSearch final : public AuditSource {
   Result<SearchPage> fetch_page(const std::stop_token& stop);
   Result<void> push_events(const SearchPage& page, const std::stop_token& stop);
   Result<void> save(const std::stop_token& stop);
+  void note_read_up_to();
   void open_window();
   void extend_to_tail(Timestamp now, Timestamp grown);
   void close_window();
@@ -83,14 +86,19 @@ class WindowSearch final : public AuditSource {
   const Clock& clock_;
   EventDecoder decoder_;
   RecentIds recent_;
+  TeleportClock teleport_clock_;
   RepeatedMessage trouble_;
   std::chrono::milliseconds next_probe_{};  // by the monotonic clock
   RepeatedMessage key_trouble_;
   std::atomic<bool> idle_ = false;
 
-  std::string types_;                     // options_.types as the state has them
-  std::string saved_;                     // the state as last pushed
-  std::optional<Day> ids_needed_from_;    // as last pushed
+  std::string types_;  // options_.types as the state has them
+  std::string saved_;  // the state as last pushed
+  std::optional<queue::ReadUpTo> read_up_to_;
+  std::optional<queue::ReadUpTo> saved_read_up_to_;
+  std::optional<Day> ids_needed_from_;  // as last pushed
+  // When the window's first page was asked for; nothing: by an earlier run.
+  std::optional<TeleportClock::Moment> opened_;
   bool tail_ = false;                     // the window reaches the present
   bool may_grow_ = false;                 // the tail ends before what our clock cannot know
   std::uint32_t doublings_ = 0;           // of the window's size, since its start moved

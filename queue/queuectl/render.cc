@@ -31,6 +31,15 @@ std::string daemon_line(std::string_view name, const DaemonStatus& daemon) {
   return fmt::format("{:8} running (process {})", name, daemon.pid);
 }
 
+std::string read_up_to_line(const Snapshot& snapshot) {
+  const auto& reached = snapshot.read_up_to;
+  if (!reached) return "         how far Teleport was read completely is not known yet";
+  return fmt::format("         Teleport read completely up to {} ({} ago), asked {} ago",
+                     format_rfc3339({from_unix_ms(reached->time_ms).seconds, 0}),
+                     age(reached->time_ms, snapshot.taken),
+                     age(reached->looked_at_ms, snapshot.taken));
+}
+
 std::int64_t total_unaccounted(const Snapshot& snapshot) {
   std::int64_t total = 0;
   for (const Lane lane : kLanes) total += snapshot.lanes[lane].unaccounted;
@@ -213,6 +222,7 @@ std::string status_table(const Snapshot& snapshot, const StatusContext& context)
                   snapshot.queue_id.short_string(), snapshot.epoch,
                   format_rfc3339({snapshot.taken.seconds, 0}));
   text += daemon_line("fetcher", snapshot.fetcher) + "\n";
+  text += read_up_to_line(snapshot) + "\n";
   text += daemon_line("shipper", snapshot.shipper) + "\n\n";
   const bool known = !snapshot.delivery_problem;
   Table table({"LANE", "fetched", "acknowledged", "backlog", "dead", "skipped", "gap", "oldest",
@@ -250,6 +260,7 @@ std::string status_json(const Snapshot& snapshot, const StatusContext& context) 
                 {"pid", status.pid == 0 ? Json(nullptr) : Json(status.pid)}};
   };
   const bool known = !snapshot.delivery_problem;
+  const auto& reached = snapshot.read_up_to;
   Json lanes = Json::object();
   for (const Lane lane : kLanes) {
     lanes[std::string(name_of(lane))] = lane_json(snapshot.lanes[lane], known);
@@ -262,6 +273,10 @@ std::string status_json(const Snapshot& snapshot, const StatusContext& context) 
              {"queue_id", snapshot.queue_id.to_string()},
              {"epoch", snapshot.epoch},
              {"fetcher", daemon(snapshot.fetcher)},
+             {"read_up_to",
+              optional_time(reached ? std::optional(reached->time_ms) : std::nullopt)},
+             {"read_up_to_seen_at",
+              optional_time(reached ? std::optional(reached->looked_at_ms) : std::nullopt)},
              {"shipper", daemon(snapshot.shipper)},
              {"delivery_problem", known ? Json(nullptr) : Json(snapshot.delivery_problem->message)},
              {"lanes", lanes},

@@ -128,6 +128,7 @@ Result<Snapshot> try_snapshot(Access* access) {
   SLUICE_ASSIGN(snapshot.ledger, reader->ledger());
   snapshot.queue_id = view.queue_id;
   snapshot.cluster = view.cluster;
+  snapshot.read_up_to = view.read_up_to;
   snapshot.epoch = view.epochs.back().epoch.number;
   snapshot.fetcher = daemon_status(access->paths().queue_lock());
   snapshot.shipper = daemon_status(access->paths().delivery_lock());

@@ -18,6 +18,7 @@
 #include "queue/disk_limits.h"
 #include "queue/ledger.h"
 #include "queue/queuectl/access.h"
+#include "queue/read_up_to.h"
 #include "queue/replay_job.h"
 #include "queue/types.h"
 
@@ -60,6 +61,7 @@ struct Snapshot {
   Id128 queue_id;
   std::string cluster;
   std::uint64_t epoch = 0;
+  std::optional<ReadUpTo> read_up_to;
   DaemonStatus fetcher;
   DaemonStatus shipper;
   // Why the delivery store could not be read; its numbers are then 0 and say nothing.

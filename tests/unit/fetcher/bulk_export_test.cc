@@ -398,5 +398,56 @@ TEST_F(BulkExportTest, SaysWhenTeleportNoLongerHasTheExport) {
   EXPECT_EQ(end_, SourceEnd::kChooseAgain);
 }
 
+TEST_F(BulkExportTest, HasReadUpToTheDelayBeforeTheTimeThatTheNewestEventProves) {
+  teleport_.add_chunk(today_, "a", {event_bytes("a1", add_seconds(kNow, -10))});
+  start();
+  collect_until([this] { return read_up_to_.has_value(); });
+  stop();
+  EXPECT_EQ(read_up_to_, add_seconds(kNow, -10 - 300));
+}
+
+TEST_F(BulkExportTest, HasReadUpToTheFirstDayWithAnUnreadChunk) {
+  options_.start_time = add_seconds(kNow, -2 * 86'400);
+  teleport_.add_chunk(today_ - 1, "stuck", {event("s1"), event("s2")});
+  teleport_.add_chunk(today_, "b", {event("b1")});
+  teleport_.fail_chunk("stuck", 1, ErrorKind::kUnavailable);
+  options_.backoff_min = options_.backoff_max = std::chrono::hours(1);
+  start();
+  collect_until([this] { return read_up_to_.has_value() && ids().size() == 2; });
+  EXPECT_EQ(read_up_to_, start_of_day(today_ - 1));
+  clock_.advance(std::chrono::hours(2));
+  collect_until([this] { return read_up_to_ > start_of_day(today_) && ids().size() == 3; });
+  stop();
+}
+
+TEST_F(BulkExportTest, HasReadUpToTheFirstDayThatCannotBeListed) {
+  options_.start_time = add_seconds(kNow, -2 * 86'400);
+  teleport_.add_chunk(today_, "b", {event("b1")});
+  watched_.on_list = [this](Day day, WatchedTeleport::Listing listing) {
+    if (day == today_ - 1) return WatchedTeleport::Listing(fail(ErrorKind::kUnavailable, "no"));
+    return listing;
+  };
+  start();
+  collect_until([this] { return read_up_to_.has_value(); });
+  stop();
+  EXPECT_EQ(read_up_to_, start_of_day(today_ - 1));
+}
+
+// What was said of that day before could not know of it.
+TEST_F(BulkExportTest, TakesADayBackUntilItsLateChunkIsRead) {
+  options_.start_time = add_seconds(kNow, -2 * 86'400);
+  teleport_.add_chunk(today_, "b", {event("b1")});
+  start();
+  collect_until([this] { return read_up_to_ == add_seconds(kNow, -300); });
+  teleport_.fail_chunk("late", 0, ErrorKind::kUnavailable);
+  teleport_.add_chunk(today_ - 1, "late", {event("l1")});
+  collect_until([this] { return read_up_to_ == start_of_day(today_ - 1); });
+  collect_until([this] {
+    clock_.advance(std::chrono::milliseconds(10));
+    return ids().size() == 2 && read_up_to_ >= add_seconds(kNow, -300);
+  });
+  stop();
+}
+
 }  // namespace
 }  // namespace sluice::fetcher

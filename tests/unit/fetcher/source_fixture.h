@@ -76,6 +76,7 @@ class SourceFixture : public ::testing::Test {
   void note(Item item) {
     if (item.cursor) apply(*item.cursor);
     for (const StateChange& change : item.also) apply(change);
+    if (item.read_up_to) read_up_to_ = from_unix_ms(item.read_up_to->time_ms);
     items_.push_back(std::move(item));
   }
   void apply(const StateChange& change) {
@@ -91,6 +92,7 @@ class SourceFixture : public ::testing::Test {
   LaneBuffers buffers_{1U << 20};
   std::vector<Item> items_;
   std::map<std::string, std::string> state_;
+  std::optional<Timestamp> read_up_to_;  // as it was last said
 };
 
 }  // namespace sluice::fetcher

@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <atomic>
 #include <thread>
 
@@ -307,20 +308,20 @@ TEST_F(WindowSearchTest, WaitsBetweenSearchesWhenAnEventLiesBeyondItsWindow) {
   EXPECT_EQ(teleport_.searches().size(), 1U);
 }
 
-TEST_F(WindowSearchTest, IsIdleAndSavesNothingWhileTheNewestEventIsAheadOfTheClock) {
+TEST_F(WindowSearchTest, IsIdleAndStaysWhereItIsWhileTheNewestEventIsAheadOfTheClock) {
   start_.from = add_seconds(kNow, -600);
   add_event(-3600);
   start();
   collect_until([this] { return ids().size() == 1; });
   search_again();
-  const std::size_t pushed = items_.size();
+  const auto saved = state("search");
   for (int i = 0; i < 5; ++i) {
     clock_.advance(std::chrono::seconds(1));
     search_again();
     EXPECT_TRUE(source_->idle());
   }
   stop();
-  EXPECT_EQ(items_.size(), pushed);
+  EXPECT_EQ(state("search"), saved);
 }
 
 TEST_F(WindowSearchTest, WaitsWhenTeleportRefusesThePageKeyThatItJustGave) {
@@ -359,6 +360,80 @@ TEST_F(WindowSearchTest, SavesAReadableStateAfterAnEventOfYear10000) {
   const auto state_after = decode_search_state(state("search").value());
   ASSERT_TRUE(state_after) << state_after.error().message;
   EXPECT_EQ(state_after->newest, add_seconds(kNow, -600));
+}
+
+// What Teleport stores late by no more than the overlap is found by then.
+TEST_F(WindowSearchTest, HasReadUpToTheOverlapBeforeTheTimeThatTheNewestEventProves) {
+  add_event(3600);
+  add_event(10);
+  run_until_idle();
+  EXPECT_EQ(read_up_to_, add_seconds(kNow, -10 - 120));
+}
+
+TEST_F(WindowSearchTest, HasReadFurtherWithEachSearchOfASilentCluster) {
+  add_event(10);
+  start();
+  collect_until([this] { return source_->idle(); });
+  clock_.advance(std::chrono::seconds(600));
+  search_again();
+  stop();
+  EXPECT_EQ(read_up_to_, add_seconds(kNow, 600 - 10 - 120));
+}
+
+TEST_F(WindowSearchTest, HasNotReadWhatIsStillToHappenWhereTheClockIsAhead) {
+  clock_.advance(std::chrono::hours(5));
+  add_event(10);
+  run_until_idle();
+  EXPECT_EQ(read_up_to_, add_seconds(kNow, -10 - 120));
+}
+
+TEST_F(WindowSearchTest, AnEventFromTheFutureDoesNotMoveTheTimeUpToWhichAllIsRead) {
+  add_event(-3600);
+  run_until_idle();
+  EXPECT_EQ(read_up_to_, add_seconds(kNow, -120));
+}
+
+TEST_F(WindowSearchTest, SaysNothingOfHowFarItHasReadBeforeTheFirstEvent) {
+  run_until_idle();
+  EXPECT_EQ(read_up_to_, std::nullopt);
+}
+
+// In the middle of a window nobody knows what its later pages bring.
+TEST_F(WindowSearchTest, HasReadNothingMoreWhileItCannotTurnThePages) {
+  options_.page_size = 3;
+  for (int i = 0; i < 10; ++i) add_event(3600 + i);
+  teleport_.refuse_keys(true);
+  start();
+  collect_until([this] { return ids().size() == 3; });
+  search_again();
+  stop();
+  EXPECT_EQ(read_up_to_, std::nullopt);
+}
+
+TEST_F(WindowSearchTest, ReachesOverYearsByTheWindowsThatItHasRead) {
+  start_.from = add_seconds(kNow, -100 * kDaySeconds);
+  add_event(99 * kDaySeconds);
+  add_event(10);
+  std::vector<Timestamp> reached;
+  start();
+  collect_until([&] {
+    if (read_up_to_ && (reached.empty() || reached.back() != *read_up_to_)) {
+      reached.push_back(*read_up_to_);
+    }
+    return source_->idle();
+  });
+  stop();
+  EXPECT_TRUE(std::ranges::is_sorted(reached));
+  EXPECT_EQ(read_up_to_, add_seconds(kNow, -10 - 120));
+}
+
+TEST_F(WindowSearchTest, NeverTakesBackWhatItHasReadAfterARestart) {
+  add_event(3600);
+  options_.read_up_to = queue::ReadUpTo{.time_ms = to_unix_ms(add_seconds(kNow, -60)),
+                                        .looked_at_ms = to_unix_ms(kNow)};
+  read_up_to_ = from_unix_ms(options_.read_up_to->time_ms);
+  run_until_idle();
+  EXPECT_EQ(read_up_to_, add_seconds(kNow, -60));
 }
 
 }  // namespace

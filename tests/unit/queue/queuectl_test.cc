@@ -203,6 +203,8 @@ TEST_F(QueuectlTest, StatusTableSaysTheNumbersToPeople) {
   taken->queue_id = {};
   taken->fetcher = {true, 123};
   taken->shipper = {false, 0};
+  taken->read_up_to = ReadUpTo{.time_ms = (1'790'000'000 - 125) * 1000LL,
+                               .looked_at_ms = (1'790'000'000 - 5) * 1000LL};
   for (const Lane lane : kLanes) {
     taken->lanes[lane].oldest_ms.reset();
     taken->lanes[lane].acknowledged_ms.reset();
@@ -217,6 +219,7 @@ TEST_F(QueuectlTest, StatusTableSaysTheNumbersToPeople) {
       "sluice default   cluster (not yet known)   queue 0000-0000   epoch 1   "
       "2026-09-21T14:13:20Z\n"
       "fetcher  running (process 123)\n"
+      "         Teleport read completely up to 2026-09-21T14:11:15Z (2m 5s ago), asked 5s ago\n"
       "shipper  not running\n"
       "\n"
       "LANE     fetched  acknowledged  backlog  dead  skipped  gap  oldest  last acknowledged\n"

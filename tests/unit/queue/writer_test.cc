@@ -57,6 +57,25 @@ TEST_F(WriterTest, KeepsStateWithTheEventsItWasAppendedWith) {
   EXPECT_EQ(writer->state("cursor/b"), std::nullopt);
 }
 
+TEST_F(WriterTest, KeepsHowFarTeleportWasReadInOneRow) {
+  const ReadUpTo first{.time_ms = 1'000, .looked_at_ms = 2'000};
+  const ReadUpTo second{.time_ms = 3'000, .looked_at_ms = 4'000};
+  {
+    const auto writer = open_writer();
+    EXPECT_EQ(writer->read_up_to(), std::nullopt);
+    for (const ReadUpTo& value : {first, second}) {
+      Append batch;
+      batch.set_read_up_to(value);
+      EXPECT_FALSE(batch.empty());
+      ASSERT_TRUE(writer->append(batch));
+    }
+    EXPECT_EQ(writer->read_up_to(), second);
+  }
+  EXPECT_EQ(open_writer()->read_up_to(), second);
+  const auto reader = open_reader();
+  EXPECT_EQ(reader->view().value().read_up_to, second);
+}
+
 Timestamp end_of_day(Day day) { return {start_of_day(day + 1).seconds - 1, 999'999'999}; }
 
 TEST_F(WriterTest, RemembersSeenIdsByGenerationAndSecondUntilTheirDayIsForgotten) {
