@@ -213,7 +213,9 @@ class Loader {
 
   static std::vector<std::string_view> documented_keys() {
     std::vector<std::string_view> keys;
-    for (const Setting& setting : settings()) keys.push_back(setting.key);
+    for (const Setting& setting : settings()) {
+      if (!setting.key.empty()) keys.push_back(setting.key);
+    }
     return keys;
   }
 

@@ -20,6 +20,7 @@
 
 #include "common/error.h"
 #include "common/time.h"
+#include "common/time_range.h"
 
 namespace sluice {
 
@@ -72,6 +73,9 @@ struct FetcherConfig {
   std::set<std::string> skip_event_types;
   std::set<std::string> skip_session_types = {"print", "desktop.recording"};
   std::optional<Timestamp> start_time;             // whole seconds
+  std::optional<Timestamp> restart_from;           // whole seconds
+  bool yes = false;                                // restart_from may repeat events
+  std::vector<TimeRange> backfill;                 // of the past, fetched beside the present
   std::chrono::milliseconds poll_interval{5'000};  // upstream's `timeout`
   std::chrono::milliseconds window_size{24 * 3'600'000};
   std::chrono::milliseconds search_overlap{120'000};
@@ -81,6 +85,7 @@ struct FetcherConfig {
   std::uint32_t late_days = 2;             // how many past days are listed again for late chunks
   std::uint64_t buffer_bytes = 16U << 20;  // of each lane, between sources and queue
   bool exit_on_last_event = false;
+  bool dry_run = false;  // writes nothing, locks nobody
 };
 
 struct FluentdConfig {

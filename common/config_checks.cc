@@ -55,11 +55,23 @@ Result<void> check_files(const GivenSettings& given, const std::array<std::strin
   return {};
 }
 
-Result<void> check_dry_run(const GivenSettings& given) {
+// Both read the same file, and a shipper that ships although it says "dry run" must not be.
+Result<void> refuse_dry_run(const GivenSettings& given) {
   if (!is_switched(given, "dry-run", true)) return {};
   return fail(find(given, "dry-run")
-                  ->origin.mistake("is true, but this version of Sluice has no dry run: leave it "
-                                   "out"));
+                  ->origin.mistake("is true, but only the fetcher has a dry run: leave it out, and "
+                                   "give --dry-run to sluice-fetcher"));
+}
+
+Result<void> check_backfill(const GivenSettings& given) {
+  const GivenSetting* backfill = find(given, "backfill");
+  if (backfill == nullptr) return {};
+  for (const std::string& text : std::get<std::vector<std::string>>(backfill->value)) {
+    if (const auto range = parse_time_range(text); !range) {
+      return fail(backfill->origin.mistake(range.error().message));
+    }
+  }
+  return {};
 }
 
 bool is_port(std::string_view text) {
@@ -155,6 +167,7 @@ Result<void> check_fetcher(const GivenSettings& given, Config* config) {
   SLUICE_TRY(check_address(given));
   SLUICE_TRY(check_identity(given, *config));
   SLUICE_TRY(check_mode(given));
+  SLUICE_TRY(check_backfill(given));
   constexpr std::array<std::string_view, 5> kFiles = {
       "teleport-identity", "teleport-ca", "teleport-cert", "teleport-key", "teleport-web-ca"};
   SLUICE_TRY(check_files(given, kFiles));
@@ -265,8 +278,9 @@ Result<void> check_config(Program program, const GivenSettings& given, Config* c
     limit_connections(given, config);
     return {};
   }
-  SLUICE_TRY(check_dry_run(given));
-  return program == Program::kFetcher ? check_fetcher(given, config) : check_shipper(given, config);
+  if (program == Program::kFetcher) return check_fetcher(given, config);
+  SLUICE_TRY(refuse_dry_run(given));
+  return check_shipper(given, config);
 }
 
 }  // namespace sluice

@@ -74,6 +74,16 @@ void set_teleport_mode(const Value& value, Config* config) {
   config->teleport.mode = mode.value_or(defaults().teleport.mode);
 }
 
+// What is no span is refused when all is checked.
+void set_backfill(const Value& value, Config* config) {
+  config->fetcher.backfill.clear();
+  const auto* texts = std::get_if<std::vector<std::string>>(&value);
+  if (texts == nullptr) return;
+  for (const std::string& text : *texts) {
+    if (const auto range = parse_time_range(text)) config->fetcher.backfill.push_back(*range);
+  }
+}
+
 // Upstream's small batches would only slow the search down, so that only larger ones are used.
 void set_page_size(const Value& value, Config* config) {
   const auto* batch = std::get_if<std::uint64_t>(&value);
@@ -133,7 +143,9 @@ constexpr auto kSettings = std::to_array<Setting>({
      .assign = &set<&Config::debug>},
     {.name = "dry-run", .key = "dry-run", .environment = "FDFWD_DRY_RUN",
      .type = kSwitch, .initial = "false", .users = Users::kDaemons, .upstream = true,
-     .help = "This version has no dry run: true is an error"},
+     .help = "Read and count audit events, and write, send and lock nothing; recordings are not "
+             "fetched, and backfills not begun; for the fetcher only",
+     .assign = kFetcher<&FetcherConfig::dry_run>},
 
     // Where events come from.
     {.name = "teleport-addr", .key = "teleport.addr", .environment = "FDFWD_TELEPORT_ADDR",
@@ -206,6 +218,20 @@ constexpr auto kSettings = std::to_array<Setting>({
      .help = "Where the first start begins to export, RFC 3339 with a zone, cut to whole seconds; "
              "none: the time of the first start",
      .assign = kFetcher<&FetcherConfig::start_time>},
+    {.name = "restart-from",
+     .type = kTime, .users = Users::kFetcher,
+     .help = "Fetch again from this time on, RFC 3339 with a zone: says what comes twice by that, "
+             "and does it only with --yes; a later start with the same time does nothing more",
+     .assign = kFetcher<&FetcherConfig::restart_from>},
+    {.name = "yes",
+     .type = kSwitch, .initial = "false", .users = Users::kFetcher,
+     .help = "Do what --restart-from says",
+     .assign = kFetcher<&FetcherConfig::yes>},
+    {.name = "backfill", .key = "fetcher.backfill", .environment = "SLUICE_FETCHER_BACKFILL",
+     .type = kList, .users = Users::kFetcher,
+     .help = "Spans of the past to fetch beside the present events, each FROM/TO in RFC 3339; each "
+             "is fetched once, also when it stays here",
+     .assign = &set_backfill},
     {.name = "timeout", .key = "timeout", .environment = "FDFWD_TIMEOUT",
      .type = kDuration, .initial = "5s", .bounds = {100, kDay},
      .users = Users::kFetcher, .upstream = true,
@@ -377,6 +403,7 @@ bool uses(Program program, const Setting& setting) {
 }
 
 std::vector<std::string> file_keys(const Setting& setting) {
+  if (setting.key.empty()) return {};
   if (!setting.upstream) return {std::string(setting.key)};
   std::string_view name = setting.name;
   std::string section;
@@ -390,6 +417,7 @@ std::vector<std::string> file_keys(const Setting& setting) {
 }
 
 std::vector<std::string> environment_names(const Setting& setting) {
+  if (setting.environment.empty()) return {};
   std::vector<std::string> names = {std::string(setting.environment)};
   if (constexpr std::string_view kPrefix = "FDFWD_"; setting.environment.starts_with(kPrefix)) {
     names.push_back(fmt::format("FDWRD_{}", setting.environment.substr(kPrefix.size())));

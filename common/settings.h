@@ -16,9 +16,9 @@ namespace sluice {
 struct Setting {
   enum class Users { kAll, kDaemons, kFetcher, kShipper };
 
-  std::string_view name;         // the flag without its dashes
-  std::string_view key;          // in the file, as we document it
-  std::string_view environment;  // as we document it
+  std::string_view name;              // the flag without its dashes
+  std::string_view key = {};          // in the file, as we document it; empty: a flag only
+  std::string_view environment = {};  // as we document it; empty with the key
   ValueType type = ValueType::kText;
   std::string_view initial = {};  // the default as one would write it; empty: none
   Bounds bounds = {};             // of counts, bytes and durations
@@ -37,8 +37,9 @@ const Setting* find_setting(std::string_view name);
 
 bool uses(Program program, const Setting& setting);
 
-// Every key of the file that means this setting. Upstream looks a flag up with dots for its dashes,
-// then with its dashes, both below forward.fluentd. where the flag's name starts with fluentd-.
+// Every key of the file that means this setting, none if it is a flag only. Upstream looks a flag
+// up with dots for its dashes, then with its dashes, both below forward.fluentd. where the flag's
+// name starts with fluentd-.
 std::vector<std::string> file_keys(const Setting& setting);
 
 // Every environment variable that means this setting: upstream's in both spellings of its prefix.

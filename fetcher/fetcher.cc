@@ -9,6 +9,7 @@
 #include "common/backoff.h"
 #include "common/lifecycle.h"
 #include "common/log.h"
+#include "fetcher/dry_run.h"
 #include "fetcher/generation.h"
 #include "fetcher/teleport/client.h"
 #include "queue/configured_limits.h"
@@ -20,7 +21,6 @@ namespace {
 
 using std::chrono::milliseconds;
 
-constexpr std::string_view kStartTimeKey = "start-time";
 constexpr milliseconds kShipperLookInterval{1'000};
 constexpr milliseconds kConnectBackoffMin{1'000};
 constexpr milliseconds kConnectBackoffMax{30'000};
@@ -91,6 +91,7 @@ Fetcher::~Fetcher() = default;
 
 Result<void> Fetcher::run(std::stop_token stop) {
   SLUICE_ASSIGN(api_, TeleportClient::create(config_.teleport, clock_));
+  if (config_.fetcher.dry_run) return DryRun(config_.fetcher, api_.get(), clock_).run(stop);
   SLUICE_TRY(queue::with_queue_advice(open_first(stop), {config_.queue_path}));
   if (config_.fetcher.exit_on_last_event) {
     SLUICE_ASSIGN(cluster_, connect(stop));
@@ -126,7 +127,8 @@ Result<void> Fetcher::open_queue() {
         "they are fetched again",
         report.lost[lane], queue::name_of(lane));
   }
-  return load_start_time();
+  SLUICE_ASSIGN(start_, settle_start_time(config_.fetcher, clock_, writer_.get()));
+  return {};
 }
 
 // A file system that is full at the start is waited for, as one that becomes full later; any other
@@ -136,31 +138,6 @@ Result<void> Fetcher::open_first(const std::stop_token& stop) {
   if (opened || opened.error().kind != ErrorKind::kNoSpace) return opened;
   notify_ready();
   return reopen_queue(opened.error(), stop);
-}
-
-// The start time is fixed at the first start: another one later would leave out events, or fetch
-// some whose ids may be forgotten.
-Result<void> Fetcher::load_start_time() {
-  SLUICE_ASSIGN(const auto saved, writer_->state(kStartTimeKey));
-  const std::optional<Timestamp> configured = config_.fetcher.start_time;
-  if (!saved) {
-    start_time_ = configured.value_or(Timestamp{clock_.now().seconds, 0});
-    queue::Append append;
-    append.put_state(std::string(kStartTimeKey), format_rfc3339(start_time_));
-    log_info("fetching events from {} on", format_rfc3339(start_time_));
-    return writer_->append(append);
-  }
-  const auto time = parse_rfc3339(*saved);
-  if (!time) {
-    return fail(ErrorKind::kCorrupt,
-                "the saved start time cannot be read: " + time.error().message);
-  }
-  start_time_ = *time;
-  if (configured && *configured != start_time_) {
-    log_warn("start-time is {}, but this queue was begun with {}, which goes on to be used",
-             format_rfc3339(*configured), format_rfc3339(start_time_));
-  }
-  return {};
 }
 
 // The failed Writer is given up first: nothing may be tried again on it.
@@ -222,7 +199,7 @@ Result<bool> Fetcher::run_generation(const std::stop_token& stop) {
   if (stop.stop_requested()) return true;
   SLUICE_TRY(writer_->claim_cluster(cluster_));
   SLUICE_ASSIGN(const auto generation,
-                Generation::create(config_, start_time_, api_.get(), writer_.get(), clock_));
+                Generation::create(config_, start_, api_.get(), writer_.get(), clock_));
   SLUICE_ASSIGN(const Generation::End end, generation->run(stop));
   return end != Generation::End::kChooseAgain;
 }

@@ -16,6 +16,7 @@
 #include "common/repeated_message.h"
 #include "common/time.h"
 #include "fetcher/source/event_api.h"
+#include "fetcher/start_time.h"
 #include "queue/writer.h"
 
 namespace sluice::fetcher {
@@ -36,7 +37,6 @@ class Fetcher {
   Result<void> open_first(const std::stop_token& stop);
   Result<void> open_queue();
   Result<void> reopen_queue(const Error& cause, const std::stop_token& stop);
-  Result<void> load_start_time();
   Result<std::string> connect(const std::stop_token& stop);
   Result<bool> run_generation(const std::stop_token& stop);
 
@@ -45,7 +45,7 @@ class Fetcher {
   std::unique_ptr<EventApi> api_;
   std::unique_ptr<queue::Writer> writer_;
   std::string cluster_;  // empty until it has been asked for
-  Timestamp start_time_;
+  StartTime start_;
 };
 
 }  // namespace sluice::fetcher

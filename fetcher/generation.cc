@@ -33,27 +33,29 @@ std::string describe(const std::optional<queue::ReadUpTo>& read_up_to) {
 
 }  // namespace
 
-Result<std::unique_ptr<Generation>> Generation::create(const Config& config, Timestamp start_time,
+Result<std::unique_ptr<Generation>> Generation::create(const Config& config, const StartTime& start,
                                                        EventApi* api, queue::Writer* writer,
                                                        const Clock& clock) {
-  std::unique_ptr<Generation> generation(new Generation(config, start_time, api, writer, clock));
+  std::unique_ptr<Generation> generation(new Generation(config, start, api, writer, clock));
   SLUICE_TRY(generation->load_state());
   SLUICE_TRY(generation->load_recordings());
   return generation;
 }
 
-Generation::Generation(const Config& config, Timestamp start_time, EventApi* api,
+Generation::Generation(const Config& config, const StartTime& start, EventApi* api,
                        queue::Writer* writer, const Clock& clock)
     : config_(config.fetcher),
-      start_time_(start_time),
+      start_time_(start.time),
       api_(*api),
       writer_(*writer),
       clock_(clock),
+      teleport_clock_(clock),
       buffers_(config_.buffer_bytes),
-      filter_(config_, start_time),
+      filter_(config_, start.time),
       recordings_(RecordingsOptions{.concurrency = config_.concurrency}, api, &buffers_, clock),
+      backfills_(config_, start.time, api, &buffers_, clock, &teleport_clock_),
       ingest_(
-          writer, &buffers_, &filter_, clock,
+          writer, &buffers_, &filter_, clock, start.generation,
           [this](const std::string& sid, const RecordingState& state) {
             recordings_.add(sid, state);
           },
@@ -69,6 +71,7 @@ Result<void> Generation::load_state() {
   SLUICE_ASSIGN(bulk_state_, decode_bulk_state(first_day, chunks));
   saved_read_up_to_ = writer_.read_up_to();
   SLUICE_ASSIGN(const auto search, writer_.state(kSearchKey));
+  SLUICE_TRY(backfills_.load(&writer_));
   if (!search) return {};
   SLUICE_ASSIGN(search_state_, decode_search_state(*search));
   return {};
@@ -94,6 +97,7 @@ Result<Generation::End> Generation::ingest_until_end(const std::stop_token& stop
   milliseconds next_look{};
   while (!stop.stop_requested()) {
     if (writer_.is_tending_due()) SLUICE_TRY(tend());
+    ingest_.keep_ids_from(backfills_.ids_needed_from());
     SLUICE_ASSIGN(const std::size_t items, ingest_.step(kStepWait, stop));
     if (clock_.monotonic() >= next_look) {
       SLUICE_TRY(writer_.check_folder());
@@ -135,7 +139,8 @@ Result<void> Generation::tend() {
 // longer in the buffers is in the queue.
 bool Generation::finished() const {
   const AuditSource* source = running_source_;
-  return source != nullptr && source->idle() && recordings_.idle() && buffers_.empty();
+  return source != nullptr && source->idle() && backfills_.idle() && recordings_.idle() &&
+         buffers_.empty();
 }
 
 std::optional<Error> Generation::refusal() {
@@ -144,23 +149,23 @@ std::optional<Error> Generation::refusal() {
 }
 
 void Generation::run_audit_source(const std::stop_token& stop) {
-  source_ = choose_source(stop);
-  if (!source_) return;
+  const auto audit_api = choose_api(stop);
+  if (!audit_api) return;
+  source_ = *audit_api == AuditApi::kBulkExport ? make_bulk_export() : make_window_search();
+  backfills_.start(*audit_api);
   running_source_ = source_.get();
   if (source_->run(stop) == SourceEnd::kChooseAgain) choose_again_ = true;
 }
 
-// Asks until it is known which source this Teleport serves; nothing when asked to stop. A run that
-// is to end by itself has somebody waiting for its exit status, and a refusal does not pass by
-// waiting.
-std::unique_ptr<AuditSource> Generation::choose_source(const std::stop_token& stop) {
+// Asks until it is known what this Teleport has; nothing when asked to stop. A run that is to end
+// by itself has somebody waiting for its exit status, and a refusal does not pass by waiting.
+std::optional<AuditApi> Generation::choose_api(const std::stop_token& stop) {
   RepeatedMessage trouble("cannot find out whether Teleport has a bulk export", LogLevel::kWarn,
                           clock_);
   Backoff backoff(kProbeBackoffMin, kProbeBackoffMax);
   while (!stop.stop_requested()) {
-    const auto probed = api_.list_chunks(day_of(clock_.now()) + kProbeDaysAhead, stop);
-    if (probed) return make_bulk_export();
-    if (probed.error().kind == ErrorKind::kUnimplemented) return make_window_search();
+    const auto probed = probe_audit_api(&api_, clock_, stop);
+    if (probed) return *probed;
     if (probed.error().kind == ErrorKind::kStopped) break;
     if (probed.error().kind == ErrorKind::kUnauthorized && config_.exit_on_last_event) {
       const std::lock_guard lock(refusal_mutex_);
@@ -170,17 +175,13 @@ std::unique_ptr<AuditSource> Generation::choose_source(const std::stop_token& st
     trouble.failed(probed.error().message);
     sleep_for(stop, backoff.next());
   }
-  return nullptr;
+  return std::nullopt;
 }
 
 std::unique_ptr<AuditSource> Generation::make_bulk_export() {
-  BulkExportOptions options;
+  BulkExportOptions options = bulk_export_options(config_);
   options.start_time = start_time_;
-  options.concurrency = config_.concurrency;
-  options.late_days = config_.late_days;
-  options.export_delay = config_.export_delay;
   options.read_up_to = saved_read_up_to_;
-  options.poll_interval = config_.poll_interval;
   BulkState saved = std::move(bulk_state_);
   if (search_state_) {
     // What the search has not read yet begins in this day; what it has of it is known by its ids.
@@ -190,17 +191,12 @@ std::unique_ptr<AuditSource> Generation::make_bulk_export() {
   log_info("reading audit events by bulk export, from {} on",
            format_day(std::max(day_of(start_time_), saved.first_day.value_or(INT32_MIN))));
   return std::make_unique<BulkExport>(std::move(options), std::move(saved), &api_, &buffers_,
-                                      clock_);
+                                      clock_, &teleport_clock_);
 }
 
 std::unique_ptr<AuditSource> Generation::make_window_search() {
-  WindowSearchOptions options;
-  options.types = config_.types;
-  options.page_size = config_.page_size;
-  options.window_size = config_.window_size;
-  options.overlap = config_.search_overlap;
+  WindowSearchOptions options = window_search_options(config_);
   options.read_up_to = saved_read_up_to_;
-  options.poll_interval = config_.poll_interval;
   SearchState saved;
   saved.from = start_time_;
   if (search_state_) {
@@ -217,7 +213,7 @@ std::unique_ptr<AuditSource> Generation::make_window_search() {
   log_info("reading audit events by window search, from {} on (this Teleport has no bulk export)",
            format_rfc3339(saved.from));
   return std::make_unique<WindowSearch>(std::move(options), std::move(saved), &api_, &buffers_,
-                                        clock_);
+                                        clock_, &teleport_clock_);
 }
 
 void Generation::log_each_minute() {
@@ -233,12 +229,14 @@ void Generation::log_each_minute() {
   const auto queued = [&](queue::Lane lane) { return now.queued[lane] - logged_.queued[lane]; };
   const std::string line = fmt::format(
       "in the last minute: {} audit and {} session events queued, {} rejected, {} filtered, {} "
-      "duplicates; last numbers: audit {}, session {}; recordings pending: {}; Teleport read "
+      "duplicates; last numbers: audit {}, session {}; recordings pending: {}; backfills open: {}; "
+      "Teleport read "
       "completely up to {}",
       queued(queue::Lane::kAudit), queued(queue::Lane::kSession),
       sum(now.rejected, logged_.rejected), sum(now.filtered, logged_.filtered),
       sum(now.duplicates, logged_.duplicates), writer_.last(queue::Lane::kAudit),
-      writer_.last(queue::Lane::kSession), recordings_.pending(), describe(writer_.read_up_to()));
+      writer_.last(queue::Lane::kSession), recordings_.pending(), backfills_.open(),
+      describe(writer_.read_up_to()));
   log_line(LogLevel::kInfo, line);
   notify_status(line);
   logged_ = now;

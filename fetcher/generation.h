@@ -19,15 +19,19 @@
 #include "common/config.h"
 #include "common/error.h"
 #include "common/time.h"
+#include "fetcher/backfills.h"
 #include "fetcher/ingest/event_filter.h"
 #include "fetcher/ingest/ingest_loop.h"
 #include "fetcher/ingest/lane_buffers.h"
 #include "fetcher/lock/user_locks.h"
+#include "fetcher/source/audit_api.h"
 #include "fetcher/source/audit_source.h"
 #include "fetcher/source/bulk_state.h"
 #include "fetcher/source/event_api.h"
 #include "fetcher/source/recordings.h"
 #include "fetcher/source/search_state.h"
+#include "fetcher/source/teleport_clock.h"
+#include "fetcher/start_time.h"
 #include "queue/writer.h"
 
 namespace sluice::fetcher {
@@ -42,7 +46,7 @@ class Generation {
 
   // Reads the sources' state. All given must outlive the generation. kCorrupt: the state is not of
   // this program; other errors: the queue cannot be read.
-  static Result<std::unique_ptr<Generation>> create(const Config& config, Timestamp start_time,
+  static Result<std::unique_ptr<Generation>> create(const Config& config, const StartTime& start,
                                                     EventApi* api, queue::Writer* writer,
                                                     const Clock& clock);
 
@@ -53,13 +57,13 @@ class Generation {
   Result<End> run(std::stop_token stop);
 
  private:
-  Generation(const Config& config, Timestamp start_time, EventApi* api, queue::Writer* writer,
+  Generation(const Config& config, const StartTime& start, EventApi* api, queue::Writer* writer,
              const Clock& clock);
   Result<End> ingest_until_end(const std::stop_token& stop);
   Result<void> load_state();
   Result<void> load_recordings();
   void run_audit_source(const std::stop_token& stop);
-  std::unique_ptr<AuditSource> choose_source(const std::stop_token& stop);
+  std::optional<AuditApi> choose_api(const std::stop_token& stop);
   std::unique_ptr<AuditSource> make_bulk_export();
   std::unique_ptr<AuditSource> make_window_search();
   Result<void> tend();
@@ -76,9 +80,11 @@ class Generation {
   BulkState bulk_state_;
   std::optional<SearchState> search_state_;
   std::optional<queue::ReadUpTo> saved_read_up_to_;  // as it was at the start
+  TeleportClock teleport_clock_;
   LaneBuffers buffers_;
   EventFilter filter_;
   Recordings recordings_;
+  Backfills backfills_;
   std::optional<UserLocks> locks_;  // if users are to be locked
   IngestLoop ingest_;
   queue::PerLane<bool> full_;  // what was said last
@@ -89,7 +95,7 @@ class Generation {
   std::atomic<const AuditSource*> running_source_ = nullptr;  // source_, once it is set
   std::atomic<bool> choose_again_ = false;
   std::mutex refusal_mutex_;
-  std::optional<Error> refusal_;  // of choose_source(); ends the run
+  std::optional<Error> refusal_;  // of choose_api(); ends the run
   std::jthread audit_thread_;     // last: it uses all of the above
 };
 

@@ -558,6 +558,8 @@ Result<std::vector<std::pair<std::string, std::string>>> Writer::states(std::str
   return found;
 }
 
+const Ledger& Writer::ledger() const { return impl_->ledger.rows(); }
+
 const std::optional<ReadUpTo>& Writer::read_up_to() const { return impl_->read_up_to.value(); }
 
 Result<void> Writer::claim_cluster(std::string_view cluster) {

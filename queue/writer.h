@@ -138,6 +138,9 @@ class Writer {
   // All keys that start with `prefix`, in byte order.
   Result<std::vector<std::pair<std::string, std::string>>> states(std::string_view prefix);
 
+  // The fetcher's half of the ledger, as of the last append.
+  const Ledger& ledger() const;
+
   // As of the last append, durable or not; nothing if it was never set.
   const std::optional<ReadUpTo>& read_up_to() const;
 

@@ -8,9 +8,8 @@ EventFilter::EventFilter(const FetcherConfig& config, Timestamp start_time)
       skip_session_types_(config.skip_session_types.begin(), config.skip_session_types.end()),
       start_time_(start_time) {}
 
-bool EventFilter::keeps(queue::Lane lane, std::string_view type, Timestamp time) const {
+bool EventFilter::keeps(queue::Lane lane, std::string_view type) const {
   if (lane == queue::Lane::kSession) return !skip_session_types_.contains(type);
-  if (time != Timestamp{} && time < start_time_) return false;
   if (!types_.empty() && !type.empty() && !types_.contains(type)) return false;
   return !skip_event_types_.contains(type);
 }

@@ -18,8 +18,10 @@ class EventFilter {
   // Audit events before `start_time` are left out: Teleport's chunks begin at midnight.
   EventFilter(const FetcherConfig& config, Timestamp start_time);
 
-  // An unknown type (empty, of rejects) and an unknown time (zero) are no reason to leave out.
-  bool keeps(queue::Lane lane, std::string_view type, Timestamp time) const;
+  // An unknown type (empty, of rejects) is no reason to leave out.
+  bool keeps(queue::Lane lane, std::string_view type) const;
+  // Whether audit events of this time are wanted. An unknown one (zero) is no reason to leave out.
+  bool has_begun(Timestamp time) const { return time == Timestamp{} || time >= start_time_; }
 
  private:
   std::set<std::string, std::less<>> types_;  // empty: all

@@ -1,5 +1,6 @@
 #include "fetcher/ingest/ingest_loop.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "common/log.h"
@@ -9,8 +10,10 @@ namespace {
 
 // Ids of events in the queue, and apart from them ids of events that the configuration left out:
 // these are remembered to be counted once, and must not keep a later backfill from having them.
+// Each generation has two numbers.
 constexpr std::uint32_t kQueuedIds = 1;
 constexpr std::uint32_t kFilteredIds = 2;
+constexpr std::uint32_t kNumbersEach = 2;
 
 // How often, and how many at once, marks of recordings that are done are forgotten.
 constexpr std::chrono::milliseconds kForgetInterval{3'600'000};
@@ -19,13 +22,16 @@ constexpr std::size_t kForgetMax = 1'000;
 }  // namespace
 
 IngestLoop::IngestLoop(queue::Writer* writer, LaneBuffers* buffers, const EventFilter* filter,
-                       const Clock& clock, OnUpload on_upload, OnEvent on_event)
+                       const Clock& clock, std::uint32_t generation, OnUpload on_upload,
+                       OnEvent on_event)
     : writer_(*writer),
       buffers_(*buffers),
       filter_(*filter),
       clock_(clock),
       on_upload_(std::move(on_upload)),
-      on_event_(std::move(on_event)) {}
+      on_event_(std::move(on_event)),
+      queued_ids_(generation * kNumbersEach + kQueuedIds),
+      filtered_ids_(generation * kNumbersEach + kFilteredIds) {}
 
 Result<std::size_t> IngestLoop::step(std::chrono::milliseconds timeout, std::stop_token stop) {
   batch_.clear();
@@ -65,27 +71,39 @@ Result<void> IngestLoop::add(const Item& item) {
   }
   if (item.cursor) note_change(*item.cursor);
   for (const StateChange& change : item.also) note_change(change);
-  if (item.forget_ids_before) forget_ids_before_ = item.forget_ids_before;
+  if (item.forget_ids_before) SLUICE_TRY(note_forgetting(*item.forget_ids_before));
   if (item.read_up_to) append_.set_read_up_to(*item.read_up_to);
   return {};
 }
 
+// Said before it is done: it may then be less that is forgotten, never more.
+Result<void> IngestLoop::note_forgetting(Day before) {
+  forget_ids_before_ = std::min(before, keep_ids_from_.value_or(before));
+  SLUICE_ASSIGN(const auto saved, writer_.state(kIdsFromKey));
+  const Day known_from = parse_day(saved.value_or("")).value_or(*forget_ids_before_);
+  note_change(
+      StateChange{std::string(kIdsFromKey), format_day(std::max(known_from, *forget_ids_before_))});
+  return {};
+}
+
 Result<void> IngestLoop::add_record(const Item& item, const Head& head) {
-  const bool keep = filter_.keeps(item.lane, head.type, head.time);
+  const bool has_begun =
+      item.lane == queue::Lane::kSession || item.is_backfill || filter_.has_begun(head.time);
+  const bool keep = has_begun && filter_.keeps(item.lane, head.type);
   const Day day = day_of(head.time);
   if (item.lane == queue::Lane::kAudit) {
     // The queue first: what is in it already is not left out, whatever the configuration says now.
-    SLUICE_ASSIGN(const bool queued, is_duplicate(kQueuedIds, head.time, head.id));
+    SLUICE_ASSIGN(const bool queued, is_duplicate(queued_ids_, head.time, head.id));
     if (queued) {
       append_.count_duplicate(item.lane, day);
       ++counts_.duplicates[item.lane];
       return {};
     }
     if (!keep) {
-      SLUICE_ASSIGN(const bool counted, is_duplicate(kFilteredIds, head.time, head.id));
+      SLUICE_ASSIGN(const bool counted, is_duplicate(filtered_ids_, head.time, head.id));
       if (counted) return {};
     }
-    append_.mark_seen(keep ? kQueuedIds : kFilteredIds, head.time, head.id);
+    append_.mark_seen(keep ? queued_ids_ : filtered_ids_, head.time, head.id);
   }
   if (!keep) {
     append_.count_filtered(item.lane, day);
@@ -104,7 +122,7 @@ Result<void> IngestLoop::add_record(const Item& item, const Head& head) {
   ++counts_.queued[item.lane];
   if (head.kind == queue::RecordKind::kReject) ++counts_.rejected[item.lane];
   const auto* event = std::get_if<Event>(&item.content);
-  if (event != nullptr && item.lane == queue::Lane::kAudit && on_event_) {
+  if (event != nullptr && item.lane == queue::Lane::kAudit && !item.is_backfill && on_event_) {
     new_events_.push_back(event);
   }
   if (event != nullptr && !event->sid.empty()) SLUICE_TRY(announce_recording(*event));

@@ -35,21 +35,29 @@ struct IngestCounts {
   queue::PerLane<std::uint64_t> duplicates;
 };
 
+// In the queue's state: the first day whose ids are all remembered, as "2026-11-21".
+inline constexpr std::string_view kIdsFromKey = "ids-from";
+
 class IngestLoop {
  public:
   // Called when a recording's announcement is durable, with what was saved for it.
   using OnUpload = std::function<void(const std::string& sid, const RecordingState& state)>;
 
-  // Called for each audit event that is new to the queue, once it has been appended.
+  // Called for each audit event that is new to the queue and of no backfill, once it has been
+  // appended.
   using OnEvent = std::function<void(const Event& event)>;
 
-  // All given must outlive the loop. `on_event` may be empty.
+  // All given must outlive the loop. `on_event` may be empty. Ids of another generation are those
+  // of other events.
   IngestLoop(queue::Writer* writer, LaneBuffers* buffers, const EventFilter* filter,
-             const Clock& clock, OnUpload on_upload, OnEvent on_event);
+             const Clock& clock, std::uint32_t generation, OnUpload on_upload, OnEvent on_event);
 
   // Waits up to `timeout` for items and appends what is there, to be durable soon
   // (Writer::append_behind). How many items there were.
   Result<std::size_t> step(std::chrono::milliseconds timeout, std::stop_token stop);
+
+  // Ids of events from this day on are kept, whatever the sources of the present say.
+  void keep_ids_from(std::optional<Day> day) { keep_ids_from_ = day; }
 
   // Lanes of which the next steps take nothing, so that their sources come to wait.
   void leave_alone(const queue::PerLane<bool>& lanes) { limits_.left_alone = lanes; }
@@ -73,6 +81,7 @@ class IngestLoop {
   Result<void> announce_recording(const Event& event);
   Result<bool> has_state(const std::string& key);
   Result<void> forget_done_recordings();
+  Result<void> note_forgetting(Day before);
   void note_change(const StateChange& change);
   void move_changes_to_append();
 
@@ -82,6 +91,8 @@ class IngestLoop {
   const Clock& clock_;
   const OnUpload on_upload_;
   const OnEvent on_event_;
+  const std::uint32_t queued_ids_;
+  const std::uint32_t filtered_ids_;
   IngestCounts counts_;
   TakeLimits limits_;
 
@@ -93,6 +104,7 @@ class IngestLoop {
   std::vector<const Event*> new_events_;  // of batch_
   std::optional<Day> forget_ids_before_;
   std::int64_t now_ms_ = 0;
+  std::optional<Day> keep_ids_from_;
 
   std::chrono::milliseconds next_forgetting_{};  // by the monotonic clock
 };

@@ -38,6 +38,7 @@ struct Item {
   std::vector<StateChange> also;         // further changes, of marks
   std::optional<Day> forget_ids_before;  // no source will serve a day before this one again
   std::optional<queue::ReadUpTo> read_up_to;
+  bool is_backfill = false;  // of a span that was asked for, whatever the start time
 
   // What it takes in a buffer, about.
   std::size_t bytes() const;

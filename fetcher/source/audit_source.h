@@ -1,6 +1,7 @@
 // Where audit events come from: the bulk export or the window search.
 //
-// run() goes on until it is asked to stop; it repeats what fails, with growing waits, and logs why.
+// run() goes on until it is asked to stop, or a backfill is done; it repeats what fails, with
+// growing waits, and logs why.
 // What it receives it pushes into the audit lane's buffer, together with its cursors.
 #ifndef SLUICE_FETCHER_SOURCE_AUDIT_SOURCE_H_
 #define SLUICE_FETCHER_SOURCE_AUDIT_SOURCE_H_
@@ -12,6 +13,7 @@ namespace sluice::fetcher {
 // Why run() returned.
 enum class SourceEnd {
   kStopped,
+  kFinished,     // a backfill: nothing of its span is expected any more
   kChooseAgain,  // Teleport has lost the call that this uses, or gained a better one
 };
 

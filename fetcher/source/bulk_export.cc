@@ -39,7 +39,7 @@ Day first_day_of(const BulkExportOptions& options, const BulkState& saved, Day t
 }  // namespace
 
 BulkExport::BulkExport(BulkExportOptions options, BulkState saved, EventApi* api,
-                       LaneBuffers* buffers, const Clock& clock)
+                       LaneBuffers* buffers, const Clock& clock, TeleportClock* teleport_clock)
     : options_(std::move(options)),
       api_(*api),
       buffers_(*buffers),
@@ -48,8 +48,9 @@ BulkExport::BulkExport(BulkExportOptions options, BulkState saved, EventApi* api
       listing_trouble_("cannot list Teleport's event chunks", LogLevel::kWarn, clock),
       reading_trouble_("cannot read an event chunk", LogLevel::kWarn, clock),
       first_day_(first_day_of(options_, saved, today())),
+      last_day_(options_.backfill ? options_.backfill->last_day() : INT32_MAX),
       read_up_to_(options_.read_up_to),
-      teleport_clock_(clock) {
+      teleport_clock_(*teleport_clock) {
   if (!saved.days.empty()) newest_chunk_day_ = saved.days.rbegin()->first;
   for (auto& [day, chunks] : saved.days) {
     if (day < first_day_) continue;
@@ -79,11 +80,15 @@ SourceEnd BulkExport::run(std::stop_token stop) {
     workers.emplace_back([this, token = ending.get_token()] { work(token); });
   }
   look_how_far_teleport_is(stop);
-  while (!stop.stop_requested() && !not_supported_) {
+  while (!stop.stop_requested() && !not_supported_ && !is_done()) {
     list_all_days(stop);
-    if (!not_supported_) sleep_for(stop, options_.poll_interval);
+    if (not_supported_ || is_done()) break;
+    sleep_for(stop, options_.poll_interval);
+    // Its own days do not show it.
+    if (options_.backfill) look_how_far_teleport_is(stop);
   }
   ending.request_stop();
+  if (is_done()) return SourceEnd::kFinished;
   if (!not_supported_) return SourceEnd::kStopped;
   log_warn("Teleport no longer has its bulk export; looking again at what it has");
   return SourceEnd::kChooseAgain;
@@ -91,7 +96,8 @@ SourceEnd BulkExport::run(std::stop_token stop) {
 
 // Saves the first day at once, so that the choice of this source survives a restart.
 bool BulkExport::begin(const std::stop_token& stop) {
-  Item mark = mark_of(queue::Lane::kAudit, std::string(kBulkFirstDayKey), format_day(first_day_));
+  Item mark = mark_of(queue::Lane::kAudit, state_key(std::string(kBulkFirstDayKey)),
+                      format_day(first_day_));
   mark.also = options_.takeover;
   return buffers_.push(std::move(mark), stop);
 }
@@ -112,7 +118,8 @@ void BulkExport::list_all_days(const std::stop_token& stop) {
     rounds_.begin(teleport_clock_.moment());
   }
   // Closing may overtake the listing.
-  for (Day day = first_day_; day <= today(); day = std::max(day + 1, first_day_)) {
+  for (Day day = first_day_; day <= std::min(today(), last_day_);
+       day = std::max(day + 1, first_day_)) {
     if (!must_list(day, stop)) continue;
     if (!list_day(day, stop, &round)) return;
     close_days(stop);
@@ -132,7 +139,7 @@ void BulkExport::note_read_up_to(const std::stop_token& stop) {
     if (!time_ms) return;
     reached.time_ms = *time_ms;
   }
-  if (!queue::is_worth_saving(reached, read_up_to_)) return;
+  if (options_.backfill || !queue::is_worth_saving(reached, read_up_to_)) return;
   read_up_to_ = reached;
   push_read_up_to(stop);
 }
@@ -258,19 +265,19 @@ void BulkExport::close_days(const std::stop_token& stop) {
 }
 
 bool BulkExport::close_first_day(const std::stop_token& stop) {
-  Item mark =
-      mark_of(queue::Lane::kAudit, std::string(kBulkFirstDayKey), format_day(first_day_ + 1));
+  Item mark = mark_of(queue::Lane::kAudit, state_key(std::string(kBulkFirstDayKey)),
+                      format_day(first_day_ + 1));
   {
     const std::lock_guard lock(mutex_);
     const auto found = days_.find(first_day_);
     if (found == days_.end() || found->second.unfinished > 0) return false;
     if (!is_final(first_day_, found->second)) return false;
     for (const auto& [name, chunk] : found->second.chunks) {
-      mark.also.push_back(StateChange{chunk_key(first_day_, name), std::nullopt});
+      mark.also.push_back(StateChange{state_key(chunk_key(first_day_, name)), std::nullopt});
     }
   }
   // An event's own day may be the one before that of its chunk.
-  mark.forget_ids_before = first_day_ - 1;
+  if (!options_.backfill) mark.forget_ids_before = first_day_ - 1;
   if (!buffers_.push(std::move(mark), stop)) return false;
   const std::lock_guard lock(mutex_);
   days_.erase(first_day_);
@@ -339,19 +346,14 @@ Result<void> BulkExport::read_chunk(const ChunkName& name, EventDecoder* decoder
     const std::lock_guard lock(mutex_);
     chunk = &chunk_unlocked(name);
   }
-  const std::string key = chunk_key(day, chunk_name);
+  const std::string key = state_key(chunk_key(day, chunk_name));
   const auto stream = api_.export_chunk(day, chunk_name, chunk->cursor, stop);
   bool first = true;
   while (true) {
     SLUICE_ASSIGN(const auto received, stream->next());
     if (std::exchange(first, false)) is_there(name);
     if (!received) break;
-    Item item = item_of(queue::Lane::kAudit, decoder->decode(received->event));
-    if (const auto* event = std::get_if<Event>(&item.content)) teleport_clock_.saw(event->time);
-    if (auto* reject = std::get_if<Reject>(&item.content); reject && reject->time == Timestamp{}) {
-      // Not before the start time: what is only a guess must not have it left out.
-      reject->time = std::max(start_of_day(day), options_.start_time);
-    }
+    Item item = item_from(*received, day, decoder);
     item.cursor = StateChange{key, encode_chunk_cursor(received->cursor)};
     std::string cursor(received->cursor);
     if (!buffers_.push(std::move(item), stop)) return fail(ErrorKind::kStopped, "asked to stop");
@@ -362,6 +364,30 @@ Result<void> BulkExport::read_chunk(const ChunkName& name, EventDecoder* decoder
     return fail(ErrorKind::kStopped, "asked to stop");
   }
   return {};
+}
+
+// A chunk's day may be wanted in part only: what is not becomes a mark with its cursor.
+Item BulkExport::item_from(const ExportItem& received, Day day, EventDecoder* decoder) {
+  Item item = item_of(queue::Lane::kAudit, decoder->decode(received.event));
+  item.is_backfill = options_.backfill.has_value();
+  Timestamp time;
+  if (auto* reject = std::get_if<Reject>(&item.content)) {
+    // Not before the start time: what is only a guess must not have it left out.
+    if (reject->time == Timestamp{}) {
+      reject->time = std::max(start_of_day(day), options_.start_time);
+    }
+    time = reject->time;
+  } else {
+    time = std::get<Event>(item.content).time;
+    teleport_clock_.saw(time);
+  }
+  if (options_.backfill && !options_.backfill->range.contains(time)) item.content = Mark{};
+  return item;
+}
+
+std::string BulkExport::state_key(std::string key) const {
+  if (options_.backfill) key.insert(0, options_.backfill->state_prefix());
+  return key;
 }
 
 void BulkExport::finish(const ChunkName& name) {
@@ -422,7 +448,7 @@ void BulkExport::give_up(const ChunkName& name, const Error& error, const std::s
                          format_duration(kNotFoundPatience)
                    : "no longer has it",
             error.message);
-  const std::string key = chunk_key(name.first, name.second);
+  const std::string key = state_key(chunk_key(name.first, name.second));
   if (buffers_.push(mark_of(queue::Lane::kAudit, key, std::string(kChunkLost)), stop)) finish(name);
 }
 

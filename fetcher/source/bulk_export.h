@@ -40,6 +40,7 @@
 #include "fetcher/ingest/item.h"
 #include "fetcher/ingest/lane_buffers.h"
 #include "fetcher/source/audit_source.h"
+#include "fetcher/source/backfill_span.h"
 #include "fetcher/source/bulk_state.h"
 #include "fetcher/source/event_api.h"
 #include "fetcher/source/listing_rounds.h"
@@ -58,6 +59,7 @@ struct BulkExportOptions {
   std::chrono::milliseconds backoff_min{1'000};
   std::chrono::milliseconds backoff_max{60'000};
   std::optional<queue::ReadUpTo> read_up_to;  // as it was last saved
+  std::optional<BackfillSpan> backfill;       // nothing: the present, without an end
   // A first mark: what to erase of the window search's state when the bulk export takes over.
   std::vector<StateChange> takeover;
 };
@@ -68,9 +70,9 @@ class BulkExport final : public AuditSource {
   static constexpr std::chrono::milliseconds kNotFoundPatience{24 * 3'600'000};
   static constexpr std::chrono::milliseconds kQuietInterval{60'000};
 
-  // `api`, `buffers` and `clock` must outlive it.
+  // All that is given by reference must outlive it.
   BulkExport(BulkExportOptions options, BulkState saved, EventApi* api, LaneBuffers* buffers,
-             const Clock& clock);
+             const Clock& clock, TeleportClock* teleport_clock);
 
   SourceEnd run(std::stop_token stop) override;
   bool idle() const override { return idle_; }
@@ -108,6 +110,7 @@ class BulkExport final : public AuditSource {
 
   // The listing side, on run()'s thread.
   bool begin(const std::stop_token& stop);
+  bool is_done() const { return first_day_ > last_day_; }
   void list_all_days(const std::stop_token& stop);
   bool list_day(Day day, const std::stop_token& stop, Round* round);
   void look_how_far_teleport_is(const std::stop_token& stop);
@@ -138,6 +141,8 @@ class BulkExport final : public AuditSource {
   void give_up(const ChunkName& name, const Error& error, const std::stop_token& stop);
   void finish(const ChunkName& name);
   Chunk& chunk_unlocked(const ChunkName& name);
+  Item item_from(const ExportItem& received, Day day, EventDecoder* decoder);
+  std::string state_key(std::string key) const;
 
   const BulkExportOptions options_;
   EventApi& api_;
@@ -150,11 +155,12 @@ class BulkExport final : public AuditSource {
   RepeatedMessage reading_trouble_;
 
   std::mutex mutex_;
-  std::condition_variable_any changed_;        // chunks to read, or one finished
-  Day first_day_;                              // changed by run()'s thread only
+  std::condition_variable_any changed_;  // chunks to read, or one finished
+  Day first_day_;                        // changed by run()'s thread only
+  const Day last_day_;
   Day newest_chunk_day_ = INT32_MIN;           // that Teleport has shown; of run()'s thread
   std::optional<queue::ReadUpTo> read_up_to_;  // of run()'s thread
-  TeleportClock teleport_clock_;
+  TeleportClock& teleport_clock_;
   std::map<Day, DayState> days_;
   std::set<ChunkName> ready_;    // oldest day first
   std::set<ChunkName> waiting_;  // failed ones, until they are due

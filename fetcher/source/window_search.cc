@@ -31,14 +31,14 @@ std::int64_t whole_seconds(std::chrono::milliseconds duration) {
 }  // namespace
 
 WindowSearch::WindowSearch(WindowSearchOptions options, SearchState saved, EventApi* api,
-                           LaneBuffers* buffers, const Clock& clock)
+                           LaneBuffers* buffers, const Clock& clock, TeleportClock* teleport_clock)
     : options_(std::move(options)),
       state_(std::move(saved)),
       api_(*api),
       buffers_(*buffers),
       clock_(clock),
       recent_(kRecentIdsMax),
-      teleport_clock_(clock),
+      teleport_clock_(*teleport_clock),
       trouble_("cannot search for events", LogLevel::kWarn, clock),
       key_trouble_("cannot turn the pages of a search", LogLevel::kWarn, clock),
       types_(fmt::format("{}", fmt::join(options_.types, ","))),
@@ -61,6 +61,7 @@ SourceEnd WindowSearch::run(std::stop_token stop) {
     if (searched) {
       trouble_.succeeded();
       backoff.reset();
+      if (is_done()) return SourceEnd::kFinished;
       if (tail_) sleep_for(stop, options_.poll_interval);
     } else if (searched.error().kind != ErrorKind::kStopped) {
       trouble_.failed(searched.error().message);
@@ -72,28 +73,35 @@ SourceEnd WindowSearch::run(std::stop_token stop) {
 
 // Asks as it was asked when this source was chosen: for a day that has no chunks yet.
 bool WindowSearch::has_bulk_export(const std::stop_token& stop) {
-  if (clock_.monotonic() < next_probe_) return false;
+  if (options_.backfill || clock_.monotonic() < next_probe_) return false;
   next_probe_ = clock_.monotonic() + options_.probe_interval;
   if (!api_.list_chunks(day_of(clock_.now()) + kProbeDaysAhead, stop)) return false;
   log_info("Teleport has a bulk export now, which takes over from the search");
   return true;
 }
 
-// Chooses the window's end. Where it would lie past the present, or the window has grown to its
-// bounds, the window becomes the last one.
+// Chooses the window's end. Where it would lie past the present or the end of what is wanted, or
+// the window has grown to its bounds, the window becomes the last one.
 void WindowSearch::open_window() {
+  new_ids_ = 0;
+  latest_open_ = latest_;
+  opened_ = teleport_clock_.moment();
+  may_grow_ = false;
   const Timestamp now = clock_.now();
   const std::int64_t size = std::max<std::int64_t>(whole_seconds(options_.window_size), 1);
   const std::int64_t span = std::min(size << doublings_, std::max(size, kWindowSecondsMax));
   const bool at_bounds = doublings_ == kDoublingsMax || span >= kWindowSecondsMax;
   state_.to = add_seconds(state_.from, span);
+  if (options_.backfill) {
+    const Timestamp end = options_.backfill->range.to;
+    tail_ = at_bounds || state_.to >= end;
+    if (tail_) state_.to = end;
+    return;
+  }
   tail_ = at_bounds || state_.to >= now;
-  may_grow_ = false;
-  if (tail_) extend_to_tail(now, state_.to);
-  if (tail_ && !at_bounds) may_grow_ = state_.from > add_seconds(now, kTailSeconds);
-  new_ids_ = 0;
-  latest_open_ = latest_;
-  opened_ = teleport_clock_.moment();
+  if (!tail_) return;
+  extend_to_tail(now, state_.to);
+  may_grow_ = !at_bounds && state_.from > add_seconds(now, kTailSeconds);
 }
 
 // A clock that is more than a day behind the window's start knows nothing of the present: the
@@ -165,7 +173,9 @@ Result<void> WindowSearch::push_events(const SearchPage& page, const std::stop_t
     const Timestamp received = time;
     const std::string id = decoded ? decoded->id : decoded.error().id;
     if (!recent_.contains(id)) {
-      if (!buffers_.push(item_of(queue::Lane::kAudit, std::move(decoded)), stop)) return stopped();
+      Item item = item_of(queue::Lane::kAudit, std::move(decoded));
+      item.is_backfill = options_.backfill.has_value();
+      if (is_wanted(received) && !buffers_.push(std::move(item), stop)) return stopped();
       recent_.add(id);
       ++new_ids_;
     }
@@ -179,11 +189,13 @@ Result<void> WindowSearch::push_events(const SearchPage& page, const std::stop_t
 Result<void> WindowSearch::save(const std::stop_token& stop) {
   std::string encoded = encode_search_state(state_);
   if (encoded == saved_ && read_up_to_ == saved_read_up_to_) return {};
-  Item mark = mark_of(queue::Lane::kAudit, std::string(kSearchKey), encoded);
+  std::string key(kSearchKey);
+  if (options_.backfill) key.insert(0, options_.backfill->state_prefix());
+  Item mark = mark_of(queue::Lane::kAudit, std::move(key), encoded);
   mark.also = options_.takeover;
   // Neither this search nor one after a restart asks for events before `from`.
   const Day needed_from = day_of(state_.from) - 1;
-  if (needed_from != ids_needed_from_) mark.forget_ids_before = needed_from;
+  if (needed_from != ids_needed_from_ && !options_.backfill) mark.forget_ids_before = needed_from;
   if (read_up_to_ != saved_read_up_to_) mark.read_up_to = read_up_to_;
   if (!buffers_.push(std::move(mark), stop)) return stopped();
   saved_ = std::move(encoded);
@@ -197,11 +209,18 @@ Result<void> WindowSearch::save(const std::stop_token& stop) {
 // covered; a window that an earlier run began says nothing of what came since it did.
 void WindowSearch::note_read_up_to() {
   const auto teleport_ms = opened_ ? teleport_clock_.at_least_ms(*opened_) : std::nullopt;
-  if (!teleport_ms) return;
+  if (!teleport_ms || options_.backfill) return;
   const queue::ReadUpTo reached{
       .time_ms = std::min(*teleport_ms, to_unix_ms(state_.to)) - options_.overlap.count(),
       .looked_at_ms = opened_->wall_ms};
   if (queue::is_worth_saving(reached, read_up_to_)) read_up_to_ = reached;
+}
+
+bool WindowSearch::is_done() const {
+  if (!options_.backfill || !tail_ || !state_.page_key.empty() || !opened_) return false;
+  const auto teleport_ms = teleport_clock_.at_least_ms(*opened_);
+  const std::int64_t end_ms = to_unix_ms(options_.backfill->range.to);
+  return teleport_ms && *teleport_ms - options_.overlap.count() >= end_ms;
 }
 
 // Everything in the window is pushed: decides where the next one starts. `newest` can be ahead of a

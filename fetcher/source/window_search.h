@@ -14,6 +14,9 @@
 // It
 //   is searched once per poll interval.
 //
+// A backfill ends with the window that reaches its span's end, which is searched again until it was
+// certainly later at Teleport than that end plus the overlap.
+//
 // A page key is used for no other window than the one that gave it; one that Teleport does not take
 // (any more) restarts its window. What comes again is recognised by its id, here or in the queue.
 #ifndef SLUICE_FETCHER_SOURCE_WINDOW_SEARCH_H_
@@ -35,6 +38,7 @@
 #include "fetcher/ingest/item.h"
 #include "fetcher/ingest/lane_buffers.h"
 #include "fetcher/source/audit_source.h"
+#include "fetcher/source/backfill_span.h"
 #include "fetcher/source/event_api.h"
 #include "fetcher/source/recent_ids.h"
 #include "fetcher/source/search_state.h"
@@ -54,16 +58,16 @@ struct WindowSearchOptions {
   // How often to ask whether Teleport has a bulk export by now.
   std::chrono::milliseconds probe_interval{600'000};
   std::optional<queue::ReadUpTo> read_up_to;  // as it was last saved
+  std::optional<BackfillSpan> backfill;       // nothing: the present, without an end
   // What to change besides with the first mark: the bulk export's state to erase.
   std::vector<StateChange> takeover;
 };
 
 class WindowSearch final : public AuditSource {
  public:
-  // `saved`: where to go on; its `from` is the start time at first. `api`, `buffers` and `clock`
-  // must outlive it.
+  // `saved`: where to go on; its `from` is the start time at first. The others must outlive it.
   WindowSearch(WindowSearchOptions options, SearchState saved, EventApi* api, LaneBuffers* buffers,
-               const Clock& clock);
+               const Clock& clock, TeleportClock* teleport_clock);
 
   SourceEnd run(std::stop_token stop) override;
   bool idle() const override { return idle_; }
@@ -75,6 +79,10 @@ class WindowSearch final : public AuditSource {
   Result<void> push_events(const SearchPage& page, const std::stop_token& stop);
   Result<void> save(const std::stop_token& stop);
   void note_read_up_to();
+  bool is_done() const;
+  bool is_wanted(Timestamp time) const {
+    return !options_.backfill || options_.backfill->range.contains(time);
+  }
   void open_window();
   void extend_to_tail(Timestamp now, Timestamp grown);
   void close_window();
@@ -86,7 +94,7 @@ class WindowSearch final : public AuditSource {
   const Clock& clock_;
   EventDecoder decoder_;
   RecentIds recent_;
-  TeleportClock teleport_clock_;
+  TeleportClock& teleport_clock_;
   RepeatedMessage trouble_;
   std::chrono::milliseconds next_probe_{};  // by the monotonic clock
   RepeatedMessage key_trouble_;

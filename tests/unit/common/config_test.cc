@@ -581,16 +581,24 @@ TEST_P(Refusals, AreOneSentenceThatNamesKeyAndCause) {
 INSTANTIATE_TEST_SUITE_P(
     Config, Refusals,
     testing::Values(
-        Refusal{"NoSuchMode", Program::kFetcher,
-                "[teleport]\nmode = \"tunnel\"\nidentity = \"identity\"",
-                "sluice.toml:2:8: teleport.mode is \"tunnel\", but must be auto, direct, tls-routing "
-                "or upgrade"},
-        Refusal{"DryRunOfTheFetcher", Program::kFetcher, "dry-run = true",
-                "sluice.toml:1:11: dry-run is true, but this version of Sluice has no dry run: "
-                "leave it out"},
+        Refusal{
+            "NoSuchMode", Program::kFetcher,
+            "[teleport]\nmode = \"tunnel\"\nidentity = \"identity\"",
+            "sluice.toml:2:8: teleport.mode is \"tunnel\", but must be auto, direct, tls-routing "
+            "or upgrade"},
         Refusal{"DryRunOfTheShipper", Program::kShipper, "dry-run = true",
-                "sluice.toml:1:11: dry-run is true, but this version of Sluice has no dry run: "
-                "leave it out"},
+                "sluice.toml:1:11: dry-run is true, but only the fetcher has a dry run: leave it "
+                "out, and give --dry-run to sluice-fetcher"},
+        Refusal{
+            "NoBackfillSpan", Program::kFetcher,
+            "[fetcher]\nbackfill = [\"2026-11-01\"]\n[teleport]\nidentity = \"identity\"",
+            "sluice.toml:2:12: fetcher.backfill is \"2026-11-01\", but must be FROM/TO with RFC "
+            "3339 times, such as \"2026-11-01T00:00:00Z/2026-11-02T00:00:00Z\""},
+        Refusal{"BackfillSpanFromBehind", Program::kFetcher,
+                "[fetcher]\nbackfill = [\"2026-11-02T00:00:00Z/2026-11-01T00:00:00Z\"]\n"
+                "[teleport]\nidentity = \"identity\"",
+                "sluice.toml:2:12: fetcher.backfill is \"2026-11-02T00:00:00Z/"
+                "2026-11-01T00:00:00Z\", which ends before it begins"},
         Refusal{"NoIdentity", Program::kFetcher, "",
                 "sluice.toml: teleport.identity is missing: name an identity file, or give "
                 "teleport.ca, teleport.cert and teleport.key"},
@@ -728,10 +736,16 @@ TEST_F(ConfigTest, AMistakeOnTheCommandLineNamesTheFlag) {
   EXPECT_EQ(flag(Program::kShipper, "types", "x"),
             "--types is a flag of sluice-fetcher, not of sluice-shipper");
   EXPECT_EQ(flag(Program::kQueuectl, "types", "x"), "--types is not a flag of queuectl");
-  EXPECT_EQ(flag(Program::kFetcher, "dry-run", ""),
-            "--dry-run is true, but this version of Sluice has no dry run: leave it out");
+  EXPECT_EQ(flag(Program::kShipper, "dry-run", ""),
+            "--dry-run is true, but only the fetcher has a dry run: leave it out, and give "
+            "--dry-run to sluice-fetcher");
   EXPECT_EQ(message(load_config(Program::kFetcher, {"", "", {{"batch", "1"}, {"batch", "2"}}})),
             "--batch is given twice: keep one of them");
+}
+
+TEST_F(ConfigTest, KnowsNoKeyForWhatIsAFlagOnly) {
+  EXPECT_EQ(message(load_any("restart-from = \"2026-11-01T00:00:00Z\"")),
+            "sluice.toml:1:1: the key restart-from is not known");
 }
 
 TEST_F(ConfigTest, EachProgramHasTheFlagsOfItsOwnHalf) {

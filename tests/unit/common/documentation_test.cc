@@ -33,6 +33,7 @@ std::vector<std::string> rows_of(std::string_view name) {
 }
 
 std::string row_of(const Setting& setting) {
+  if (setting.key.empty()) return fmt::format("| `--{}` | {} |", setting.name, setting.help);
   const bool bounded = setting.bounds.max != 0;
   return fmt::format("| `{}` | {} | {} | {} | `--{}` | `{}` |", setting.key, setting.help,
                      setting.initial.empty() ? "none" : fmt::format("`{}`", setting.initial),
@@ -62,6 +63,7 @@ TEST(ExitCodesDocument, HasEveryKindOfErrorWithItsStatusAndNoOther) {
 
 TEST(Settings, HaveTheirDocumentedKeyAmongThoseThatAreRead) {
   for (const Setting& setting : settings()) {
+    if (setting.key.empty()) continue;
     EXPECT_THAT(file_keys(setting), Contains(std::string(setting.key)));
   }
 }

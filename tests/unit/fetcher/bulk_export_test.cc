@@ -75,7 +75,8 @@ class BulkExportTest : public SourceFixture {
   BulkExport& start() {
     const auto saved = decode_bulk_state(state("bulk-first-day"), states("bulk/"));
     EXPECT_TRUE(saved) << saved.error().message;
-    source_ = std::make_unique<BulkExport>(options_, *saved, &watched_, &buffers_, wrong_clock_);
+    source_ = std::make_unique<BulkExport>(options_, *saved, &watched_, &buffers_, wrong_clock_,
+                                           &teleport_clock_);
     thread_ = std::jthread([this](const std::stop_token& stop) { end_ = source_->run(stop); });
     return *source_;
   }
@@ -447,6 +448,28 @@ TEST_F(BulkExportTest, TakesADayBackUntilItsLateChunkIsRead) {
     return ids().size() == 2 && read_up_to_ >= add_seconds(kNow, -300);
   });
   stop();
+}
+
+TEST_F(BulkExportTest, ABackfillBringsTheEventsOfItsSpanAndEndsWhenNoChunkIsExpectedAnyMore) {
+  const auto at = [this](const std::string& id, Day day, int hour) {
+    return event_bytes(id, add_seconds(start_of_day(day), hour * 3'600));
+  };
+  options_.backfill = BackfillSpan{
+      {add_seconds(start_of_day(today_ - 9), 6 * 3'600), add_seconds(start_of_day(today_ - 7), 0)}};
+  options_.start_time = options_.backfill->range.from;
+  teleport_.add_chunk(today_ - 10, "x", {at("x", today_ - 10, 23)});
+  teleport_.add_chunk(today_ - 9, "a", {at("a1", today_ - 9, 5), at("a2", today_ - 9, 6)});
+  teleport_.add_chunk(today_ - 8, "b", {at("b1", today_ - 8, 23)});
+  teleport_.add_chunk(today_ - 7, "c", {at("c1", today_ - 7, 0)});
+  teleport_.add_chunk(today_, "d", {at("d1", today_, 0)});
+  start();
+  thread_.join();
+  collect_until([] { return true; });
+  EXPECT_EQ(end_, SourceEnd::kFinished);
+  EXPECT_THAT(ids(), UnorderedElementsAre("a2", "b1"));
+  EXPECT_EQ(state("bulk-first-day"), std::nullopt);
+  EXPECT_TRUE(states(options_.backfill->state_prefix() + "bulk/").empty());
+  EXPECT_TRUE(teleport_.cursors_asked_for("c").empty());
 }
 
 }  // namespace

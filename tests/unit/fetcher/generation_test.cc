@@ -25,7 +25,7 @@ class GenerationTest : public ::testing::Test {
     config_.fetcher.exit_on_last_event = true;
     config_.fetcher.poll_interval = std::chrono::milliseconds(5);
     config_.fetcher.skip_session_types.clear();
-    start_time_ = add_seconds(now_, -3 * 86'400);
+    start_.time = add_seconds(now_, -3 * 86'400);
   }
 
   // One generation on a newly opened queue, as after a start.
@@ -35,8 +35,8 @@ class GenerationTest : public ::testing::Test {
     options.env = env_.get();
     options.limits = limits_;
     SLUICE_ASSIGN(const auto writer, queue::Writer::open(options));
-    SLUICE_ASSIGN(const auto generation, Generation::create(config_, start_time_, &teleport_,
-                                                            writer.get(), system_clock()));
+    SLUICE_ASSIGN(const auto generation,
+                  Generation::create(config_, start_, &teleport_, writer.get(), system_clock()));
     return generation->run(std::move(stop));
   }
 
@@ -85,7 +85,7 @@ class GenerationTest : public ::testing::Test {
   queue::Faults faults_;
   std::unique_ptr<rocksdb::Env> env_;
   const Timestamp now_;
-  Timestamp start_time_;
+  StartTime start_;
   Config config_;
   FakeTeleport teleport_;
   std::vector<std::string> expected_;
@@ -224,7 +224,7 @@ TEST_F(GenerationTest, EndsWithTheRefusalOfTeleportWhenItIsToEndByItself) {
   ASSERT_TRUE(writer) << writer.error().message;
   RefusingTeleport teleport;
   const auto generation =
-      Generation::create(config_, start_time_, &teleport, writer->get(), system_clock());
+      Generation::create(config_, start_, &teleport, writer->get(), system_clock());
   ASSERT_TRUE(generation) << generation.error().message;
   const auto end = (*generation)->run({});
   ASSERT_FALSE(end);
@@ -242,6 +242,86 @@ TEST_F(GenerationTest, SaysWhenTheSourceMustBeChosenAgain) {
     teleport_.set_export(false);
   });
   EXPECT_EQ(run().value(), Generation::End::kChooseAgain);
+}
+
+// What both ways of reading must do with a span of the past.
+class BackfillTest : public GenerationTest, public ::testing::WithParamInterface<bool> {
+ protected:
+  BackfillTest() { teleport_.set_export(GetParam()); }
+  // Those of expected_ that lie in the span, or are not before the start time.
+  std::vector<std::string> wanted(const TimeRange& span, int count) const {
+    std::vector<std::string> found;
+    for (int i = 0; i < count; ++i) {
+      const Timestamp time = add_seconds(now_, -(count - i) * 2 * 86'400 / count);
+      if (span.contains(time) || time >= start_.time) found.push_back(fmt::format("e{}", i));
+    }
+    return found;
+  }
+};
+
+INSTANTIATE_TEST_SUITE_P(Generation, BackfillTest, ::testing::Bool(),
+                         [](const auto& api) { return api.param ? "ByBulkExport" : "BySearch"; });
+
+TEST_P(BackfillTest, BringsASpanOfThePastBesideThePresent) {
+  fill(1000);
+  start_.time = add_seconds(now_, -3'600);
+  const TimeRange span{add_seconds(now_, -40 * 3'600), add_seconds(now_, -20 * 3'600)};
+  config_.fetcher.backfill = {span};
+  EXPECT_EQ(run().value(), Generation::End::kFinished);
+  EXPECT_THAT(ids(Lane::kAudit), UnorderedElementsAreArray(wanted(span, 1000)));
+}
+
+TEST_P(BackfillTest, RepeatsNothingThatIsInTheQueueAlready) {
+  fill(1000);
+  ASSERT_EQ(run().value(), Generation::End::kFinished);
+  // Ids of earlier days are forgotten by then.
+  config_.fetcher.backfill = {{start_of_day(day_of(now_) - 1), add_seconds(now_, -3'600)}};
+  EXPECT_EQ(run().value(), Generation::End::kFinished);
+  EXPECT_THAT(ids(Lane::kAudit), UnorderedElementsAreArray(expected_));
+  if (!GetParam()) return;  // the search of the stand-in announces no recordings
+  EXPECT_THAT(ids(Lane::kSession), UnorderedElementsAreArray(expected_recordings_));
+}
+
+TEST_P(BackfillTest, GoesOnWhereItWasAfterFailedWrites) {
+  fill(2000);
+  start_.time = add_seconds(now_, -3'600);
+  const TimeRange span{add_seconds(now_, -47 * 3'600), add_seconds(now_, -2 * 3'600)};
+  config_.fetcher.backfill = {span};
+  bool finished = false;
+  for (int round = 0; round < 20 && !finished; ++round) {
+    std::jthread fault([&] {
+      std::this_thread::sleep_for(std::chrono::milliseconds(5 + round * 4));
+      faults_.fail_sync = true;
+    });
+    const auto end = run();
+    fault.join();
+    faults_.fail_sync = false;
+    finished = end && *end == Generation::End::kFinished;
+  }
+  if (!finished) {
+    EXPECT_EQ(run().value(), Generation::End::kFinished);
+  }
+  EXPECT_THAT(ids(Lane::kAudit), UnorderedElementsAreArray(wanted(span, 2000)));
+}
+
+// To begin again is to have everything again.
+TEST_F(GenerationTest, BringsEverythingAgainAfterARestartOfTheExport) {
+  fill(100);
+  const auto settle = [this] {
+    queue::WriterOptions options;
+    options.paths.root = folder_.path();
+    const auto writer = queue::Writer::open(options);
+    start_ = settle_start_time(config_.fetcher, system_clock(), writer->get()).value();
+  };
+  config_.fetcher.start_time = start_.time;
+  settle();
+  ASSERT_EQ(run().value(), Generation::End::kFinished);
+  config_.fetcher.restart_from = start_.time;
+  config_.fetcher.yes = true;
+  settle();
+  ASSERT_EQ(run().value(), Generation::End::kFinished);
+  EXPECT_EQ(ids(Lane::kAudit).size(), 2 * expected_.size());
+  EXPECT_EQ(ids(Lane::kSession).size(), 2 * expected_recordings_.size());
 }
 
 }  // namespace

@@ -33,7 +33,7 @@ class IngestLoopTest : public ::testing::Test {
     writer_ = std::move(*opened);
     filter_ = std::make_unique<EventFilter>(config_, start_time_);
     loop_ = std::make_unique<IngestLoop>(
-        writer_.get(), &buffers_, filter_.get(), clock_,
+        writer_.get(), &buffers_, filter_.get(), clock_, generation_,
         [this](const std::string& sid, const RecordingState&) { uploads_.push_back(sid); },
         [this](const Event& new_event) { new_events_.push_back(new_event.id); });
   }
@@ -42,7 +42,13 @@ class IngestLoopTest : public ::testing::Test {
                     Lane lane = Lane::kAudit, Timestamp time = kNow) {
     Item item;
     item.lane = lane;
-    item.content = Event{.id = id, .type = type, .time = time, .index = 0, .json = "{}", .sid = {}, .failed_login = {}};
+    item.content = Event{.id = id,
+                         .type = type,
+                         .time = time,
+                         .index = 0,
+                         .json = "{}",
+                         .sid = {},
+                         .failed_login = {}};
     return item;
   }
   static Item upload(const std::string& id, const std::string& sid) {
@@ -84,6 +90,7 @@ class IngestLoopTest : public ::testing::Test {
   SteeredClock clock_{kNow};
   FetcherConfig config_;
   Timestamp start_time_ = add_seconds(kNow, -3600);
+  std::uint32_t generation_ = 0;
   LaneBuffers buffers_{1U << 20};
   std::unique_ptr<queue::Writer> writer_;
   std::unique_ptr<EventFilter> filter_;
@@ -237,6 +244,47 @@ TEST_F(IngestLoopTest, ForgetsIdsOnlyWithTheMarkThatSaysSo) {
   push(event("a1"));
   step();
   EXPECT_THAT(ids(Lane::kAudit), ElementsAre("a1", "a1"));
+}
+
+TEST_F(IngestLoopTest, KeepsIdsThatABackfillNeeds) {
+  push(event("a1"));
+  step();
+  loop_->keep_ids_from(day_of(kNow));
+  Item mark = mark_of(Lane::kAudit, "k", "v");
+  mark.forget_ids_before = day_of(kNow) + 5;
+  push(std::move(mark));
+  step();
+  push(event("a1"));
+  step();
+  EXPECT_THAT(ids(Lane::kAudit), ElementsAre("a1"));
+}
+
+TEST_F(IngestLoopTest, TakesABackfillsEventsFromBeforeTheStartTimeAndLocksNobodyForThem) {
+  Item old = event("old", "user.login", Lane::kAudit, add_seconds(start_time_, -1));
+  old.is_backfill = true;
+  push(std::move(old));
+  step();
+  EXPECT_THAT(ids(Lane::kAudit), ElementsAre("old"));
+  EXPECT_TRUE(new_events_.empty());
+}
+
+TEST_F(IngestLoopTest, DoesNotCompareIdsOfDifferentGenerations) {
+  push(event("a1"));
+  step();
+  generation_ = 1;
+  open();
+  push(event("a1"));
+  push(event("a1"));
+  step();
+  EXPECT_THAT(ids(Lane::kAudit), ElementsAre("a1", "a1"));
+}
+
+TEST_F(IngestLoopTest, SaysHowFarTeleportIsReadWithTheBatchThatBringsIt) {
+  Item mark = mark_of(Lane::kAudit, "k", "v");
+  mark.read_up_to = queue::ReadUpTo{.time_ms = 5, .looked_at_ms = 6};
+  push(std::move(mark));
+  step();
+  EXPECT_EQ(writer_->read_up_to(), (queue::ReadUpTo{.time_ms = 5, .looked_at_ms = 6}));
 }
 
 TEST_F(IngestLoopTest, ReportsAFailedWriteAndAnnouncesNothing) {

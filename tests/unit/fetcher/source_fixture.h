@@ -16,6 +16,7 @@
 
 #include "fetcher/ingest/item.h"
 #include "fetcher/ingest/lane_buffers.h"
+#include "fetcher/source/teleport_clock.h"
 #include "tests/unit/fetcher/fake_teleport.h"
 #include "tests/unit/fetcher/steered_clock.h"
 
@@ -88,6 +89,7 @@ class SourceFixture : public ::testing::Test {
   }
 
   SteeredClock clock_{kNow};
+  TeleportClock teleport_clock_{clock_};
   FakeTeleport teleport_;
   LaneBuffers buffers_{1U << 20};
   std::vector<Item> items_;

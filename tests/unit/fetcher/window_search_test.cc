@@ -32,7 +32,8 @@ class WindowSearchTest : public SourceFixture {
   void start() {
     SearchState saved = start_;
     if (const auto text = state("search")) saved = decode_search_state(*text).value();
-    source_ = std::make_unique<WindowSearch>(options_, saved, &teleport_, &buffers_, clock_);
+    source_ = std::make_unique<WindowSearch>(options_, saved, &teleport_, &buffers_, clock_,
+                                             &teleport_clock_);
     thread_ = std::jthread([this](const std::stop_token& stop) { end_ = source_->run(stop); });
   }
   void stop() {
@@ -176,7 +177,8 @@ TEST_F(WindowSearchTest, NeedsNoClockThatIsRight) {
   std::vector<std::string> expected;
   for (std::int64_t hours = 200; hours > 0; hours -= 10)
     expected.push_back(add_event(hours * 3600));
-  WindowSearch source(options_, start_, &teleport_, &buffers_, wrong);
+  TeleportClock teleport_clock(wrong);
+  WindowSearch source(options_, start_, &teleport_, &buffers_, wrong, &teleport_clock);
   std::jthread thread([&](const std::stop_token& stop) { source.run(stop); });
   collect_until([&] { return ids().size() == expected.size(); });
   thread.request_stop();
@@ -351,7 +353,8 @@ TEST_F(WindowSearchTest, SavesAReadableStateAfterAnEventOfYear10000) {
   saved.page_key = teleport.search(request, {}).value().last_key;
   ASSERT_NE(saved.page_key, "");
   saved.to = request.to;
-  source_ = std::make_unique<WindowSearch>(options_, saved, &teleport_, &buffers_, clock_);
+  source_ = std::make_unique<WindowSearch>(options_, saved, &teleport_, &buffers_, clock_,
+                                           &teleport_clock_);
   thread_ = std::jthread([this](const std::stop_token& token) { source_->run(token); });
   collect_until([this] { return source_->idle(); });
   stop();
@@ -434,6 +437,42 @@ TEST_F(WindowSearchTest, NeverTakesBackWhatItHasReadAfterARestart) {
   read_up_to_ = from_unix_ms(options_.read_up_to->time_ms);
   run_until_idle();
   EXPECT_EQ(read_up_to_, add_seconds(kNow, -60));
+}
+
+TEST_F(WindowSearchTest, ABackfillBringsTheEventsOfItsSpanAndEnds) {
+  const auto before = add_event(8 * kDaySeconds + 1);
+  const auto first = add_event(8 * kDaySeconds);
+  const auto last = add_event(5 * kDaySeconds + 1);
+  const auto behind = add_event(5 * kDaySeconds);
+  options_.backfill =
+      BackfillSpan{{add_seconds(kNow, -8 * kDaySeconds), add_seconds(kNow, -5 * kDaySeconds)}};
+  start_.from = options_.backfill->range.from;
+  teleport_clock_.saw(kNow);
+  start();
+  collect_until([this] { return end_ == SourceEnd::kFinished; });
+  stop();
+  EXPECT_THAT(ids(), ElementsAre(first, last));
+  for (const Item& item : items_) {
+    EXPECT_FALSE(item.forget_ids_before);
+    EXPECT_TRUE(std::holds_alternative<Mark>(item.content) || item.is_backfill);
+  }
+  EXPECT_EQ(state("search"), std::nullopt);
+}
+
+// Teleport may still store events of the span.
+TEST_F(WindowSearchTest, ABackfillUpToThePresentEndsOnlyWhenTeleportsClockIsPastIt) {
+  add_event(10);
+  options_.backfill = BackfillSpan{{add_seconds(kNow, -kDaySeconds), kNow}};
+  start_.from = options_.backfill->range.from;
+  start();
+  collect_until([this] { return source_->idle(); });
+  const auto late = add_event(5);
+  collect_until([this] { return ids().size() == 2; });
+  EXPECT_EQ(end_, SourceEnd::kStopped);
+  clock_.advance(std::chrono::minutes(5));
+  collect_until([this] { return end_ == SourceEnd::kFinished; });
+  stop();
+  EXPECT_EQ(ids().back(), late);
 }
 
 }  // namespace

@@ -1,0 +1,132 @@
+#include "fetcher/backfills.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "common/log.h"
+#include "fetcher/ingest/ingest_loop.h"
+
+namespace sluice::fetcher {
+
+Backfills::Backfills(const FetcherConfig& config, Timestamp start_time, EventApi* api,
+                     LaneBuffers* buffers, const Clock& clock, TeleportClock* teleport_clock)
+    : config_(config),
+      start_time_(start_time),
+      api_(*api),
+      buffers_(*buffers),
+      clock_(clock),
+      teleport_clock_(*teleport_clock) {}
+
+Backfills::~Backfills() {
+  for (const auto& span : spans_) span->thread.request_stop();
+}
+
+Result<void> Backfills::load(queue::Writer* writer) {
+  for (const TimeRange& range : config_.backfill) {
+    const std::string name = format_time_range(range);
+    SLUICE_ASSIGN(const auto done, writer->state(BackfillSpan{range}.done_key()));
+    if (done) {
+      log_info("the backfill of {} was done at {}", name, *done);
+      continue;
+    }
+    SLUICE_ASSIGN(auto span, load_span(range, writer));
+    if (!span->has_begun()) SLUICE_TRY(warn_about_forgotten_ids(range, writer));
+    spans_.push_back(std::move(span));
+  }
+  return {};
+}
+
+// Says what of a span that is about to begin will come twice.
+Result<void> Backfills::warn_about_forgotten_ids(const TimeRange& range,
+                                                 queue::Writer* writer) const {
+  SLUICE_ASSIGN(const auto saved, writer->state(kIdsFromKey));
+  const auto ids_from = parse_day(saved.value_or(""));
+  if (!ids_from) return {};
+  const TimeRange repeated{.from = std::max(range.from, start_time_),
+                           .to = std::min(range.to, start_of_day(*ids_from))};
+  if (repeated.from >= repeated.to) return {};
+  log_warn(
+      "of the backfill of {}, the events of {} come a second time: they were fetched before, "
+      "and their ids are not remembered any more",
+      format_time_range(range), format_time_range(repeated));
+  return {};
+}
+
+Result<std::unique_ptr<Backfills::Span>> Backfills::load_span(const TimeRange& range,
+                                                              queue::Writer* writer) const {
+  auto span = std::make_unique<Span>();
+  span->span.range = range;
+  const std::string prefix = span->span.state_prefix();
+  SLUICE_ASSIGN(const auto first_day, writer->state(prefix + std::string(kBulkFirstDayKey)));
+  SLUICE_ASSIGN(auto chunks, writer->states(prefix + std::string(kBulkPrefix)));
+  for (auto& [key, value] : chunks) key.erase(0, prefix.size());
+  SLUICE_ASSIGN(span->bulk, decode_bulk_state(first_day, chunks));
+  SLUICE_ASSIGN(const auto search, writer->state(prefix + std::string(kSearchKey)));
+  if (!search) return span;
+  SLUICE_ASSIGN(span->search, decode_search_state(*search));
+  return span;
+}
+
+void Backfills::start(AuditApi audit_api) {
+  for (const auto& span : spans_) {
+    span->source = make_source(span.get(), audit_api);
+    log_info("the backfill of {} {}", format_time_range(span->span.range),
+             span->has_begun() ? "goes on" : "begins");
+    span->thread =
+        std::jthread([this, span = span.get()](const std::stop_token& stop) { run(span, stop); });
+  }
+  started_ = true;
+}
+
+std::unique_ptr<AuditSource> Backfills::make_source(Span* span, AuditApi audit_api) const {
+  if (audit_api == AuditApi::kBulkExport) {
+    BulkExportOptions options = bulk_export_options(config_);
+    options.start_time = span->span.range.from;
+    options.backfill = span->span;
+    return std::make_unique<BulkExport>(std::move(options), std::move(span->bulk), &api_, &buffers_,
+                                        clock_, &teleport_clock_);
+  }
+  WindowSearchOptions options = window_search_options(config_);
+  options.backfill = span->span;
+  SearchState saved;
+  saved.from = span->span.range.from;
+  return std::make_unique<WindowSearch>(std::move(options), span->search.value_or(saved), &api_,
+                                        &buffers_, clock_, &teleport_clock_);
+}
+
+// The mark travels behind the span's last event.
+void Backfills::run(Span* span, const std::stop_token& stop) {
+  if (span->source->run(stop) != SourceEnd::kFinished) return;
+  const std::string prefix = span->span.state_prefix();
+  Item mark = mark_of(queue::Lane::kAudit, span->span.done_key(), format_rfc3339(clock_.now()));
+  for (const std::string_view key : {kBulkFirstDayKey, kSearchKey}) {
+    mark.also.push_back(StateChange{prefix + std::string(key), std::nullopt});
+  }
+  if (!buffers_.push(std::move(mark), stop)) return;
+  log_info("the backfill of {} is done", format_time_range(span->span.range));
+  span->done = true;
+}
+
+bool Backfills::idle() const {
+  if (spans_.empty()) return true;
+  return started_ && std::ranges::all_of(spans_, [](const auto& span) {
+           return span->done || span->source->idle();
+         });
+}
+
+std::optional<Day> Backfills::ids_needed_from() const {
+  std::optional<Day> from;
+  for (const auto& span : spans_) {
+    if (span->done) continue;
+    const Day day = day_of(span->span.range.from);
+    from = std::min(from.value_or(day), day);
+  }
+  return from;
+}
+
+std::size_t Backfills::open() const {
+  return static_cast<std::size_t>(
+      std::ranges::count_if(spans_, [](const auto& span) { return !span->done; }));
+}
+
+}  // namespace sluice::fetcher

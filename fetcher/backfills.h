@@ -1,0 +1,86 @@
+// The spans of the past that the configuration asks for, each fetched once beside the present
+// events.
+//
+// Each span has a source and a thread of its own, and its own state in the queue, from which it
+// goes on after a restart; when nothing more of it is expected, it is marked as done there and is
+// not fetched again. A span that is taken out of the configuration stays where it is. Events of it
+// that are in the queue already are known by their ids, as far as those are still remembered.
+//
+// load() and the destructor, which stops and joins, on the Writer's thread; the rest on any.
+#ifndef SLUICE_FETCHER_BACKFILLS_H_
+#define SLUICE_FETCHER_BACKFILLS_H_
+
+#include <atomic>
+#include <memory>
+#include <optional>
+#include <stop_token>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "common/config.h"
+#include "common/error.h"
+#include "common/time.h"
+#include "fetcher/ingest/lane_buffers.h"
+#include "fetcher/source/audit_api.h"
+#include "fetcher/source/backfill_span.h"
+#include "fetcher/source/bulk_state.h"
+#include "fetcher/source/event_api.h"
+#include "fetcher/source/search_state.h"
+#include "fetcher/source/teleport_clock.h"
+#include "queue/writer.h"
+
+namespace sluice::fetcher {
+
+class Backfills {
+ public:
+  // All given must outlive it. From `start_time` on the present's source fetches.
+  Backfills(const FetcherConfig& config, Timestamp start_time, EventApi* api, LaneBuffers* buffers,
+            const Clock& clock, TeleportClock* teleport_clock);
+  ~Backfills();
+  Backfills(const Backfills&) = delete;
+  Backfills& operator=(const Backfills&) = delete;
+
+  // Finds out which spans are done, and how far the others are. kCorrupt: their state is not of
+  // this program.
+  Result<void> load(queue::Writer* writer);
+
+  // Begins to fetch those that are not done. To be called at most once, after load().
+  void start(AuditApi audit_api);
+
+  // Whether all that Teleport had of the spans at the last look is in the buffer or behind it.
+  bool idle() const;
+  // Ids of events from this day on are needed. Nothing: no span is open.
+  std::optional<Day> ids_needed_from() const;
+  std::size_t open() const;
+
+ private:
+  struct Span {
+    BackfillSpan span;
+    BulkState bulk;
+    std::optional<SearchState> search;
+    std::unique_ptr<AuditSource> source;
+    std::atomic<bool> done = false;
+    std::jthread thread;  // last: it uses all of the above
+
+    bool has_begun() const { return bulk.first_day || search; }
+  };
+
+  Result<void> warn_about_forgotten_ids(const TimeRange& range, queue::Writer* writer) const;
+  Result<std::unique_ptr<Span>> load_span(const TimeRange& range, queue::Writer* writer) const;
+  std::unique_ptr<AuditSource> make_source(Span* span, AuditApi audit_api) const;
+  void run(Span* span, const std::stop_token& stop);
+
+  const FetcherConfig& config_;
+  const Timestamp start_time_;
+  EventApi& api_;
+  LaneBuffers& buffers_;
+  const Clock& clock_;
+  TeleportClock& teleport_clock_;
+  std::atomic<bool> started_ = false;
+  std::vector<std::unique_ptr<Span>> spans_;  // those that were not done at the start
+};
+
+}  // namespace sluice::fetcher
+
+#endif  // SLUICE_FETCHER_BACKFILLS_H_
