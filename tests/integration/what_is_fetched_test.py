@@ -1,0 +1,130 @@
+#!/usr/bin/env python3
+"""What an operator can ask of the fetcher: from when on, again from when on, which span of the past, or only a look.
+
+what_is_fetched_test.py BIN_FOLDER
+
+Each case has a fetcher of its own beside a stand-in for Teleport, once with bulk export and once with the search only.
+What is in the queue is held against what was served.
+"""
+
+import collections
+import json
+import sys
+import unittest
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "support"))
+
+import rig as rigs  # noqa: E402
+from processes import control  # noqa: E402
+
+BIN = None
+EVENTS = 600
+FETCHER = "sluice-fetcher"
+USAGE = 64
+
+
+def at(moment):
+    return f"{moment:%Y-%m-%dT%H:%M:%SZ}"
+
+
+def parsed(text):
+    return datetime.fromisoformat(text)
+
+
+class WhatIsFetched(unittest.TestCase):
+    def begin(self, mode):
+        self.rig = rigs.Rig(BIN, rigs.temporary_folder("fetched"), events=EVENTS, sessions=2,
+                            events_per_session=10, mode=mode, days=3, chunk_events=50)
+        self.addCleanup(self.rig.remove)
+        self.addCleanup(self.rig.__exit__, None, None, None)
+        self.rig.start_stand_ins()
+
+    def in_both_modes(self, case):
+        for mode in ("bulk", "search"):
+            with self.subTest(mode=mode):
+                self.begin(mode)
+                case()
+
+    def fetch(self, *options, status=0):
+        code, said = self.rig.run(FETCHER, "--exit-on-last-event", *options)
+        self.assertEqual(status, code, said)
+        return said
+
+    def queued(self, lane="audit"):
+        """How often each event is in the queue, by its id."""
+        lines = self.rig.queuectl("peek", "--lane", lane, "--from", "1", "--count", "100000",
+                                  "--output", "json").split("\n")
+        return collections.Counter(json.loads(line)["id"] for line in lines if line)
+
+    def served(self):
+        """The times of the audit events that were served, by id."""
+        times = {}
+        for line in self.rig.served.read_text(encoding="utf-8").rstrip("\n").split("\n"):
+            record = json.loads(line)
+            if record["lane"] == "audit":
+                times[record["id"]] = parsed(record["body"]["time"])
+        return times
+
+    def since(self, moment):
+        return {id for id, time in self.served().items() if time >= moment}
+
+    def test_a_dry_run_counts_and_leaves_everything_as_it_is(self):
+        def case():
+            said = self.fetch("--dry-run")
+            self.assertRegex(said, rf"dry run: {EVENTS} audit events would be queued \(")
+            self.assertIn("2 recordings announced", said)
+            self.assertEqual([], list(self.rig.state.iterdir()))
+            self.assertNotIn("StreamUnstructuredSessionEvents", self.rig.teleport_stats()["calls"])
+        self.in_both_modes(case)
+
+    def test_a_span_of_the_past_comes_beside_the_present_and_once(self):
+        def case():
+            now = datetime.now(UTC)
+            begin, end = now - timedelta(hours=60), now - timedelta(hours=30)
+            present = now - timedelta(hours=6)
+            options = ["--start-time", at(present), "--backfill", f"{at(begin)}/{at(end)}"]
+            said = self.fetch(*options)
+            self.assertRegex(said, "the backfill of .* begins")
+            self.fetch(*options)
+            self.fetch("--dry-run", "--start-time", at(now - timedelta(days=9)))  # all is served once
+            begin, end, present = (parsed(at(t)) for t in (begin, end, present))
+            wanted = {id for id, time in self.served().items() if begin <= time < end or time >= present}
+            self.assertEqual(collections.Counter(wanted), self.queued())
+            self.assertGreater(len(wanted), EVENTS // 4)
+        self.in_both_modes(case)
+
+    def test_fetching_again_is_said_first_and_done_once(self):
+        def case():
+            self.fetch()
+            self.assertEqual({1}, set(self.queued().values()))
+            again = datetime.now(UTC) - timedelta(hours=24)
+            said = self.fetch("--restart-from", at(again), status=USAGE)
+            self.assertRegex(said, r"\(\d+ audit events, \d+ of recordings\).*comes a second time")
+            self.assertIn("add --yes", said)
+            self.assertEqual(EVENTS, sum(self.queued().values()))
+            for _ in range(2):
+                self.fetch("--restart-from", at(again), "--yes")
+            repeated = self.since(parsed(at(again)))
+            self.assertEqual({id: 1 + (id in repeated) for id in self.served()}, dict(self.queued()))
+        self.in_both_modes(case)
+
+    def test_status_says_up_to_when_teleport_was_read(self):
+        def case():
+            self.fetch("--search-overlap", "1m", "--export-delay", "1m")
+            control(self.rig.teleport_control, "add 1")
+            self.fetch("--search-overlap", "1m", "--export-delay", "1m")
+            reached = parsed(self.rig.status()["read_up_to"])
+            now = parsed(at(datetime.now(UTC)))
+            self.assertLess(now - timedelta(minutes=3), reached)
+            self.assertLess(reached, now - timedelta(seconds=50))
+            self.assertRegex(self.rig.queuectl("status"), "Teleport read completely up to 20")
+        self.in_both_modes(case)
+
+
+if __name__ == "__main__":
+    if len(sys.argv) < 2:
+        sys.exit(__doc__)
+    BIN = Path(sys.argv.pop(1)).resolve()
+    unittest.main(verbosity=2)
