@@ -29,6 +29,7 @@ int exit_status(ErrorKind kind) {
     case ErrorKind::kIdentity:
     case ErrorKind::kHole:
     case ErrorKind::kRejected:
+    case ErrorKind::kTooLarge:
       return EX_DATAERR;
     case ErrorKind::kNotFound:
     case ErrorKind::kTrimmed:
@@ -83,6 +84,8 @@ std::string_view name_of(ErrorKind kind) {
       return "unimplemented";
     case ErrorKind::kRejected:
       return "rejected";
+    case ErrorKind::kTooLarge:
+      return "too-large";
     case ErrorKind::kEpochChanged:
       return "epoch-changed";
     case ErrorKind::kHole:

@@ -30,6 +30,7 @@ enum class ErrorKind {
   kUnauthorized,   // a remote service refuses who we are or what we may do
   kUnimplemented,  // a remote service does not have what was asked for
   kRejected,       // a remote service will never accept this input
+  kTooLarge,       // a message is larger than this program takes
   kEpochChanged,   // the queue's writer has opened it anew: reopen and reconcile
   kHole,           // a sequence number that must be there is not
   kNoSpace,        // the file system is full: it may have room again later

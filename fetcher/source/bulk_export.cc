@@ -1,10 +1,13 @@
 #include "fetcher/source/bulk_export.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <thread>
 #include <utility>
 
 #include "common/log.h"
+#include "fetcher/transcode/sha256_hex.h"
 
 namespace sluice::fetcher {
 namespace {
@@ -405,6 +408,7 @@ void BulkExport::failed(const ChunkName& name, const Error& error, const std::st
     not_supported_ = true;
     return;
   }
+  if (error.kind == ErrorKind::kTooLarge) return give_up_too_large(name, error, stop);
   reading_trouble_.failed(error.message);
   bool lost = false;
   {
@@ -450,6 +454,24 @@ void BulkExport::give_up(const ChunkName& name, const Error& error, const std::s
             error.message);
   const std::string key = state_key(chunk_key(name.first, name.second));
   if (buffers_.push(mark_of(queue::Lane::kAudit, key, std::string(kChunkLost)), stop)) finish(name);
+}
+
+// Its cursor is in the message that cannot be received, so nothing behind it can be asked for.
+void BulkExport::give_up_too_large(const ChunkName& name, const Error& error,
+                                   const std::stop_token& stop) {
+  const std::string chunk = fmt::format("{}/{}", format_day(name.first), name.second);
+  Reject reject;
+  reject.id = sha256_hex(chunk);
+  reject.time = std::max(start_of_day(name.first), options_.start_time);
+  reject.reason =
+      fmt::format("the rest of chunk {}, from an event on that is too large to be received: {}",
+                  chunk, error.message);
+  log_error("an event is lost, and those behind it: {}", reject.reason);
+  Item item;
+  item.is_backfill = options_.backfill.has_value();
+  item.content = std::move(reject);
+  item.cursor = StateChange{state_key(chunk_key(name.first, name.second)), std::string(kChunkLost)};
+  if (buffers_.push(std::move(item), stop)) finish(name);
 }
 
 }  // namespace sluice::fetcher

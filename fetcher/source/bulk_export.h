@@ -139,6 +139,7 @@ class BulkExport final : public AuditSource {
   bool is_lost_unlocked(const ChunkName& name);
   void is_there(const ChunkName& name);
   void give_up(const ChunkName& name, const Error& error, const std::stop_token& stop);
+  void give_up_too_large(const ChunkName& name, const Error& error, const std::stop_token& stop);
   void finish(const ChunkName& name);
   Chunk& chunk_unlocked(const ChunkName& name);
   Item item_from(const ExportItem& received, Day day, EventDecoder* decoder);

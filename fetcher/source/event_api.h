@@ -8,10 +8,12 @@
 //   kUnimplemented  this Teleport (or its storage) does not have the call
 //   kNotFound       no such chunk, or no such recording
 //   kRejected       a cursor or key that Teleport does not take
+//   kTooLarge       the next message has more than kMessageBytesMax bytes
 // and each says in one sentence which address failed, and why.
 #ifndef SLUICE_FETCHER_SOURCE_EVENT_API_H_
 #define SLUICE_FETCHER_SOURCE_EVENT_API_H_
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -70,6 +72,10 @@ struct LockRequest {
 
 // Whether Teleport has a bulk export is asked for a day so far ahead.
 inline constexpr Day kProbeDaysAhead = 2;
+
+// Larger than any event that can be kept (kEventBytesMax, transcode/event.h), so that of one that
+// cannot it is still seen what it is.
+inline constexpr std::size_t kMessageBytesMax = 256U << 20;
 
 class EventApi {
  public:

@@ -38,6 +38,7 @@ WindowSearch::WindowSearch(WindowSearchOptions options, SearchState saved, Event
       buffers_(*buffers),
       clock_(clock),
       recent_(kRecentIdsMax),
+      page_size_(options_.page_size),
       teleport_clock_(*teleport_clock),
       trouble_("cannot search for events", LogLevel::kWarn, clock),
       key_trouble_("cannot turn the pages of a search", LogLevel::kWarn, clock),
@@ -147,9 +148,14 @@ Result<SearchPage> WindowSearch::fetch_page(const std::stop_token& stop) {
   SearchRequest request{.from = state_.from,
                         .to = state_.to,
                         .types = options_.types,
-                        .limit = options_.page_size,
+                        .limit = page_size_,
                         .start_key = state_.page_key};
   auto page = api_.search(request, stop);
+  while (!page && page.error().kind == ErrorKind::kTooLarge && request.limit > 1) {
+    request.limit = page_size_ = request.limit / 2;
+    page = api_.search(request, stop);
+  }
+  if (page) page_size_ = std::min(page_size_ * 2, options_.page_size);
   if (page || page.error().kind != ErrorKind::kRejected || request.start_key.empty()) return page;
   // The caller waits before the window is opened again: a server that refuses the keys which it has
   // just given would otherwise be asked without end.

@@ -94,6 +94,7 @@ class WindowSearch final : public AuditSource {
   const Clock& clock_;
   EventDecoder decoder_;
   RecentIds recent_;
+  std::uint32_t page_size_;  // less while pages are too large
   TeleportClock& teleport_clock_;
   RepeatedMessage trouble_;
   std::chrono::milliseconds next_probe_{};  // by the monotonic clock

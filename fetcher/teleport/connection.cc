@@ -38,6 +38,12 @@ ErrorKind kind_of(int code) {
   }
 }
 
+// gRPC refuses a message for its size with the code that a server's own limits have.
+bool is_too_large(const CallFailure& failure) {
+  return failure.code == grpc::RESOURCE_EXHAUSTED &&
+         failure.text.find("message larger than max") != std::string::npos;
+}
+
 std::string_view words_for(int code) {
   switch (code) {
     case grpc::CANCELLED:
@@ -180,6 +186,10 @@ Error Connection::explain(const CallFailure& failure,
                              failure.code == grpc::UNAUTHENTICATED ||
                              failure.code == grpc::DEADLINE_EXCEEDED || channel->error();
   if (is_connection) return explain_end(failure, channel, what);
+  if (is_too_large(failure)) {
+    return Error{ErrorKind::kTooLarge, fmt::format("cannot {} from Teleport at {}: {}", what,
+                                                   config_.addr, failure.text)};
+  }
   std::string cure;
   if (failure.code == grpc::PERMISSION_DENIED && rule != nullptr) {
     cure = fmt::format("; add the rule {} to a role of the identity's user", rule);

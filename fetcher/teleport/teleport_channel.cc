@@ -6,11 +6,11 @@
 
 #include <utility>
 
+#include "fetcher/source/event_api.h"
+
 namespace sluice::fetcher {
 namespace {
 
-// Larger than any event that Teleport can hold, and than any page of them.
-constexpr int kReceiveBytesMax = 64 << 20;
 // Teleport closes connections that ping more often than once a minute, so not by far; a connection
 // that is gone shows by the socket's own limits, too.
 constexpr int kKeepaliveMs = 75'000;
@@ -27,7 +27,7 @@ TeleportChannel::TeleportChannel(std::unique_ptr<Pump> pump) : pump_(std::move(p
   grpc::ChannelArguments arguments;
   // Without this gRPC sends the name of its own test server.
   arguments.SetString(GRPC_ARG_DEFAULT_AUTHORITY, kAuthServerName);
-  arguments.SetMaxReceiveMessageSize(kReceiveBytesMax);
+  arguments.SetMaxReceiveMessageSize(static_cast<int>(kMessageBytesMax));
   arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, kKeepaliveMs);
   arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, kKeepaliveTimeoutMs);
   arguments.SetInt(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);

@@ -130,6 +130,10 @@ bool EventDecoder::read_envelope(std::string_view message, Envelope* envelope) {
 std::expected<Event, std::string> EventDecoder::to_event(const Envelope& envelope) {
   if (envelope.defect != nullptr) return std::unexpected(envelope.defect);
   if (!envelope.body) return std::unexpected("it has no body");
+  if (envelope.body->size() > kEventBytesMax) {
+    return std::unexpected(fmt::format("its body has {} bytes, and {} are the most that is taken",
+                                       envelope.body->size(), kEventBytesMax));
+  }
   if (!fits_record(envelope.type) || !fits_record(envelope.id)) {
     return std::unexpected("its type or id is not valid UTF-8, or longer than 65535 bytes");
   }
@@ -184,7 +188,8 @@ std::expected<Event, Reject> EventDecoder::decode(std::string_view message) {
   reject.time = envelope.time.value_or(Timestamp{});
   reject.index = envelope.index;
   reject.reason = "the event cannot be shipped: " + event.error();
-  reject.bytes = message;
+  // What is too large to be kept as an event is so as a dead letter, too; the reason says its size.
+  if (message.size() <= kEventBytesMax) reject.bytes = message;
   return std::unexpected(std::move(reject));
 }
 

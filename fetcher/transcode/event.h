@@ -7,6 +7,7 @@
 #ifndef SLUICE_FETCHER_TRANSCODE_EVENT_H_
 #define SLUICE_FETCHER_TRANSCODE_EVENT_H_
 
+#include <cstddef>
 #include <cstdint>
 #include <expected>
 #include <optional>
@@ -17,6 +18,9 @@
 #include "fetcher/transcode/transcoder.h"
 
 namespace sluice::fetcher {
+
+// Most bytes of an event's body as it comes.
+inline constexpr std::size_t kEventBytesMax = 64U << 20;
 
 // Of a user.login event without success.
 struct FailedLogin {
@@ -40,7 +44,7 @@ struct Reject {
   Timestamp time;
   std::int64_t index = 0;
   std::string reason;  // one sentence
-  std::string bytes;   // the EventUnstructured message as it was received
+  std::string bytes;   // the EventUnstructured message as it was received; empty if it is too large
 };
 
 // Whether a receiver that reads times by "%Y-%m-%dT%H:%M:%S" takes `text`: such a time, with or

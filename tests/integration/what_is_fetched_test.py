@@ -9,6 +9,7 @@ What is in the queue is held against what was served.
 
 import collections
 import json
+import shutil
 import sys
 import unittest
 from datetime import UTC, datetime, timedelta
@@ -34,9 +35,10 @@ def parsed(text):
 
 
 class WhatIsFetched(unittest.TestCase):
-    def begin(self, mode):
+    def begin(self, mode, events_file=None):
         self.rig = rigs.Rig(BIN, rigs.temporary_folder("fetched"), events=EVENTS, sessions=2,
-                            events_per_session=10, mode=mode, days=3, chunk_events=50)
+                            events_per_session=10, mode=mode, days=3, chunk_events=50,
+                            events_file=events_file)
         self.addCleanup(self.rig.remove)
         self.addCleanup(self.rig.__exit__, None, None, None)
         self.rig.start_stand_ins()
@@ -109,6 +111,27 @@ class WhatIsFetched(unittest.TestCase):
             repeated = self.since(parsed(at(again)))
             self.assertEqual({id: 1 + (id in repeated) for id in self.served()}, dict(self.queued()))
         self.in_both_modes(case)
+
+    def test_large_events_pass_and_of_larger_ones_it_is_known_what_they_were(self):
+        folder = rigs.temporary_folder("large")
+        self.addCleanup(shutil.rmtree, folder)
+        times = datetime.now(UTC) - timedelta(hours=2)
+        sizes = {"small-1": 1, "large": 40, "too-large": 70, "small-2": 1}  # MiB
+        with open(folder / "events.ndjson", "w", encoding="utf-8") as file:
+            for minute, (uid, mebibytes) in enumerate(sizes.items()):
+                file.write(json.dumps({"event": "db.session.query", "uid": uid, "ei": 0,
+                                       "time": at(times + timedelta(minutes=minute)),
+                                       "data": "x" * (mebibytes << 20)}) + "\n")
+        self.begin("bulk", folder / "events.ndjson")
+        self.fetch()
+        status, lines = self.rig.try_queuectl("peek", "--lane", "audit", "--from", "1", "--output", "json")
+        self.assertEqual(0, status)
+        found = {record["id"]: record for record in map(json.loads, lines.rstrip("\n").split("\n"))}
+        self.assertLessEqual(set(sizes), set(found))
+        self.assertEqual(40 << 20, len(found["large"]["event"]["data"]))
+        reject = found["too-large"]
+        self.assertEqual(("reject", "db.session.query", ""), (reject["kind"], reject["type"], reject["raw"]))
+        self.assertIn("67108864 are the most", reject["note"])
 
     def test_status_says_up_to_when_teleport_was_read(self):
         def case():

@@ -472,5 +472,17 @@ TEST_F(BulkExportTest, ABackfillBringsTheEventsOfItsSpanAndEndsWhenNoChunkIsExpe
   EXPECT_TRUE(teleport_.cursors_asked_for("c").empty());
 }
 
+TEST_F(BulkExportTest, PutsARejectInPlaceOfWhatIsTooLargeToBeReceivedAndGoesOnWithOtherChunks) {
+  teleport_.add_chunk(today_, "a", {event("a1"), event("a2"), event("a3")});
+  teleport_.add_chunk(today_, "b", {event("b1")});
+  teleport_.fail_chunk("a", 1, ErrorKind::kTooLarge);
+  run_until_idle();
+  EXPECT_THAT(ids(), UnorderedElementsAre("a1", "b1"));
+  ASSERT_EQ(rejects().size(), 1U);
+  EXPECT_NE(rejects()[0].reason.find("the rest of chunk 2026-11-23/a"), std::string::npos);
+  EXPECT_EQ(state(chunk_key(today_, "a")), "lost");
+  EXPECT_EQ(teleport_.exports_of("a"), 1U);
+}
+
 }  // namespace
 }  // namespace sluice::fetcher

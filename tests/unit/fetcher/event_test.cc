@@ -47,6 +47,20 @@ TEST(EventDecoder, GivesAnEventWithoutIdTheHashOfItsJson) {
   EXPECT_EQ(sha256_hex("abc"), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
 }
 
+TEST(EventDecoder, SaysOfAnEventThatIsTooLargeWhatItIsAndDoesNotKeepItsBytes) {
+  EventUnstructured message = login();
+  (*message.mutable_unstructured()->mutable_fields())["data"].set_string_value(
+      std::string(kEventBytesMax, 'x'));
+  EventDecoder decoder;
+  const auto event = decoder.decode(message.SerializeAsString());
+  ASSERT_FALSE(event);
+  EXPECT_EQ(event.error().id, "3b7d9f0e");
+  EXPECT_EQ(event.error().type, "user.login");
+  EXPECT_EQ(event.error().time, (Timestamp{1'795'402'721, 5'000'000}));
+  EXPECT_NE(event.error().reason.find("67108864 are the most"), std::string::npos);
+  EXPECT_TRUE(event.error().bytes.empty());
+}
+
 TEST(EventDecoder, TellsTheSessionOfAnUploadOnly) {
   EventUnstructured message = login();
   (*message.mutable_unstructured()->mutable_fields())["sid"].set_string_value("s-1");

@@ -183,6 +183,11 @@ std::unique_ptr<ExportStream> FakeTeleport::export_chunk(Day day, const std::str
   return std::make_unique<ScriptedExport>(std::move(script));
 }
 
+void FakeTeleport::set_page_max(std::size_t events) {
+  const std::lock_guard lock(mutex_);
+  page_max_ = events;
+}
+
 Result<SearchPage> FakeTeleport::search(const SearchRequest& request, std::stop_token) {
   const std::lock_guard lock(mutex_);
   searches_.push_back(request);
@@ -206,6 +211,7 @@ Result<SearchPage> FakeTeleport::search(const SearchRequest& request, std::stop_
     }
     owner->push_back(it->second);
   }
+  if (owner->size() > page_max_) return fail(ErrorKind::kTooLarge, "made to be too large");
   for (const std::string& event : *owner) page.events.push_back(event);
   page.owner = owner;
   return page;

@@ -43,7 +43,8 @@ class FakeTeleport final : public EventApi {
 
   // Search.
   void add_event(const std::string& id, Timestamp time);
-  void refuse_keys(bool refuse);  // every page key, as after a change of Teleport's storage
+  void set_page_max(std::size_t events);  // pages of more are too large to be received
+  void refuse_keys(bool refuse);          // every page key, as after a change of Teleport's storage
   std::vector<SearchRequest> searches() const;
 
   // Recordings.
@@ -80,6 +81,7 @@ class FakeTeleport final : public EventApi {
   ErrorKind lock_refusal_ = ErrorKind::kUnavailable;
   bool export_supported_ = true;
   bool keys_refused_ = false;
+  std::size_t page_max_ = 100'000;
   bool reachable_ = true;
   std::map<Day, std::map<std::string, Chunk>> days_;
   std::map<std::string, std::vector<std::string>> cursors_;  // asked for, by chunk

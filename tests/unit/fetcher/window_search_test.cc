@@ -79,6 +79,16 @@ TEST_F(WindowSearchTest, BringsEveryEventOnceAndInOrder) {
   EXPECT_THAT(ids(), ElementsAreArray(expected));
 }
 
+TEST_F(WindowSearchTest, AsksForSmallerPagesWhereTheyAreTooLargeToBeReceived) {
+  options_.page_size = 64;
+  teleport_.set_page_max(5);
+  std::vector<std::string> expected;
+  for (std::int64_t minutes = 200; minutes > 0; --minutes)
+    expected.push_back(add_event(minutes * 60));
+  run_until_idle();
+  EXPECT_THAT(ids(), ElementsAreArray(expected));
+}
+
 TEST_F(WindowSearchTest, UsesNoPageKeyInAnotherWindowThanItsOwn) {
   options_.page_size = 3;
   for (std::int64_t hours = 100; hours > 0; --hours) add_event(hours * 3600);
