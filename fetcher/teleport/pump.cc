@@ -18,7 +18,7 @@
 namespace sluice::fetcher {
 namespace {
 
-constexpr std::size_t kDownBytes = 256U << 10;  // from Teleport
+constexpr std::size_t kDownBytes = 64U << 10;  // from Teleport
 constexpr std::size_t kUpBytes = 64U << 10;
 
 // Bytes on their way in one direction.
@@ -101,17 +101,20 @@ class Pump::Loop {
   // From Teleport to gRPC, as far as it goes now. False: the connection has ended.
   bool move_down() {
     while (true) {
-      if (!down_.empty()) {
-        const auto content = down_.content();
-        const ssize_t sent = ::send(ours_.fd(), content.data(), content.size(), MSG_NOSIGNAL);
-        if (sent < 0 && !may_pass(errno)) return false;  // gRPC has let go of it
-        if (sent > 0) down_.removed(static_cast<std::size_t>(sent));
+      // As much as there is goes on in one piece, since each piece wakes gRPC.
+      bool more = true;
+      while (more && !down_.room().empty()) {
+        const auto count = connection_.tls->read(down_.room());
+        if (!count) return end_with(count.error());
+        down_.added(*count);
+        more = *count > 0;
       }
-      if (down_.room().empty()) return true;
-      const auto count = connection_.tls->read(down_.room());
-      if (!count) return end_with(count.error());
-      if (*count == 0) return true;
-      down_.added(*count);
+      if (down_.empty()) return true;
+      const auto content = down_.content();
+      const ssize_t sent = ::send(ours_.fd(), content.data(), content.size(), MSG_NOSIGNAL);
+      if (sent < 0 && !may_pass(errno)) return false;  // gRPC has let go of it
+      if (sent > 0) down_.removed(static_cast<std::size_t>(sent));
+      if (!more || !down_.empty()) return true;
     }
   }
 

@@ -46,8 +46,9 @@ class Transcoder {
   // A map entry of the objects that are being written, outermost first.
   struct Entry {
     std::string_view key;
-    std::string_view value;  // a Value message
-    std::uint32_t place;     // in its map: tells apart entries with equal keys
+    std::string_view value;   // a Value message
+    std::uint64_t key_start;  // its first bytes, which mostly tell the order
+    std::uint32_t place;      // in its map: tells apart entries with equal keys
   };
 
   bool write_struct(std::string_view bytes, std::size_t depth);

@@ -13,6 +13,7 @@
 #include <random>
 #include <string>
 #include <string_view>
+#include <utility>
 
 namespace sluice::fetcher {
 namespace {
@@ -105,6 +106,40 @@ TEST(Transcoder, EscapesWhatJsonRequiresAndNothingElse) {
   Value value;
   value.set_bool_value(true);
   EXPECT_EQ(json_of(with("a\nb", value)), R"({"a\nb":true})");
+}
+
+TEST(Transcoder, SortsKeysThatDifferLateOrByAZeroByteOnly) {
+  const std::string_view with_zero("a\0", 2);
+  Struct message;
+  for (const std::string_view key :
+       {std::string_view("labels.zone"), std::string_view("a"), std::string_view("labels.env"),
+        std::string_view("labels.z"), with_zero, std::string_view("labels.")}) {
+    (*message.mutable_fields())[std::string(key)].set_bool_value(true);
+  }
+  EXPECT_EQ(json_of(message), R"({"a":true,"a\u0000":true,"labels.":true,"labels.env":true,)"
+                              R"("labels.z":true,"labels.zone":true})");
+}
+
+TEST(Transcoder, EscapesAtEveryPlaceOfAText) {
+  for (const auto& [byte, escaped] :
+       {std::pair('"', "\\\""), std::pair('\\', "\\\\"), std::pair('\x1F', "\\u001f"),
+        std::pair('\0', "\\u0000"), std::pair('\n', "\\n"), std::pair('!', "!"),
+        std::pair(' ', " "), std::pair('\x7F', "\x7F"), std::pair('[', "[")}) {
+    for (std::size_t size = 1; size < 26; ++size) {
+      for (std::size_t place = 0; place < size; ++place) {
+        // What stands around it: a plain letter, the neighbours of what is escaped, two-byte text.
+        for (const std::string filler : {"a", "#", "]", "\xC3\xA4"}) {
+          std::string text;
+          std::string expected;
+          for (std::size_t i = 0; i < size; ++i) {
+            text += i == place ? std::string(1, byte) : filler;
+            expected += i == place ? std::string(escaped) : filler;
+          }
+          ASSERT_EQ(json_of(with_string(text)), "{\"k\":\"" + expected + "\"}") << size << place;
+        }
+      }
+    }
+  }
 }
 
 TEST(Transcoder, TakesTheLastValueOfAKeyThatIsThereTwice) {
