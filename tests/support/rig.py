@@ -177,7 +177,7 @@ class Rig:
                  mode="bulk", seed=1, chunk_events=1000, days=3, settings="", shipper_settings="",
                  connections=CONNECTIONS, batch_events=BATCH_EVENTS, poll="1s",
                  start_time=None, events_file=None, session_events_file=None,
-                 real_fluentd=False, rate=0, queue_settings="", teleport_options=()):
+                 real_fluentd=False, rate=0, queue_settings=""):
         self.bin = Path(bin_folder)
         self.folder = Path(folder)
         self.state = self.folder / "state"
@@ -208,7 +208,6 @@ class Rig:
                              "--chunk-events", chunk_events,
                              # The same events again when it is started again.
                              "--now", f"{base:%Y-%m-%dT%H:%M:%SZ}"]
-        self._sim_options += teleport_options
         if rate:
             self._sim_options += ["--rate", rate]
         for option, path in (("--events-file", events_file),

@@ -650,6 +650,26 @@ TEST(TeleportSim, LeavesWithAGoodbyeLetsCallsFinishAndComesBackOnItsPort) {
   EXPECT_EQ(port, read_text(folder.path("port")));
 }
 
+TEST(TeleportSim, SaysGoodbyeToConnectionsThatAreOldEnough) {
+  const Folder folder;
+  const Sim sim(folder, {});
+  const auto is_there = [&] {
+    grpc::ClientContext context;
+    context.set_wait_for_ready(true);
+    proto::PingResponse pong;
+    return sim.auth->Ping(&context, {}, &pong).ok();
+  };
+  const auto channel = sim.channel("client", "client");
+  ASSERT_EQ("ok", sim.command("connection-age 100"));
+  ASSERT_TRUE(is_there());
+  ASSERT_TRUE(
+      channel->WaitForConnected(std::chrono::system_clock::now() + std::chrono::minutes(1)));
+  // A channel without calls that is told to go away does not connect again by itself.
+  EXPECT_TRUE(channel->WaitForStateChange(
+      GRPC_CHANNEL_READY, std::chrono::system_clock::now() + std::chrono::minutes(1)));
+  EXPECT_TRUE(is_there());
+}
+
 TEST(TeleportSim, CutsOffCallsThatItsGoodbyeLeavesNoTimeFor) {
   const Folder folder;
   const Sim sim(folder, {});

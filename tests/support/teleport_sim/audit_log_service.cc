@@ -61,6 +61,11 @@ std::optional<grpc::Status> AuditLogService::begin(const char* method, bool is_d
   return std::nullopt;
 }
 
+grpc::Status AuditLogService::refuse_key(const char* why) {
+  simulation_.statistics.count_refused_key();
+  return {grpc::StatusCode::INVALID_ARGUMENT, why};
+}
+
 grpc::Status AuditLogService::GetEventExportChunks(
     grpc::ServerContext* context, const auditlog::GetEventExportChunksRequest* request,
     grpc::ServerWriter<auditlog::EventExportChunk>* writer) {
@@ -98,7 +103,7 @@ grpc::Status AuditLogService::ExportUnstructuredEvents(
             fmt::format("event chunk \"{}\" not found", request->chunk())};
   }
   const auto first = first_ordinal(request->cursor(), simulation_.faults.cursor_prefix());
-  if (!first) return {grpc::StatusCode::INVALID_ARGUMENT, "unsupported cursor format"};
+  if (!first) return refuse_key("unsupported cursor format");
   MessageStream stream(context, writer, &simulation_.faults, FaultTarget::kExport);
   const std::string source = format_day(day) + "/" + request->chunk();
   const std::string prefix = simulation_.faults.cursor_prefix();
@@ -135,7 +140,7 @@ grpc::Status AuditLogService::GetUnstructuredEvents(
                 request->order() == auditlog::ORDER_ASCENDING, std::nullopt};
   if (!request->start_key().empty()) {
     window.after = read_page_key(*request, backend);
-    if (!window.after) return {grpc::StatusCode::INVALID_ARGUMENT, "invalid key format"};
+    if (!window.after) return refuse_key("invalid key format");
   }
   if (!wait_unless_cancelled(*context, simulation_.faults.delay_ms)) return grpc::Status::CANCELLED;
   if (auto status = simulation_.faults.take_for_page()) return *status;

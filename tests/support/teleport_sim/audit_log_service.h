@@ -37,6 +37,8 @@ class AuditLogService final : public teleport::auditlog::v1::AuditLogService::Se
   // Counts the call, and says why it must end at once: too many calls, or a right that is missing.
   std::optional<grpc::Status> begin(const char* method, bool denied, const char* verb,
                                     const char* resource);
+  // Counts it, too.
+  grpc::Status refuse_key(const char* why);
 
   Simulation simulation_;
 };

@@ -89,6 +89,10 @@ std::string Control::change(const std::vector<std::string>& words) {
   } else if (command == "goaway") {
     faults.leaving_grace_ms = *number;
     leave_();
+  } else if (command == "connection-age") {
+    faults.connection_age_ms = static_cast<int>(*number);
+    faults.leaving_grace_ms = 0;
+    leave_();
   } else {
     return "";
   }

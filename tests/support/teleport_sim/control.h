@@ -22,6 +22,8 @@ namespace sluice::teleport_sim {
 //   rate-limit N                   calls above N a second end with ResourceExhausted; 0: none do
 //   goaway MS                      the server leaves: GOAWAY on all connections, MS for calls under
 //                                  way, then it comes back on the same port
+//   connection-age MS              the server leaves and comes back, and tells connections of about
+//                                  that age to go away; 0: none
 //   forget-keys                    page keys and cursors given out so far are refused
 //   duplicates on|off              some events come twice, on pages and in chunks
 //   page-edges on|off              pages of a search that are short, empty, or the last but for a

@@ -37,6 +37,8 @@ class Faults {
   std::atomic<bool> page_edges = false;
   // How long calls under way may go on when the server leaves.
   std::atomic<std::int64_t> leaving_grace_ms = 0;
+  // The age at which connections are told to go away, as of the server's next coming; 0: none.
+  std::atomic<int> connection_age_ms = 0;
   // How many calls may be made.
   CallLimit call_limit;
   // Unix time from which on nothing new can be seen; 0: time goes on.

@@ -30,6 +30,7 @@ void set_keepalive_rules(grpc::ServerBuilder* builder) {
 
 Listener::Listener(const Options* options, const Simulation& simulation)
     : options_(*options),
+      faults_(simulation.faults),
       audit_log_(simulation),
       auth_(options->cluster, &simulation.faults, &simulation.statistics) {}
 
@@ -43,8 +44,8 @@ Result<void> Listener::open() {
   builder.AddListeningPort(address, credentials_, &port_);
   builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
   set_keepalive_rules(&builder);
-  if (options_.connection_age_ms > 0) {
-    builder.AddChannelArgument(GRPC_ARG_MAX_CONNECTION_AGE_MS, options_.connection_age_ms);
+  if (const int age_ms = faults_.connection_age_ms; age_ms > 0) {
+    builder.AddChannelArgument(GRPC_ARG_MAX_CONNECTION_AGE_MS, age_ms);
     builder.AddChannelArgument(GRPC_ARG_MAX_CONNECTION_AGE_GRACE_MS, kAgeGraceMs);
   }
   builder.RegisterService(&audit_log_);

@@ -34,6 +34,7 @@ class Listener {
   Result<void> load_credentials();
 
   const Options& options_;
+  const Faults& faults_;
   AuditLogService audit_log_;
   AuthService auth_;
   std::shared_ptr<grpc::ServerCredentials> credentials_;

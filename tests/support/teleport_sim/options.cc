@@ -33,7 +33,6 @@ Stands in for a Teleport Auth server: audit log, recordings, ping and locks over
   --now TIME                  RFC 3339 base time instead of the present
   --rate R                    events appear from the base time on, so many a second
   --chunk-interval MS         2000; with --rate, the time that a chunk covers
-  --connection-age MS         connections of that age are told to go away (GOAWAY); 0: none
   --events-file FILE          audit events from a file, one JSON object a line
   --session-events-file FILE  the events of every recording, likewise
 )";
@@ -82,7 +81,6 @@ std::map<std::string_view, Setter> make_setters(Options* options) {
       {"--control", set_text(&options->control_path)},
       {"--events-file", set_text(&options->events_file_path)},
       {"--session-events-file", set_text(&options->session_events_file_path)},
-      {"--connection-age", set_number(&options->connection_age_ms)},
       {"--seed", set_number(&options->seed)},
       {"--mode", set_mode(options)},
       {"--events", set_number(&options->plan.events)},

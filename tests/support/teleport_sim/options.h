@@ -22,7 +22,6 @@ struct Options {
   std::string events_file_path;          // none: made-up events
   std::string session_events_file_path;  // none: made-up recordings
   std::uint64_t seed = 1;
-  int connection_age_ms = 0;  // 0: connections grow as old as they like
   bool bulk_export = true;
   CatalogPlan plan;
 };

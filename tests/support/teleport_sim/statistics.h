@@ -30,17 +30,19 @@ class Statistics {
     ++calls_[method];
   }
   void count_sent(std::uint64_t events) { sent_ += events; }
+  void count_refused_key() { ++refused_keys_; }
   void add_lock(nlohmann::json lock_request) {
     const std::lock_guard lock(mutex_);
     locks_.push_back(std::move(lock_request));
   }
 
-  // {"calls":{METHOD:n},"sent":n,"open_streams":n,"locks":[…]}
+  // {"calls":{METHOD:n},"sent":n,"open_streams":n,"refused_keys":n,"locks":[…]}
   nlohmann::json to_json() const {
     const std::lock_guard lock(mutex_);
     return {{"calls", calls_},
             {"sent", sent_.load()},
             {"open_streams", open_streams_.load()},
+            {"refused_keys", refused_keys_.load()},
             {"locks", locks_}};
   }
 
@@ -49,7 +51,8 @@ class Statistics {
   std::map<std::string, std::uint64_t> calls_;
   nlohmann::json locks_ = nlohmann::json::array();
   std::atomic<std::int64_t> open_streams_ = 0;
-  std::atomic<std::uint64_t> sent_ = 0;  // events, each time that they are sent
+  std::atomic<std::uint64_t> refused_keys_ = 0;  // and cursors
+  std::atomic<std::uint64_t> sent_ = 0;          // events, each time that they are sent
 };
 
 }  // namespace sluice::teleport_sim
