@@ -221,8 +221,12 @@ void Recordings::failed(const std::string& sid, RecordingState state, const Erro
     return;
   }
   const std::int64_t now_ms = to_unix_ms(clock_.now());
+  const milliseconds failing{state.tries == 0 ? 0 : now_ms - state.failing_since_ms};
+  if (failing < least_time_of(state.tries)) {
+    retry(sid, state, wait_after(state.tries), true);
+    return;
+  }
   state.count_failure(now_ms);
-  const milliseconds failing{now_ms - state.failing_since_ms};
   if (state.tries >= kTriesMax || (state.tries >= kTriesMin && failing >= kPatience)) {
     give_up(sid, error, stop);
     return;
@@ -234,8 +238,20 @@ void Recordings::failed(const std::string& sid, RecordingState state, const Erro
     retry(sid, state, options_.quick_wait, false);
     return;
   }
-  const milliseconds doubled = options_.retry_min * (std::int64_t{1} << (state.tries - 1));
-  retry(sid, state, std::min(doubled, options_.retry_max), true);
+  retry(sid, state, wait_after(state.tries), true);
+}
+
+// Behind so many failed tries of a recording that is not there.
+milliseconds Recordings::wait_after(std::uint32_t tries) const {
+  return std::min(options_.retry_min * (std::int64_t{1} << (tries - 1)), options_.retry_max);
+}
+
+// Before which so many failed tries and the waits behind them are not over, unless the daemon was
+// started anew meanwhile. The quick ones are short enough not to be counted here.
+milliseconds Recordings::least_time_of(std::uint32_t tries) const {
+  milliseconds time{};
+  for (std::uint32_t i = kQuickTries + 1; i <= tries; ++i) time += wait_after(i);
+  return time;
 }
 
 // Whether the recording is to blame, and not the way to Teleport.

@@ -10,8 +10,10 @@
 // aside and tried again with growing waits. It is given up, with an error in the log and a note in
 // the state, after kTriesMax failed tries one after the other, or when they have gone on for
 // kPatience and were kTriesMin at least: time in which nothing was tried says nothing about a
-// recording. Failures of the connection, and refusals of our identity, are waited out however long
-// they last. None of this holds up audit events.
+// recording. A start tries at once, and a failure that comes before the waits of those before it
+// are over does not count, so a daemon that is started often gives up nothing sooner. Failures of
+// the connection, and refusals of our identity, are waited out however long they last. None of this
+// holds up audit events.
 #ifndef SLUICE_FETCHER_SOURCE_RECORDINGS_H_
 #define SLUICE_FETCHER_SOURCE_RECORDINGS_H_
 
@@ -93,6 +95,8 @@ class Recordings {
   void finish(const std::string& sid);
   void failed(const std::string& sid, RecordingState state, const Error& error,
               const std::stop_token& stop);
+  std::chrono::milliseconds wait_after(std::uint32_t tries) const;
+  std::chrono::milliseconds least_time_of(std::uint32_t tries) const;
   bool counts_as_try(const Error& error, const std::stop_token& stop);
   void give_up(const std::string& sid, const Error& error, const std::stop_token& stop);
   void retry(const std::string& sid, const RecordingState& state, std::chrono::milliseconds wait,

@@ -14,6 +14,7 @@ namespace {
 // Teleport closes connections that ping more often than once a minute, so not by far; a connection
 // that is gone shows by the socket's own limits, too.
 constexpr int kKeepaliveMs = 75'000;
+static_assert(kKeepaliveMs > 60'000, "Teleport answers a shorter one with too_many_pings");
 constexpr int kKeepaliveTimeoutMs = 20'000;
 
 }  // namespace

@@ -88,7 +88,8 @@ Source fetcher_source(const ExportPlan& plan, fetcher::EventApi* api) {
                       const std::stop_token& stop) -> Result<void> {
     fetcher::BulkExportOptions options;
     options.start_time = start_of_day(plan.day);
-    fetcher::BulkExport(options, {}, api, buffers, system_clock()).run(stop);
+    fetcher::TeleportClock teleport_clock(system_clock());
+    fetcher::BulkExport(options, {}, api, buffers, system_clock(), &teleport_clock).run(stop);
     return {};
   };
 }
@@ -120,7 +121,7 @@ Sink queue_sink(queue::Writer* writer) {
   return [writer](std::size_t events, fetcher::LaneBuffers* buffers,
                   const std::stop_token& stop) -> Result<void> {
     const fetcher::EventFilter filter(FetcherConfig(), Timestamp{});
-    fetcher::IngestLoop loop(writer, buffers, &filter, system_clock(), {}, {});
+    fetcher::IngestLoop loop(writer, buffers, &filter, system_clock(), 0, {}, {});
     const auto& counts = loop.counts();
     while (counts.queued[queue::Lane::kAudit] < events && !stop.stop_requested()) {
       if (writer->is_tending_due()) SLUICE_TRY(writer->tend());

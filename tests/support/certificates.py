@@ -118,6 +118,20 @@ def make_fluentd(folder, names=("DNS:localhost", "IP:127.0.0.1"), key_type="rsa"
                         other_ca=other_ca.cert, other_cert=other.cert, other_key=other.key)
 
 
+def issue_identity(files, path, valid_for, key_type="ec"):
+    """Writes an identity file of the same user with a new key and a certificate that ends after `valid_for`, a timedelta, as
+    tbot does each time that it renews. The file appears whole."""
+    ends = datetime.now(UTC) + valid_for
+    subject = "/O=access/O=event-handler/L=-teleport-internal-join/CN=sluice"
+    user_ca = Pair(files.folder / "user-ca.crt", files.folder / "user-ca.key")
+    host_ca = Pair(files.ca, files.folder / "host-ca.key")
+    issued = _make_leaf(files.folder / "issued", subject, user_ca, [], "client", key_type=key_type,
+                        validity=(VALID[0], f"{ends:%Y%m%d%H%M%SZ}"))
+    unfinished = path.with_suffix(".new")
+    _write_identity(unfinished, issued, host_ca, files.cluster)
+    os.replace(unfinished, path)
+
+
 def _new_folder(folder):
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)

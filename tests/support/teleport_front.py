@@ -2,7 +2,7 @@
 """What can stand between a fetcher and Teleport's Auth service: Teleport's proxy, a load balancer before it, an HTTP proxy.
 
 teleport_front.py --kind KIND --auth HOST:PORT --cluster NAME [--web-cert FILE --web-key FILE] --port-file FILE
-                  [--listen HOST:PORT] [--log FILE] [--cut-after BYTES] [--stall-after BYTES]
+                  [--listen HOST:PORT] [--log FILE] [--cut-after BYTES] [--stall-after BYTES] [--close-after SECONDS]
 
 KIND  proxy          Teleport's proxy with TLS routing: looks at the first ALPN name of the ClientHello, passes
                      `teleport-auth@<hex of the cluster's name>.teleport.cluster.local` on to Auth as raw bytes, and
@@ -13,7 +13,8 @@ KIND  proxy          Teleport's proxy with TLS routing: looks at the first ALPN 
       http-denies    one that wants a user
 
 --log FILE gets a line for each connection: what was asked for. --cut-after closes each passed-on connection once that
-many bytes have come from Auth, --stall-after passes no more on after them.
+many bytes have come from Auth, --stall-after passes no more on after them. --close-after closes it after that time, as Auth does
+when the client's certificate ends (`disconnect_expired_cert`, §3.5).
 """
 
 import argparse
@@ -163,6 +164,10 @@ class Front:
             auth.sendall(first)
             connection.settimeout(None)
             auth.settimeout(None)
+            if self.options.close_after:
+                timer = threading.Timer(self.options.close_after, self.close, (auth,))
+                timer.daemon = True
+                timer.start()
             threading.Thread(target=self.copy_up, args=(receive, auth), daemon=True).start()
             passed = 0
             while data := auth.recv(65536):
@@ -176,6 +181,11 @@ class Front:
         # Whoever waits in copy_up() must see it, too.
         with contextlib.suppress(OSError):
             socket.socket.shutdown(connection, socket.SHUT_RDWR)
+
+    @staticmethod
+    def close(auth):
+        with contextlib.suppress(OSError):
+            auth.shutdown(socket.SHUT_RDWR)
 
     @staticmethod
     def copy_up(receive, auth):
@@ -251,6 +261,7 @@ def main():
     parser.add_argument("--log")
     parser.add_argument("--cut-after", type=int, default=0)
     parser.add_argument("--stall-after", type=int, default=0)
+    parser.add_argument("--close-after", type=float, default=0)
     options = parser.parse_args()
     host, _, port = options.listen.rpartition(":")
     front = Front(options)

@@ -64,14 +64,33 @@ int wait_for(pid_t pid) {
   return status;
 }
 
+fs::path make_folder() {
+  std::string name = (fs::temp_directory_path() / "teleport-sim-test-XXXXXX").string();
+  return ::mkdtemp(name.data());
+}
+
+// Made once for all tests, which takes longer than most of them; removed at the end.
+class Certificates {
+ public:
+  Certificates() : path_(make_folder()) {
+    const std::string script = std::string(SLUICE_SUPPORT_SOURCE) + "/certificates.py";
+    EXPECT_EQ(0, wait_for(spawn({"python3", script, path_.string()})));
+  }
+  Certificates(const Certificates&) = delete;
+  Certificates& operator=(const Certificates&) = delete;
+  ~Certificates() { fs::remove_all(path_); }
+  const fs::path& path() const { return path_; }
+
+ private:
+  fs::path path_;
+};
+
 // A folder of its own with certificates, removed at the end.
 class Folder {
  public:
-  Folder() {
-    std::string name = (fs::temp_directory_path() / "teleport-sim-test-XXXXXX").string();
-    path_ = ::mkdtemp(name.data());
-    const std::string script = std::string(SLUICE_SUPPORT_SOURCE) + "/certificates.py";
-    EXPECT_EQ(0, wait_for(spawn({"python3", script, path_.string()})));
+  Folder() : path_(make_folder()) {
+    static const Certificates certificates;
+    fs::copy(certificates.path(), path_, fs::copy_options::recursive);
   }
   Folder(const Folder&) = delete;
   Folder& operator=(const Folder&) = delete;
@@ -130,14 +149,14 @@ class Sim {
   }
   int status() const { return status_; }
 
-  std::shared_ptr<grpc::Channel> channel(const std::string& cert, const std::string& key) const {
+  std::shared_ptr<grpc::Channel> channel(const std::string& cert, const std::string& key,
+                                         grpc::ChannelArguments arguments = {}) const {
     grpc::SslCredentialsOptions tls;
     tls.pem_root_certs = read_text(certificate("host-ca.crt"));
     if (!cert.empty()) {
       tls.pem_cert_chain = read_text(certificate(cert + ".crt"));
       tls.pem_private_key = read_text(certificate(key + ".key"));
     }
-    grpc::ChannelArguments arguments;
     arguments.SetSslTargetNameOverride("teleport.cluster.local");
     std::string port = read_text(folder_.path("port"));
     port.resize(port.find('\n'));
@@ -589,6 +608,177 @@ TEST(TeleportSim, ServesEventsOfAFile) {
   EXPECT_EQ(64U, events[1].id().size());
   EXPECT_NE("u1", events[2].id());
   EXPECT_EQ(text_of(events[2], "uid"), events[2].id());
+}
+
+TEST(TeleportSim, RefusesCallsAboveItsRateLimit) {
+  const Folder folder;
+  const Sim sim(folder, {});
+  ASSERT_EQ("ok", sim.command("rate-limit 2"));
+  int refused = 0;
+  for (int i = 0; i < 10; ++i) {
+    const auto code = list_chunks(sim, kBaseSeconds).status.error_code();
+    if (code == grpc::StatusCode::RESOURCE_EXHAUSTED) ++refused;
+  }
+  EXPECT_GT(refused, 2);
+  ASSERT_EQ("ok", sim.command("rate-limit 0"));
+  EXPECT_TRUE(list_chunks(sim, kBaseSeconds).status.ok());
+}
+
+TEST(TeleportSim, LeavesWithAGoodbyeLetsCallsFinishAndComesBackOnItsPort) {
+  const Folder folder;
+  const Sim sim(folder, {});
+  const std::string name = list_chunks(sim, kBaseSeconds).messages.at(0).chunk();
+  const std::size_t events = export_chunk(sim, kBaseSeconds, name, "").messages.size();
+  const std::string port = read_text(folder.path("port"));
+  ASSERT_EQ("ok", sim.command("slow 2"));
+  grpc::ClientContext context;
+  auditlog::ExportUnstructuredEventsRequest request;
+  request.mutable_date()->set_seconds(kBaseSeconds);
+  request.set_chunk(name);
+  auto reader = sim.audit_log->ExportUnstructuredEvents(&context, request);
+  auditlog::ExportEventUnstructured message;
+  ASSERT_TRUE(reader->Read(&message));
+  ASSERT_EQ("ok", sim.command("goaway 60000"));
+  std::size_t received = 1;
+  while (reader->Read(&message)) ++received;
+  EXPECT_TRUE(reader->Finish().ok());
+  EXPECT_EQ(events, received);
+  grpc::ClientContext ping_context;
+  ping_context.set_wait_for_ready(true);
+  proto::PingResponse pong;
+  EXPECT_TRUE(sim.auth->Ping(&ping_context, {}, &pong).ok());
+  EXPECT_EQ(port, read_text(folder.path("port")));
+}
+
+TEST(TeleportSim, SaysGoodbyeToConnectionsThatAreOldEnough) {
+  const Folder folder;
+  const Sim sim(folder, {});
+  const auto is_there = [&] {
+    grpc::ClientContext context;
+    context.set_wait_for_ready(true);
+    proto::PingResponse pong;
+    return sim.auth->Ping(&context, {}, &pong).ok();
+  };
+  const auto channel = sim.channel("client", "client");
+  ASSERT_EQ("ok", sim.command("connection-age 100"));
+  ASSERT_TRUE(is_there());
+  ASSERT_TRUE(
+      channel->WaitForConnected(std::chrono::system_clock::now() + std::chrono::minutes(1)));
+  // A channel without calls that is told to go away does not connect again by itself.
+  EXPECT_TRUE(channel->WaitForStateChange(
+      GRPC_CHANNEL_READY, std::chrono::system_clock::now() + std::chrono::minutes(1)));
+  EXPECT_TRUE(is_there());
+}
+
+TEST(TeleportSim, CutsOffCallsThatItsGoodbyeLeavesNoTimeFor) {
+  const Folder folder;
+  const Sim sim(folder, {});
+  const std::string name = list_chunks(sim, kBaseSeconds).messages.at(0).chunk();
+  ASSERT_EQ("ok", sim.command("slow 1000"));
+  std::jthread leaving([&] {
+    std::this_thread::sleep_for(std::chrono::milliseconds(100));
+    sim.command("goaway 0");
+  });
+  EXPECT_FALSE(export_chunk(sim, kBaseSeconds, name, "").status.ok());
+}
+
+TEST(TeleportSim, SendsAwayAClientThatPingsMoreOftenThanOnceAMinute) {
+  const Folder folder;
+  const Sim sim(folder, {});
+  const std::string name = list_chunks(sim, kBaseSeconds).messages.at(0).chunk();
+  grpc::ChannelArguments often;
+  often.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, 50);
+  often.SetInt(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
+  const auto audit_log =
+      auditlog::AuditLogService::NewStub(sim.channel("client", "client", std::move(often)));
+  ASSERT_EQ("ok", sim.command("slow 20000"));
+  grpc::ClientContext context;
+  auditlog::ExportUnstructuredEventsRequest request;
+  request.mutable_date()->set_seconds(kBaseSeconds);
+  request.set_chunk(name);
+  const auto received = drain(audit_log->ExportUnstructuredEvents(&context, request));
+  EXPECT_EQ(grpc::StatusCode::UNAVAILABLE, received.status.error_code());
+}
+
+TEST(TeleportSim, EndsPagesWhereItLikesWithoutLossOrRepetition) {
+  const Folder folder;
+  const Sim sim(folder, {"--mode", "search"});
+  ASSERT_EQ("ok", sim.command("page-edges on"));
+  auto request = whole_window();
+  auditlog::EventsUnstructured page;
+  std::vector<auditlog::EventUnstructured> events;
+  int empty = 0;
+  int short_ones = 0;
+  do {
+    ASSERT_TRUE(search(sim, request, &page).ok());
+    EXPECT_NE(page.last_key(), page.items_size() == 0 ? request.start_key() : "-");
+    if (page.items_size() == 0) ++empty;
+    if (page.items_size() == 1 && !page.last_key().empty()) ++short_ones;
+    events.insert(events.end(), page.items().begin(), page.items().end());
+    request.set_start_key(page.last_key());
+  } while (!page.last_key().empty());
+  EXPECT_GT(empty, 0);
+  EXPECT_GT(short_ones, 0);
+  EXPECT_EQ(kEvents, static_cast<int>(events.size()));
+  EXPECT_EQ(kEvents, static_cast<int>(ids_of(events).size()));
+}
+
+TEST(TeleportSim, GivesSomeEventsTwiceAndRecordsThemOnce) {
+  const Folder folder;
+  const Sim sim(folder, {});
+  ASSERT_EQ("ok", sim.command("duplicates on"));
+  const auto exported = export_all(sim);
+  EXPECT_GT(exported.size(), kEvents + kEvents / 10U);
+  EXPECT_EQ(kEvents, static_cast<int>(ids_of(exported).size()));
+  const auto found = search_all(sim, whole_window());
+  EXPECT_GT(found.size(), kEvents + kEvents / 10U);
+  EXPECT_EQ(ids_of(exported), ids_of(found));
+  EXPECT_EQ(kEvents, static_cast<int>(sim.record().size()));
+}
+
+TEST(TeleportSim, ForgetsTheKeysAndCursorsThatItHasGivenOut) {
+  const Folder folder;
+  const Sim sim(folder, {});
+  const std::string name = list_chunks(sim, kBaseSeconds).messages.at(0).chunk();
+  const std::string cursor = export_chunk(sim, kBaseSeconds, name, "").messages.at(0).cursor();
+  auditlog::EventsUnstructured page;
+  auto request = whole_window();
+  request.set_limit(10);
+  ASSERT_TRUE(search(sim, request, &page).ok());
+  request.set_start_key(page.last_key());
+  ASSERT_EQ("ok", sim.command("forget-keys"));
+  EXPECT_EQ(grpc::StatusCode::INVALID_ARGUMENT, search(sim, request, &page).error_code());
+  EXPECT_EQ(grpc::StatusCode::INVALID_ARGUMENT,
+            export_chunk(sim, kBaseSeconds, name, cursor).status.error_code());
+}
+
+TEST(TeleportSim, AddsLateEventsLargeEventsAndRecordingsThatComeLateOrNever) {
+  const Folder folder;
+  const Sim sim(folder, {"--mode", "search", "--events", "0", "--sessions", "0"});
+  const std::int64_t now = system_clock().now().seconds;
+  ASSERT_EQ("ok", sim.command("late-event 100 3"));
+  auto request = whole_window();
+  request.mutable_start_date()->set_seconds(now - 110);
+  request.mutable_end_date()->set_seconds(now - 50);
+  EXPECT_EQ(3U, search_all(sim, request).size());
+  ASSERT_EQ("ok", sim.command("add-large 3000000"));
+  request.mutable_start_date()->set_seconds(now - 10);
+  request.mutable_end_date()->set_seconds(now + 3600);
+  auditlog::EventsUnstructured page;
+  ASSERT_TRUE(search(sim, request, &page).ok());
+  ASSERT_EQ(1, page.items_size());
+  EXPECT_GT(page.ByteSizeLong(), 3'000'000U);
+  const auto sid_of = [&](const std::string& line) { return sim.command(line).substr(3); };
+  const std::string late = sid_of("add-session 4 1");
+  const std::string never = sid_of("add-session 5 never");
+  EXPECT_EQ(grpc::StatusCode::NOT_FOUND, stream_session(sim, late, 0).status.error_code());
+  for (int i = 0; i < 500 && !stream_session(sim, late, 0).status.ok(); ++i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  }
+  EXPECT_EQ(4U, stream_session(sim, late, 0).messages.size());
+  EXPECT_EQ(grpc::StatusCode::NOT_FOUND, stream_session(sim, never, 0).status.error_code());
+  // Three late ones, a large one, two announcements, and the recording that came.
+  EXPECT_EQ(10, nlohmann::json::parse(sim.command("stats"))["servable"]);
 }
 
 }  // namespace

@@ -2,26 +2,12 @@
 #ifndef SLUICE_TESTS_SUPPORT_TELEPORT_SIM_AUDIT_LOG_SERVICE_H_
 #define SLUICE_TESTS_SUPPORT_TELEPORT_SIM_AUDIT_LOG_SERVICE_H_
 
+#include <optional>
+
 #include "teleport/auditlog/v1/auditlog.grpc.pb.h"
-#include "tests/support/teleport_sim/catalog.h"
-#include "tests/support/teleport_sim/event_maker.h"
-#include "tests/support/teleport_sim/faults.h"
-#include "tests/support/teleport_sim/record_file.h"
-#include "tests/support/teleport_sim/statistics.h"
+#include "tests/support/teleport_sim/simulation.h"
 
 namespace sluice::teleport_sim {
-
-// What both services work on; all of it outlives them.
-struct Simulation {
-  const EventMaker& maker;
-  Catalog& catalog;
-  RecordFile& record;
-  Faults& faults;
-  Statistics& statistics;
-
-  // The present, or the moment at which it was made to stand still.
-  Timestamp now() const;
-};
 
 class AuditLogService final : public teleport::auditlog::v1::AuditLogService::Service {
  public:
@@ -48,6 +34,12 @@ class AuditLogService final : public teleport::auditlog::v1::AuditLogService::Se
       grpc::ServerWriter<teleport::auditlog::v1::EventUnstructured>* writer) override;
 
  private:
+  // Counts the call, and says why it must end at once: too many calls, or a right that is missing.
+  std::optional<grpc::Status> begin(const char* method, bool denied, const char* verb,
+                                    const char* resource);
+  // Counts it, too.
+  grpc::Status refuse_key(const char* why);
+
   Simulation simulation_;
 };
 

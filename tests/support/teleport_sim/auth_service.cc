@@ -5,6 +5,7 @@ namespace sluice::teleport_sim {
 grpc::Status AuthService::Ping(grpc::ServerContext* context, const proto::PingRequest*,
                                proto::PingResponse* response) {
   statistics_.count_call("Ping");
+  if (auto status = faults_.take_for_call()) return *status;
   response->set_cluster_name(cluster_);
   response->set_server_version("17.4.2");
   response->set_proxy_public_addr("proxy.example.com:443");
@@ -15,6 +16,7 @@ grpc::Status AuthService::Ping(grpc::ServerContext* context, const proto::PingRe
 grpc::Status AuthService::UpsertLock(grpc::ServerContext*, const types::LockV2* request,
                                      google::protobuf::Empty*) {
   statistics_.count_call("UpsertLock");
+  if (auto status = faults_.take_for_call()) return *status;
   if (faults_.locks_denied) {
     return {grpc::StatusCode::PERMISSION_DENIED,
             "access denied to perform action \"create\" on \"lock\""};

@@ -14,7 +14,7 @@ namespace sluice::teleport_sim {
 class AuthService final : public proto::AuthService::Service {
  public:
   // `faults` and `statistics` outlive the service; the latter keeps the locks.
-  AuthService(std::string cluster, const Faults* faults, Statistics* statistics)
+  AuthService(std::string cluster, Faults* faults, Statistics* statistics)
       : cluster_(std::move(cluster)), faults_(*faults), statistics_(*statistics) {}
 
   grpc::Status Ping(grpc::ServerContext* context, const proto::PingRequest* request,
@@ -24,7 +24,7 @@ class AuthService final : public proto::AuthService::Service {
 
  private:
   const std::string cluster_;
-  const Faults& faults_;
+  Faults& faults_;
   Statistics& statistics_;
 };
 

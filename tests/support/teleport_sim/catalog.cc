@@ -48,7 +48,7 @@ void Catalog::plan_all(const CatalogPlan& plan) {
     const std::uint64_t uploads_before = std::uint64_t{number} * plan.sessions / total;
     const std::uint64_t uploads_behind = (std::uint64_t{number} + 1) * plan.sessions / total;
     const bool is_upload = real > 0 ? number >= real : uploads_behind > uploads_before;
-    if (is_upload) add_session_locked(&entry, plan.events_per_session);
+    if (is_upload) add_session_locked(&entry, plan.events_per_session, entry.time);
   }
   next_number_ = total;
 }
@@ -106,10 +106,11 @@ void Catalog::add_chunk(std::vector<Entry> entries, Timestamp visible_at) {
   chunks_[day].emplace(std::move(name), std::move(chunk));
 }
 
-void Catalog::add_session_locked(Entry* entry, std::uint32_t events) {
+void Catalog::add_session_locked(Entry* entry, std::uint32_t events, Timestamp available_at) {
   const auto real = static_cast<std::uint32_t>(maker_.real_recording().size());
   const auto number = static_cast<std::uint32_t>(sessions_.size());
-  Session session{maker_.session_id(number), entry->time, number, real > 0 ? real : events};
+  Session session{maker_.session_id(number), entry->time, available_at, number,
+                  real > 0 ? real : events};
   entry->session = static_cast<std::int32_t>(number);
   session_by_sid_.emplace(session.sid, number);
   sessions_.push_back(std::move(session));
@@ -167,7 +168,8 @@ std::optional<Session> Catalog::find_session(const std::string& sid, Timestamp n
   const auto found = session_by_sid_.find(sid);
   if (found == session_by_sid_.end()) return std::nullopt;
   const Session& session = sessions_[found->second];
-  return session.uploaded_at <= now ? std::optional(session) : std::nullopt;
+  return std::max(session.uploaded_at, session.available_at) <= now ? std::optional(session)
+                                                                    : std::nullopt;
 }
 
 std::string Catalog::sid_of(const Entry& entry) const {
@@ -180,10 +182,12 @@ std::string Catalog::sid_of_locked(const Entry& entry) const {
   return sessions_[static_cast<std::size_t>(entry.session)].sid;
 }
 
-void Catalog::add_now(std::uint32_t count, Timestamp now) {
+void Catalog::add_at(Timestamp time, std::uint32_t count, Timestamp now) {
   const std::unique_lock lock(mutex_);
   std::vector<Entry> entries;
-  for (std::uint32_t i = 0; i < count; ++i) entries.push_back({now, next_number_++});
+  for (std::uint32_t i = 0; i < count; ++i) {
+    entries.push_back(Entry{.time = time, .number = next_number_++});
+  }
   add_entries(std::move(entries), now);
 }
 
@@ -193,15 +197,20 @@ void Catalog::add_late(Day day, std::uint32_t count, Timestamp now) {
   std::vector<Entry> entries;
   for (std::uint32_t i = 0; i < count; ++i) {
     const std::int64_t offset_ms = kDayMs * i / count;
-    entries.push_back({from_unix_ms(start_ms + offset_ms), next_number_++});
+    entries.push_back(Entry{.time = from_unix_ms(start_ms + offset_ms), .number = next_number_++});
   }
   add_entries(std::move(entries), now);
 }
 
-std::string Catalog::add_session(std::uint32_t events, Timestamp now) {
+void Catalog::add_large(std::uint32_t bytes, Timestamp now) {
   const std::unique_lock lock(mutex_);
-  Entry entry{now, next_number_++};
-  add_session_locked(&entry, events);
+  add_entries({Entry{.time = now, .number = next_number_++, .more_bytes = bytes}}, now);
+}
+
+std::string Catalog::add_session(std::uint32_t events, Timestamp now, Timestamp available_at) {
+  const std::unique_lock lock(mutex_);
+  Entry entry{.time = now, .number = next_number_++};
+  add_session_locked(&entry, events, available_at);
   add_entries({entry}, now);
   return sessions_.back().sid;
 }
@@ -241,9 +250,10 @@ std::uint64_t Catalog::visible_count(Timestamp now) const {
   return static_cast<std::uint64_t>(end - entries_.begin());
 }
 
-std::uint64_t Catalog::size_with_recording(const Entry& entry) const {
+std::uint64_t Catalog::size_with_recording(const Entry& entry, Timestamp now) const {
   if (entry.session == Entry::kNoSession) return 1;
-  return 1 + std::uint64_t{sessions_[static_cast<std::size_t>(entry.session)].events};
+  const Session& session = sessions_[static_cast<std::size_t>(entry.session)];
+  return session.available_at <= now ? 1 + std::uint64_t{session.events} : 1;
 }
 
 std::uint64_t Catalog::servable_count(bool by_chunks, Timestamp now) const {
@@ -252,14 +262,14 @@ std::uint64_t Catalog::servable_count(bool by_chunks, Timestamp now) const {
   if (!by_chunks) {
     for (const Entry& entry : entries_) {
       if (now < entry.time) break;
-      count += size_with_recording(entry);
+      count += size_with_recording(entry, now);
     }
     return count;
   }
   for (const auto& [day, chunks] : chunks_) {
     for (const auto& [name, chunk] : chunks) {
       if (chunk->visible_at > now) continue;
-      for (const Entry& entry : chunk->entries) count += size_with_recording(entry);
+      for (const Entry& entry : chunk->entries) count += size_with_recording(entry, now);
     }
   }
   return count;

@@ -8,6 +8,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <limits>
 #include <map>
 #include <memory>
 #include <optional>
@@ -20,6 +21,9 @@
 #include "tests/support/teleport_sim/event_maker.h"
 
 namespace sluice::teleport_sim {
+
+// When a recording that never comes can be had.
+inline constexpr Timestamp kNever{std::numeric_limits<std::int64_t>::max(), 0};
 
 struct CatalogPlan {
   std::uint32_t events = 1000;
@@ -70,11 +74,12 @@ class Catalog {
   // The session id that belongs to an entry, or "".
   std::string sid_of(const Entry& entry) const;
 
-  // New events: now, in a chunk of their own; spread over a past day, likewise; one that announces
-  // a new session, whose id is returned.
-  void add_now(std::uint32_t count, Timestamp now);
+  // New events, in a chunk of their own that can be seen from `now` on: all of one time, spread
+  // over a past day, or one that announces a new session, whose id is returned.
+  void add_at(Timestamp time, std::uint32_t count, Timestamp now);
   void add_late(Day day, std::uint32_t count, Timestamp now);
-  std::string add_session(std::uint32_t events, Timestamp now);
+  void add_large(std::uint32_t bytes, Timestamp now);
+  std::string add_session(std::uint32_t events, Timestamp now, Timestamp available_at);
 
   std::uint64_t event_count() const;
   std::uint64_t visible_count(Timestamp now) const;
@@ -86,9 +91,9 @@ class Catalog {
   void plan_all(const CatalogPlan& plan);
   Entry planned_entry(const CatalogPlan& plan, std::uint32_t number, std::uint32_t total) const;
   void make_chunks(const CatalogPlan& plan);
-  void add_session_locked(Entry* entry, std::uint32_t events);
-  // The entry and, if it announces one, the events of its recording.
-  std::uint64_t size_with_recording(const Entry& entry) const;
+  void add_session_locked(Entry* entry, std::uint32_t events, Timestamp available_at);
+  // The entry and, if it announces one that can be had, the events of its recording.
+  std::uint64_t size_with_recording(const Entry& entry, Timestamp now) const;
   void add_entries(std::vector<Entry> entries, Timestamp visible_at);
   std::string sid_of_locked(const Entry& entry) const;
   bool before(const Entry& left, const Entry& right) const;

@@ -1,8 +1,10 @@
 #include "tests/support/teleport_sim/control.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <charconv>
+#include <map>
 #include <optional>
 #include <sstream>
 #include <utility>
@@ -30,44 +32,94 @@ std::optional<std::uint32_t> to_count(const std::string& word) {
 
 }  // namespace
 
-Control::Control(const Simulation& simulation, std::function<void()> quit)
-    : simulation_(simulation), quit_(std::move(quit)) {}
+Control::Control(const Simulation& simulation, std::function<void()> quit,
+                 std::function<void()> leave)
+    : simulation_(simulation), quit_(std::move(quit)), leave_(std::move(leave)) {}
 
 std::string Control::handle(const std::string& line) {
   const std::vector<std::string> words = split(line);
-  const std::string command = words.empty() ? "" : words[0];
-  if (command == "unimplemented" && words.size() == 3 && words[1] == "export") {
-    return set_flag(&simulation_.faults.export_unimplemented, words[2]);
+  std::string answer;
+  if (auto* flag = find_flag(words)) {
+    answer = set_flag(flag, words.back());
+  } else if (!words.empty() && (words[0].starts_with("add") || words[0].starts_with("late-"))) {
+    answer = add_something(words);
+  } else if (!words.empty()) {
+    answer = change(words);
   }
-  if (command == "hide-recordings" && words.size() == 2) {
-    return set_flag(&simulation_.faults.recordings_hidden, words[1]);
-  }
-  if (command == "deny" && words.size() == 3) return deny(words);
+  return answer.empty() ? fmt::format("error no such command: {}", line) : answer;
+}
+
+// Of the commands that switch something on or off.
+std::atomic<bool>* Control::find_flag(const std::vector<std::string>& words) {
+  Faults& faults = simulation_.faults;
+  const std::map<std::string, std::atomic<bool>*> flags = {
+      {"unimplemented export", &faults.export_unimplemented},
+      {"hide-recordings", &faults.recordings_hidden},
+      {"deny event", &faults.events_denied},
+      {"deny session", &faults.sessions_denied},
+      {"deny lock", &faults.locks_denied},
+      {"duplicates", &faults.duplicates},
+      {"page-edges", &faults.page_edges}};
+  if (words.size() < 2) return nullptr;
+  const auto found = flags.find(fmt::format("{}", fmt::join(words.begin(), words.end() - 1, " ")));
+  return found == flags.end() ? nullptr : found->second;
+}
+
+// How the server behaves, and what it says of itself. Empty: no such command.
+std::string Control::change(const std::vector<std::string>& words) {
+  const std::string& command = words[0];
+  Faults& faults = simulation_.faults;
   if (command == "freeze" && words.size() == 2) return freeze(words[1]);
   if (command == "fail-after") return fail_after(words);
-  if (command == "late-chunk") return late_chunk(words);
-  if (command == "slow" && words.size() == 2) return slow(words);
-  if ((command == "add" || command == "add-session") && words.size() == 2) return add(words);
   if (command == "stats") return stats();
+  if (command == "forget-keys") {
+    faults.forget_keys();
+    return kOk;
+  }
   if (command == "quit") {
     quit_();
     return kOk;
   }
-  return fmt::format("error no such command: {}", line);
+  const auto number = words.size() == 2 ? to_count(words[1]) : std::nullopt;
+  if (!number) return "";
+  if (command == "slow") {
+    faults.delay_ms = *number;
+  } else if (command == "rate-limit") {
+    faults.call_limit.set(*number);
+  } else if (command == "goaway") {
+    faults.leaving_grace_ms = *number;
+    leave_();
+  } else if (command == "connection-age") {
+    faults.connection_age_ms = static_cast<int>(*number);
+    faults.leaving_grace_ms = 0;
+    leave_();
+  } else {
+    return "";
+  }
+  return kOk;
+}
+
+// New events. Empty: no such command.
+std::string Control::add_something(const std::vector<std::string>& words) {
+  const std::string& command = words[0];
+  if (command == "late-chunk") return late_chunk(words);
+  if (command == "late-event") return late_event(words);
+  if (command == "add-session") return add_session(words);
+  const auto number = words.size() == 2 ? to_count(words[1]) : std::nullopt;
+  if (!number || (command != "add" && command != "add-large")) return "";
+  const Timestamp now = system_clock().now();
+  if (command == "add") {
+    simulation_.catalog.add_at(now, *number, now);
+  } else {
+    simulation_.catalog.add_large(*number, now);
+  }
+  return kOk;
 }
 
 std::string Control::set_flag(std::atomic<bool>* flag, const std::string& word) {
   if (word != "on" && word != "off") return "error say on or off";
   *flag = word == "on";
   return kOk;
-}
-
-std::string Control::deny(const std::vector<std::string>& words) {
-  Faults& faults = simulation_.faults;
-  if (words[1] == "event") return set_flag(&faults.events_denied, words[2]);
-  if (words[1] == "session") return set_flag(&faults.sessions_denied, words[2]);
-  if (words[1] == "lock") return set_flag(&faults.locks_denied, words[2]);
-  return "error say event, session or lock";
 }
 
 std::string Control::freeze(const std::string& word) {
@@ -96,20 +148,25 @@ std::string Control::late_chunk(const std::vector<std::string>& words) {
   return kOk;
 }
 
-std::string Control::slow(const std::vector<std::string>& words) {
-  const auto delay_ms = to_count(words[1]);
-  if (!delay_ms) return "error usage: slow MS";
-  simulation_.faults.delay_ms = *delay_ms;
+std::string Control::late_event(const std::vector<std::string>& words) {
+  const auto seconds = words.size() == 3 ? to_count(words[1]) : std::nullopt;
+  const auto count = words.size() == 3 ? to_count(words[2]) : std::nullopt;
+  if (!seconds || !count) return "error usage: late-event SECONDS N";
+  const Timestamp now = system_clock().now();
+  simulation_.catalog.add_at(add_seconds(now, -std::int64_t{*seconds}), *count, now);
   return kOk;
 }
 
-std::string Control::add(const std::vector<std::string>& words) {
-  const auto count = to_count(words[1]);
-  if (!count) return fmt::format("error usage: {} NUMBER", words[0]);
+std::string Control::add_session(const std::vector<std::string>& words) {
+  const bool never = words.size() == 3 && words[2] == "never";
+  const auto events = words.size() >= 2 ? to_count(words[1]) : std::nullopt;
+  const auto late_by = words.size() == 3 && !never ? to_count(words[2]) : std::optional(0U);
+  if (!events || !late_by || words.size() > 3) {
+    return "error usage: add-session M [SECONDS|never]";
+  }
   const Timestamp now = system_clock().now();
-  if (words[0] == "add-session") return "ok " + simulation_.catalog.add_session(*count, now);
-  simulation_.catalog.add_now(*count, now);
-  return kOk;
+  return "ok " +
+         simulation_.catalog.add_session(*events, now, never ? kNever : add_seconds(now, *late_by));
 }
 
 std::string Control::stats() const {

@@ -26,12 +26,15 @@ struct Entry {
   Timestamp time;
   std::uint32_t number = 0;
   std::int32_t session = kNoSession;
+  std::uint32_t more_bytes = 0;  // of text, beside what such an event has
 };
 
-// A session with a recording. `number` tells its events from those of other sessions.
+// A session with a recording, which can be had from `available_at` on: that may be later than its
+// announcement, or never. `number` tells its events from those of other sessions.
 struct Session {
   std::string sid;
   Timestamp uploaded_at;
+  Timestamp available_at;
   std::uint32_t number = 0;
   std::uint32_t events = 0;
 };

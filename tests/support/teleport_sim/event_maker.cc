@@ -252,7 +252,7 @@ Event EventMaker::made_up_event(const Entry& entry) const {
   body["ei"] = index;
   body["time"] = write_time(entry.time, dice);
   if (!dice.one_in(10)) body["cluster_name"] = cluster_;
-  body["details"] = make_text(dice, choose_padding(dice, entry.number));
+  body["details"] = make_text(dice, choose_padding(dice, entry.number) + entry.more_bytes);
   if (has_uid(entry)) {
     body["uid"] = uid(entry);
   } else {

@@ -59,6 +59,13 @@ void Faults::fail_after(std::uint64_t messages, grpc::StatusCode code, FaultTarg
   armed_ = Armed{messages, code, target};
 }
 
+std::string Faults::cursor_prefix() const { return "a" + std::to_string(key_generation_) + ":"; }
+
+std::optional<grpc::Status> Faults::take_for_call() {
+  if (call_limit.take()) return std::nullopt;
+  return grpc::Status(grpc::StatusCode::RESOURCE_EXHAUSTED, "rate limit exceeded");
+}
+
 std::optional<grpc::Status> Faults::take_for_stream(FaultTarget target, std::uint64_t sent) {
   const std::lock_guard lock(mutex_);
   if (!armed_ || !matches(armed_->target, target) || sent < armed_->messages) return std::nullopt;

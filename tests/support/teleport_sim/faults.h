@@ -11,6 +11,8 @@
 #include <optional>
 #include <string>
 
+#include "tests/support/teleport_sim/call_limit.h"
+
 namespace sluice::teleport_sim {
 
 // What can be made to fail by itself.
@@ -29,6 +31,16 @@ class Faults {
   std::atomic<bool> events_denied = false;
   std::atomic<bool> sessions_denied = false;
   std::atomic<bool> locks_denied = false;
+  // Some events come twice: on a page, at the edge of two pages, in a chunk, and in two chunks.
+  std::atomic<bool> duplicates = false;
+  // Pages of a search end where they like (page_shape.h).
+  std::atomic<bool> page_edges = false;
+  // How long calls under way may go on when the server leaves.
+  std::atomic<std::int64_t> leaving_grace_ms = 0;
+  // The age at which connections are told to go away, as of the server's next coming; 0: none.
+  std::atomic<int> connection_age_ms = 0;
+  // How many calls may be made.
+  CallLimit call_limit;
   // Unix time from which on nothing new can be seen; 0: time goes on.
   std::atomic<std::int64_t> frozen_at_ms = 0;
   // Waited before each message of a stream and each page.
@@ -39,6 +51,16 @@ class Faults {
   // call that carries events.
   void fail_after(std::uint64_t messages, grpc::StatusCode code, FaultTarget target);
 
+  // Page keys and cursors that were given out before are not taken any more, as after a change of
+  // the audit log's storage, or of its format (reference/teleport.md §4, §5).
+  void forget_keys() { ++key_generation_; }
+  // With which this storage's cursors begin.
+  std::string cursor_prefix() const;
+  // Counts the pages of searches.
+  std::uint64_t next_page() { return pages_++; }
+
+  // Called at the beginning of each call.
+  std::optional<grpc::Status> take_for_call();
   // Called before message number `sent` (from 0) of a stream, and at its end.
   std::optional<grpc::Status> take_for_stream(FaultTarget target, std::uint64_t sent);
   // Called before each page.
@@ -53,6 +75,8 @@ class Faults {
 
   grpc::Status fire();
 
+  std::atomic<std::uint32_t> key_generation_ = 1;
+  std::atomic<std::uint64_t> pages_ = 0;
   std::mutex mutex_;
   std::optional<Armed> armed_;
 };

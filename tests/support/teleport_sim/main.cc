@@ -1,6 +1,4 @@
 // teleport-sim: a stand-in for a Teleport Auth server, for tests.
-#include <grpcpp/security/server_credentials.h>
-#include <grpcpp/server_builder.h>
 #include <signal.h>
 #include <unistd.h>
 
@@ -8,26 +6,20 @@
 #include <cstdio>
 #include <fstream>
 #include <iostream>
-#include <memory>
-#include <sstream>
+#include <utility>
+#include <vector>
 
-#include "tests/support/teleport_sim/audit_log_service.h"
-#include "tests/support/teleport_sim/auth_service.h"
 #include "tests/support/teleport_sim/control.h"
 #include "tests/support/teleport_sim/control_socket.h"
+#include "tests/support/teleport_sim/listener.h"
 #include "tests/support/teleport_sim/options.h"
 #include "tests/support/teleport_sim/real_events.h"
+#include "tests/support/teleport_sim/simulation.h"
 
 namespace sluice::teleport_sim {
 namespace {
 
-Result<std::string> read_file(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  if (!file) return fail(errno_error("open", path));
-  std::ostringstream text;
-  text << file.rdbuf();
-  return text.str();
-}
+constexpr int kLeaveSignal = SIGUSR1;
 
 // Readers wait for the file to appear, so it appears complete.
 Result<void> write_port_file(const std::string& path, int port) {
@@ -46,23 +38,7 @@ Result<std::vector<Event>> load_events_if_given(const std::string& path) {
   return load_events(path);
 }
 
-Result<std::shared_ptr<grpc::ServerCredentials>> make_credentials(const Options& options) {
-  grpc::SslServerCredentialsOptions tls(GRPC_SSL_REQUEST_AND_REQUIRE_CLIENT_CERTIFICATE_AND_VERIFY);
-  grpc::SslServerCredentialsOptions::PemKeyCertPair pair;
-  SLUICE_ASSIGN(tls.pem_root_certs, read_file(options.ca_path));
-  SLUICE_ASSIGN(pair.private_key, read_file(options.key_path));
-  SLUICE_ASSIGN(pair.cert_chain, read_file(options.cert_path));
-  tls.pem_key_cert_pairs.push_back(pair);
-  return grpc::SslServerCredentials(tls);
-}
-
-// Refuses pings more often than each 60 s, as Teleport does.
-void set_keepalive_rules(grpc::ServerBuilder* builder) {
-  builder->AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, 60'000);
-  builder->AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
-}
-
-Result<void> serve(const Options& options, const sigset_t& stop_signals) {
+Result<void> serve(const Options& options, const sigset_t& signals) {
   SLUICE_ASSIGN(auto real_audit, load_events_if_given(options.events_file_path));
   SLUICE_ASSIGN(auto real_recording, load_events_if_given(options.session_events_file_path));
   const EventMaker maker(options.seed, options.cluster, std::move(real_audit),
@@ -74,34 +50,25 @@ Result<void> serve(const Options& options, const sigset_t& stop_signals) {
   faults.export_unimplemented = !options.bulk_export;
   Statistics statistics;
   const Simulation simulation{maker, catalog, record, faults, statistics};
-  AuditLogService audit_log(simulation);
-  AuthService auth(options.cluster, &faults, &statistics);
-
-  SLUICE_ASSIGN(const auto credentials, make_credentials(options));
-  grpc::ServerBuilder builder;
-  int port = 0;
-  builder.AddListeningPort(options.listen, credentials, &port);
-  builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
-  set_keepalive_rules(&builder);
-  builder.RegisterService(&audit_log);
-  builder.RegisterService(&auth);
-  const std::unique_ptr<grpc::Server> server = builder.BuildAndStart();
-  if (server == nullptr || port == 0) {
-    return fail(ErrorKind::kUnavailable,
-                "cannot serve on " + options.listen + ": the port is taken or a file is no PEM");
-  }
-
-  Control control(simulation, [] { ::kill(::getpid(), SIGTERM); });
+  Listener listener(&options, simulation);
+  SLUICE_TRY(listener.open());
+  Control control(
+      simulation, [] { ::kill(::getpid(), SIGTERM); }, [] { ::kill(::getpid(), kLeaveSignal); });
   ControlSocket control_socket;
   if (!options.control_path.empty()) {
     SLUICE_TRY(control_socket.open(options.control_path,
                                    [&](const std::string& line) { return control.handle(line); }));
   }
-  if (!options.port_file_path.empty()) SLUICE_TRY(write_port_file(options.port_file_path, port));
-  std::cerr << "teleport-sim: serving on port " << port << '\n';
+  if (!options.port_file_path.empty()) {
+    SLUICE_TRY(write_port_file(options.port_file_path, listener.port()));
+  }
+  std::cerr << "teleport-sim: serving on port " << listener.port() << '\n';
   int signal = 0;
-  ::sigwait(&stop_signals, &signal);
-  server->Shutdown(std::chrono::system_clock::now() + std::chrono::seconds(1));
+  while (::sigwait(&signals, &signal) == 0 && signal == kLeaveSignal) {
+    listener.leave(std::chrono::milliseconds(faults.leaving_grace_ms));
+    SLUICE_TRY(listener.open());
+  }
+  listener.leave(std::chrono::seconds(1));
   return {};
 }
 
@@ -112,12 +79,13 @@ int run(int argc, char** argv) {
     return exit_status(options.error().kind);
   }
   // Before any thread is started, so that all of them leave these signals to sigwait().
-  sigset_t stop_signals;
-  ::sigemptyset(&stop_signals);
-  ::sigaddset(&stop_signals, SIGTERM);
-  ::sigaddset(&stop_signals, SIGINT);
-  ::pthread_sigmask(SIG_BLOCK, &stop_signals, nullptr);
-  const auto served = serve(*options, stop_signals);
+  sigset_t signals;
+  ::sigemptyset(&signals);
+  ::sigaddset(&signals, SIGTERM);
+  ::sigaddset(&signals, SIGINT);
+  ::sigaddset(&signals, kLeaveSignal);
+  ::pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  const auto served = serve(*options, signals);
   if (!served) {
     std::cerr << "teleport-sim: " << served.error().message << '\n';
     return exit_status(served.error().kind);

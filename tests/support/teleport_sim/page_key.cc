@@ -24,16 +24,16 @@ std::string window_digest(const GetUnstructuredEventsRequest& request, const std
 }  // namespace
 
 std::string make_page_key(const GetUnstructuredEventsRequest& request, const std::string& backend,
-                          const Place& last) {
+                          const Place& last, std::uint64_t page) {
   const nlohmann::json key = {window_digest(request, backend), last.time.seconds, last.time.nanos,
-                              last.id};
+                              last.id, page};
   return key.dump();
 }
 
 std::optional<Place> read_page_key(const GetUnstructuredEventsRequest& request,
                                    const std::string& backend) {
   const auto key = nlohmann::json::parse(request.start_key(), nullptr, false);
-  if (!key.is_array() || key.size() != 4 || key[0] != window_digest(request, backend) ||
+  if (!key.is_array() || key.size() != 5 || key[0] != window_digest(request, backend) ||
       !key[1].is_number_integer() || !key[2].is_number_unsigned() || !key[3].is_string()) {
     return std::nullopt;
   }

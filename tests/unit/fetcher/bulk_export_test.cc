@@ -484,5 +484,24 @@ TEST_F(BulkExportTest, PutsARejectInPlaceOfWhatIsTooLargeToBeReceivedAndGoesOnWi
   EXPECT_EQ(teleport_.exports_of("a"), 1U);
 }
 
+TEST_F(BulkExportTest, TakesTheOnlyEventOfAChunkAndTheLastOfEach) {
+  teleport_.add_chunk(today_, "one", {event("only")});
+  teleport_.add_chunk(today_, "three", {event("a"), event("b"), event("last")});
+  run_until_idle();
+  EXPECT_THAT(ids(), UnorderedElementsAre("only", "a", "b", "last"));
+}
+
+TEST_F(BulkExportTest, FindsAChunkThatComesAsManyDaysLateAsConfigured) {
+  options_.late_days = 5;
+  options_.start_time = add_seconds(kNow, -9 * 86'400);
+  teleport_.add_chunk(today_, "new", {event("new")});
+  run_until_idle();
+  teleport_.add_chunk(today_ - 5, "late", {event("late")});
+  start();
+  collect_until_idle_with("late");
+  stop();
+  EXPECT_THAT(ids(), UnorderedElementsAre("new", "late"));
+}
+
 }  // namespace
 }  // namespace sluice::fetcher

@@ -163,5 +163,14 @@ TEST(UsableTime, IsADateAndATimeWithAnythingBehind) {
   }
 }
 
+TEST(EventDecoder, KeepsAnEventOfATypeThatNobodyKnows) {
+  EventDecoder decoder;
+  EventUnstructured message = login();
+  message.set_type("moon.landing");
+  const auto event = decoder.decode(message.SerializeAsString());
+  ASSERT_TRUE(event);
+  EXPECT_EQ(event->type, "moon.landing");
+}
+
 }  // namespace
 }  // namespace sluice::fetcher

@@ -37,7 +37,13 @@ class ScriptedExport final : public ExportStream {
 
 class ScriptedSession final : public SessionStream {
  public:
-  explicit ScriptedSession(Script script) : script_(std::move(script)) {}
+  ScriptedSession(Script script, std::shared_ptr<std::atomic<int>> open)
+      : script_(std::move(script)), open_(std::move(open)) {
+    ++*open_;
+  }
+  ScriptedSession(const ScriptedSession&) = delete;
+  ScriptedSession& operator=(const ScriptedSession&) = delete;
+  ~ScriptedSession() override { --*open_; }
   Result<std::optional<std::string_view>> next() override {
     SLUICE_ASSIGN(const bool more, script_.advance());
     if (!more) return std::nullopt;
@@ -46,6 +52,7 @@ class ScriptedSession final : public SessionStream {
 
  private:
   Script script_;
+  const std::shared_ptr<std::atomic<int>> open_;
 };
 
 std::int64_t index_of(const std::string& bytes) {
@@ -234,7 +241,7 @@ std::unique_ptr<SessionStream> FakeTeleport::stream_session(const std::string& s
       if (index_of(event) >= start_index) script.messages.push_back(event);
     }
   }
-  return std::make_unique<ScriptedSession>(std::move(script));
+  return std::make_unique<ScriptedSession>(std::move(script), open_session_streams_);
 }
 
 std::vector<LockRequest> FakeTeleport::locks() const {

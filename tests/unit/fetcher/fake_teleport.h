@@ -5,6 +5,7 @@
 #ifndef SLUICE_TESTS_UNIT_FETCHER_FAKE_TELEPORT_H_
 #define SLUICE_TESTS_UNIT_FETCHER_FAKE_TELEPORT_H_
 
+#include <atomic>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -50,6 +51,7 @@ class FakeTeleport final : public EventApi {
   // Recordings.
   void add_recording(const std::string& sid, std::vector<std::string> events);
   void fail_recording(const std::string& sid, std::size_t after, ErrorKind kind);
+  int open_session_streams() const { return *open_session_streams_; }
   std::vector<std::int32_t> starts_of(const std::string& sid) const;
 
   // Locks.
@@ -90,6 +92,8 @@ class FakeTeleport final : public EventApi {
   std::map<std::string, std::vector<std::string>> recordings_;
   std::map<std::string, std::vector<std::int32_t>> starts_;
   std::map<std::string, Fault> faults_;
+  // Streams may outlive this.
+  std::shared_ptr<std::atomic<int>> open_session_streams_ = std::make_shared<std::atomic<int>>(0);
 };
 
 }  // namespace sluice::fetcher

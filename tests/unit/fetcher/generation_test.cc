@@ -324,5 +324,75 @@ TEST_F(GenerationTest, BringsEverythingAgainAfterARestartOfTheExport) {
   EXPECT_EQ(ids(Lane::kSession).size(), 2 * expected_recordings_.size());
 }
 
+TEST_F(GenerationTest, GoesOnInTheBulkExportWithoutLossOrRepetitionWhenItComes) {
+  teleport_.set_export(false);
+  fill(1000);
+  ASSERT_EQ(run().value(), Generation::End::kFinished);
+  teleport_.set_export(true);
+  teleport_.add_chunk(day_of(now_), "later", {event_bytes("later", now_)});
+  expected_.push_back("later");
+  ASSERT_EQ(run().value(), Generation::End::kFinished);
+  EXPECT_THAT(ids(Lane::kAudit), UnorderedElementsAreArray(expected_));
+}
+
+// Teleport's search takes both ends of a window in, and days begin where they end.
+TEST_F(GenerationTest, QueuesEventsAtTheEdgesOfWindowsAndDaysOnce) {
+  teleport_.set_export(false);
+  start_.time = add_seconds(start_of_day(day_of(now_)), -3 * 86'400);
+  config_.fetcher.window_size = std::chrono::hours(24);
+  config_.fetcher.search_overlap = std::chrono::seconds(0);
+  config_.fetcher.page_size = 2;
+  for (int edge = 0; edge < 4; ++edge) {
+    const Timestamp midnight = add_seconds(start_.time, edge * 86'400);
+    const Timestamp before{midnight.seconds - 1, 999'999'999};
+    const Timestamp after{midnight.seconds, 1};
+    for (const Timestamp time : {before, midnight, midnight, midnight, after}) {
+      const std::string id = fmt::format("e{}", expected_.size());
+      if (time < start_.time) continue;
+      teleport_.add_event(id, time);
+      expected_.push_back(id);
+    }
+  }
+  EXPECT_EQ(run().value(), Generation::End::kFinished);
+  EXPECT_EQ(run().value(), Generation::End::kFinished);
+  EXPECT_THAT(ids(Lane::kAudit), UnorderedElementsAreArray(expected_));
+}
+
+TEST_F(GenerationTest, LeavesOutWhatIsOlderThanTheStartTimeOnItsOwnDay) {
+  start_.time = add_seconds(start_of_day(day_of(now_)), -86'400 + 43'200);
+  teleport_.add_chunk(
+      day_of(start_.time), "first",
+      {event_bytes("early", add_seconds(start_.time, -1)), event_bytes("first", start_.time)});
+  EXPECT_EQ(run().value(), Generation::End::kFinished);
+  EXPECT_THAT(ids(Lane::kAudit), UnorderedElementsAreArray({"first"}));
+}
+
+TEST_F(GenerationTest, HoldsToTheConfiguredTypesInTheBulkExportToo) {
+  config_.fetcher.types = {"exec"};
+  teleport_.add_chunk(day_of(now_), "c",
+                      {event_bytes("no", now_, "user.login"), event_bytes("yes", now_, "exec")});
+  EXPECT_EQ(run().value(), Generation::End::kFinished);
+  EXPECT_THAT(ids(Lane::kAudit), UnorderedElementsAreArray({"yes"}));
+}
+
+// Two that differ, one of which Teleport gives twice.
+TEST_F(GenerationTest, GoesOnPastEventsWithoutAnIdAndQueuesEachOnce) {
+  const Timestamp other = add_seconds(now_, -60);
+  for (const bool exported : {true, false}) {
+    teleport_.set_export(exported);
+    if (exported) {
+      teleport_.add_chunk(day_of(now_), "a", {event_bytes("", now_), event_bytes("", now_)});
+      teleport_.add_chunk(day_of(other), "b", {event_bytes("", other)});
+    } else {
+      for (const Timestamp time : {now_, now_, other}) teleport_.add_event("", time);
+      config_.fetcher.page_size = 1;
+    }
+    EXPECT_EQ(run().value(), Generation::End::kFinished);
+    const auto queued = ids(Lane::kAudit);
+    EXPECT_EQ(queued.size(), 2U);
+    EXPECT_EQ(std::set(queued.begin(), queued.end()).size(), 2U);
+  }
+}
+
 }  // namespace
 }  // namespace sluice::fetcher

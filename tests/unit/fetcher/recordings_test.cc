@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <thread>
 
 #include "tests/unit/fetcher/source_fixture.h"
 
@@ -189,6 +190,22 @@ TEST_F(RecordingsTest, CountsItsPatienceFromTheFirstFailedTryAndOverRestarts) {
   EXPECT_TRUE(state("recording-lost/never"));
 }
 
+TEST_F(RecordingsTest, UsesUpNoPatienceByTriesThatRestartsBringForward) {
+  RecordingState saved = announced_;
+  for (std::uint32_t i = 0; i < 3 * Recordings::kTriesMax; ++i) {
+    start().add("later", saved);
+    collect_until([this] { return recordings_->idle(); });
+    const auto kept = state("recording/later");
+    ASSERT_TRUE(kept) << "given up after " << i + 1 << " restarts";
+    saved = decode_recording_state(*kept).value();
+    clock_.advance(std::chrono::seconds(3));
+  }
+  teleport_.add_recording("later", {event(0)});
+  start().add("later", saved);
+  collect_until([this] { return recordings_->idle(); });
+  EXPECT_THAT(ids(), ElementsAre("later:1"));
+}
+
 TEST(RecordingState, IsReadAsAnEarlierReleaseWroteIt) {
   const auto state = decode_recording_state(
       "announced-at-ms=5\nby-count=0\nlast-index=7\ntaken=3\ntaken-at-index=1\ntries=2\n");
@@ -245,6 +262,44 @@ TEST(UsableSid, IsWhatTeleportMakes) {
   EXPECT_TRUE(is_usable_sid("44c6cea8-362f-11ea-83aa-125400432324"));
   for (const char* sid : {"", "a/b", "a b", "a\nb", "\xC3\xA9"}) EXPECT_FALSE(is_usable_sid(sid));
   EXPECT_FALSE(is_usable_sid(std::string(129, 'a')));
+}
+
+TEST_F(RecordingsTest, AsksNoMoreForARecordingThatCameLateOnceItHasIt) {
+  start().add("late", announced_);
+  collect_until([this] { return recordings_->idle(); });
+  teleport_.add_recording("late", {event(0), event(1)});
+  run_until([this] { return recordings_->pending() == 0; });
+  EXPECT_EQ(state("recording/late"), std::nullopt);
+  const std::size_t asked = teleport_.starts_of("late").size();
+  // As after a restart, and long after every wait.
+  for (const auto& [key, value] : states("recording/")) {
+    recordings_->add(key.substr(10), decode_recording_state(value).value());
+  }
+  for (int i = 0; i < 20; ++i) run_until([] { return true; });
+  EXPECT_EQ(teleport_.starts_of("late").size(), asked);
+  EXPECT_THAT(ids(), ElementsAre("late:1", "late:2"));
+}
+
+TEST_F(RecordingsTest, ManyThatAreMissingHoldUpNoneThatIsThere) {
+  options_.concurrency = 1;
+  start();
+  for (int i = 0; i < 200; ++i) recordings_->add(fmt::format("missing-{}", i), announced_);
+  teleport_.add_recording("s1", {event(0)});
+  recordings_->add("s1", announced_);
+  collect_until([this] { return recordings_->idle(); });
+  EXPECT_THAT(ids(), ElementsAre("s1:1"));
+  EXPECT_EQ(recordings_->pending(), 200U);
+}
+
+TEST_F(RecordingsTest, LeavesNoStreamOpenWhenItEndsInTheMiddleOfOne) {
+  std::vector<std::string> events;
+  for (int i = 0; i < 5000; ++i) events.push_back(event(i, std::string(1000, 'x')));
+  teleport_.add_recording("s1", events);
+  start().add("s1", announced_);
+  // The buffer holds a part of it, so that its stream waits.
+  while (teleport_.open_session_streams() == 0) std::this_thread::yield();
+  recordings_.reset();
+  EXPECT_EQ(teleport_.open_session_streams(), 0);
 }
 
 }  // namespace
