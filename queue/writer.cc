@@ -107,11 +107,9 @@ struct Writer::Impl {
   void start_syncer();
   Result<void> tend();
   void put_record(Lane lane, Seq seq, const RecordView& record, rocksdb::WriteBatch* batch);
-  Result<void> require_alive();
   Result<void> note_death(Result<void> done);
   Result<void> append(const Append& append, bool behind);
   PerLane<Seq> put_all(const Append& append, rocksdb::WriteBatch* batch);
-  Result<void> wait_for_room();
   Result<void> sync();
   Result<void> write(rocksdb::WriteBatch* batch, bool synced = true);
   Result<void> write_once(std::string_view key, std::string_view value);
@@ -133,9 +131,6 @@ struct Writer::Impl {
   std::uint64_t appended_bytes = 0;
   bool has_day_keys = false;  // of version 1, until the days that they are of are forgotten
   bool dead = false;
-  // RocksDB aborts where a log is synced whose last write has failed. So none begins during a
-  // write; the next write is not that quick.
-  std::mutex write_mutex;
   rocksdb::WriteBatch kept_batch;  // of append(), for its memory
   std::string scratch;
   std::optional<LogSyncer> syncer;  // last: its thread uses the others
@@ -422,21 +417,13 @@ void Writer::Impl::put_record(Lane lane, Seq seq, const RecordView& record,
              rocksdb::SliceParts(value_parts.data(), value_parts.size()));
 }
 
-Result<void> Writer::Impl::require_alive() {
-  if (dead) return must_reopen();
-  // The first call after a sync that failed behind us tells why.
-  auto synced = syncer ? syncer->check() : Result<void>();
-  if (!synced) dead = true;
-  return synced;
-}
-
 Result<void> Writer::Impl::append(const Append& append, bool behind) {
-  SLUICE_TRY(require_alive());
+  if (dead) return must_reopen();
   if (append.records_.size() > kAppendRecordsMax) {
     return fail(ErrorKind::kInternal, "a batch has too many records");
   }
   // What is durable is published in order, so a batch of its own waits for those before it.
-  SLUICE_TRY(behind ? wait_for_room() : sync());
+  SLUICE_TRY(note_death(behind ? syncer->wait_for_room() : syncer->wait_for_all()));
   rocksdb::WriteBatch& batch = kept_batch;
   batch.Clear();
   const PerLane<Seq> next = put_all(append, &batch);
@@ -448,14 +435,13 @@ Result<void> Writer::Impl::append(const Append& append, bool behind) {
   return {};
 }
 
-Result<void> Writer::Impl::wait_for_room() { return note_death(syncer->wait_for_room()); }
-
 Result<void> Writer::Impl::sync() {
-  SLUICE_TRY(require_alive());
+  if (dead) return must_reopen();
   return note_death(syncer->wait_for_all());
 }
 
-// From then on it is unknown what will be found at the next open.
+// From an error on it is unknown what will be found at the next open. Of a sync that failed behind
+// us the first call afterwards tells why.
 Result<void> Writer::Impl::note_death(Result<void> done) {
   if (!done) dead = true;
   return done;
@@ -485,8 +471,10 @@ PerLane<Seq> Writer::Impl::put_all(const Append& append, rocksdb::WriteBatch* ba
   ledger.add(*database, delta, ledger.newest_version() + 1, batch);
   return next;
 }
+
 Result<void> Writer::Impl::tend() {
-  SLUICE_TRY(require_alive());
+  if (dead) return must_reopen();
+  SLUICE_TRY(note_death(syncer->check()));
   return trimmer->tend(last, delivery_id, appended_bytes);
 }
 
