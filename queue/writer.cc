@@ -108,10 +108,10 @@ struct Writer::Impl {
   Result<void> tend();
   void put_record(Lane lane, Seq seq, const RecordView& record, rocksdb::WriteBatch* batch);
   Result<void> note_death(Result<void> done);
-  Result<void> append(const Append& append, bool behind);
+  Result<void> append(const Append& append, Durable durable);
   PerLane<Seq> put_all(const Append& append, rocksdb::WriteBatch* batch);
   Result<void> sync();
-  Result<void> write(rocksdb::WriteBatch* batch, bool synced = true);
+  Result<void> write(rocksdb::WriteBatch* batch, Durable durable = Durable::kAtOnce);
   Result<void> write_once(std::string_view key, std::string_view value);
 
   WriterOptions options;
@@ -396,8 +396,8 @@ void Writer::Impl::publish_durable(const PerLane<Seq>& durable) {
 
 void Writer::Impl::publish_unlocked() { page->publish(encode_page(page_values)); }
 
-Result<void> Writer::Impl::write(rocksdb::WriteBatch* batch, bool synced) {
-  return note_death(synced ? database->write(batch) : database->write_unsynced(batch));
+Result<void> Writer::Impl::write(rocksdb::WriteBatch* batch, Durable durable) {
+  return note_death(database->write(batch, durable));
 }
 
 Result<void> Writer::Impl::write_once(std::string_view key, std::string_view value) {
@@ -417,7 +417,8 @@ void Writer::Impl::put_record(Lane lane, Seq seq, const RecordView& record,
              rocksdb::SliceParts(value_parts.data(), value_parts.size()));
 }
 
-Result<void> Writer::Impl::append(const Append& append, bool behind) {
+Result<void> Writer::Impl::append(const Append& append, Durable durable) {
+  const bool behind = durable == Durable::kWithNextSync;
   if (dead) return must_reopen();
   if (append.records_.size() > kAppendRecordsMax) {
     return fail(ErrorKind::kInternal, "a batch has too many records");
@@ -427,7 +428,7 @@ Result<void> Writer::Impl::append(const Append& append, bool behind) {
   rocksdb::WriteBatch& batch = kept_batch;
   batch.Clear();
   const PerLane<Seq> next = put_all(append, &batch);
-  SLUICE_TRY(write(&batch, !behind));
+  SLUICE_TRY(write(&batch, durable));
   last = next;
   appended_bytes += batch.GetDataSize();
   behind ? syncer->wrote(last, batch.GetDataSize()) : publish_durable(last);
@@ -487,8 +488,10 @@ Result<std::unique_ptr<Writer>> Writer::open(const WriterOptions& options) {
 Writer::Writer(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Writer::~Writer() = default;
 
-Result<void> Writer::append(const Append& batch) { return impl_->append(batch, false); }
-Result<void> Writer::append_behind(const Append& batch) { return impl_->append(batch, true); }
+Result<void> Writer::append(const Append& batch) { return impl_->append(batch, Durable::kAtOnce); }
+Result<void> Writer::append_behind(const Append& batch) {
+  return impl_->append(batch, Durable::kWithNextSync);
+}
 Result<void> Writer::sync() { return impl_->sync(); }
 
 Result<bool> Writer::has_seen(std::uint32_t generation, Timestamp time, std::string_view id) {
