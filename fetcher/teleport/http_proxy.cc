@@ -1,19 +1,17 @@
 #include "fetcher/teleport/http_proxy.h"
 
 #include <fmt/format.h>
-#include <openssl/evp.h>
 #include <poll.h>
 #include <sys/socket.h>
 
 #include <algorithm>
-#include <array>
 #include <cerrno>
 #include <charconv>
 #include <cstdlib>
 #include <system_error>
 #include <utility>
-#include <vector>
 
+#include "common/base64.h"
 #include "fetcher/teleport/http_head.h"
 
 namespace sluice::fetcher {
@@ -59,14 +57,6 @@ std::string unescaped(std::string_view text) {
     if (escape) i += 2;
   }
   return plain;
-}
-
-std::string base64(std::string_view text) {
-  std::vector<unsigned char> encoded(4 * ((text.size() + 2) / 3) + 1);
-  const int size =
-      EVP_EncodeBlock(encoded.data(), reinterpret_cast<const unsigned char*>(text.data()),
-                      static_cast<int>(text.size()));
-  return {reinterpret_cast<const char*>(encoded.data()), static_cast<std::size_t>(size)};
 }
 
 std::unexpected<Error> trouble(const HttpProxy& proxy, const HostPort& to, std::string_view cause) {
