@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "common/base64.h"
+#include "common/trimmed.h"
 #include "fetcher/teleport/http_head.h"
 
 namespace sluice::fetcher {
@@ -23,12 +24,6 @@ std::string_view environment(const char* name, const char* other_name) {
     if (value != nullptr && *value != '\0') return value;
   }
   return {};
-}
-
-std::string_view trimmed(std::string_view text) {
-  const std::size_t first = text.find_first_not_of(' ');
-  if (first == std::string_view::npos) return {};
-  return text.substr(first, text.find_last_not_of(' ') - first + 1);
 }
 
 // An entry is "*", a host, or a domain with or without a dot in front, each with an optional port.
