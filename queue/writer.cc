@@ -1,7 +1,6 @@
 #include "queue/writer.h"
 
 #include <fmt/format.h>
-#include <openssl/rand.h>
 #include <rocksdb/write_batch.h>
 
 #include <algorithm>
@@ -9,6 +8,7 @@
 #include <mutex>
 
 #include "common/check.h"
+#include "common/random.h"
 #include "queue/ballast.h"
 #include "queue/control_page.h"
 #include "queue/damage_advice.h"
@@ -31,13 +31,6 @@ constexpr unsigned kQueueDirectoryMode =
 
 // More memory than this is not kept for the next batch.
 constexpr std::size_t kKeptBatchBytes = 8U << 20;
-
-std::uint64_t random_u64() {
-  std::uint64_t value = 0;
-  const int ok = RAND_bytes(reinterpret_cast<unsigned char*>(&value), sizeof value);
-  SLUICE_CHECK(ok == 1, "the system's random numbers are available");
-  return value;
-}
 
 std::string state_key(std::string_view key) { return std::string(kStatePrefix).append(key); }
 

@@ -1,7 +1,6 @@
 #include "fetcher/teleport/tls_session.h"
 
 #include <fmt/format.h>
-#include <openssl/bio.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/ssl.h>
@@ -16,18 +15,10 @@
 #include <utility>
 
 #include "common/check.h"
+#include "common/openssl_ptr.h"
 
 namespace sluice::fetcher {
 namespace {
-
-struct FreeParts {
-  void operator()(X509* certificate) const { X509_free(certificate); }
-  void operator()(EVP_PKEY* key) const { EVP_PKEY_free(key); }
-  void operator()(BIO* bio) const { BIO_free(bio); }
-  void operator()(BIO_METHOD* method) const { BIO_meth_free(method); }
-};
-template <typename T>
-using Owned = std::unique_ptr<T, FreeParts>;
 
 // --- A socket as OpenSSL's transport: its own would raise SIGPIPE when the peer has gone.
 
@@ -54,8 +45,8 @@ long control_socket(BIO* /*bio*/, int command, long /*number*/, void* /*pointer*
 }
 
 const BIO_METHOD* socket_method() {
-  static const Owned<BIO_METHOD> method = [] {
-    Owned<BIO_METHOD> made(
+  static const OpensslPtr<BIO_METHOD> method = [] {
+    OpensslPtr<BIO_METHOD> made(
         BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "socket without SIGPIPE"));
     BIO_meth_set_write(made.get(), &send_to_socket);
     BIO_meth_set_read(made.get(), &receive_from_socket);
@@ -67,22 +58,19 @@ const BIO_METHOD* socket_method() {
 
 // --- What a connection is made with.
 
-Owned<BIO> reading(std::string_view text) {
-  return Owned<BIO>(BIO_new_mem_buf(text.data(), static_cast<int>(text.size())));
-}
-
 // The identity's parts were read and held against each other when it was loaded.
 void use_identity(SSL_CTX* context, const Identity& identity) {
-  const auto cas = reading(identity.ca_pem);
+  const auto cas = bio_reading(identity.ca_pem);
   X509_STORE* store = SSL_CTX_get_cert_store(context);
-  while (const Owned<X509> ca{PEM_read_bio_X509(cas.get(), nullptr, nullptr, nullptr)}) {
+  while (const OpensslPtr<X509> ca{PEM_read_bio_X509(cas.get(), nullptr, nullptr, nullptr)}) {
     X509_STORE_add_cert(store, ca.get());
   }
-  const auto certificate_text = reading(identity.certificate_pem);
-  const Owned<X509> certificate(
+  const auto certificate_text = bio_reading(identity.certificate_pem);
+  const OpensslPtr<X509> certificate(
       PEM_read_bio_X509(certificate_text.get(), nullptr, nullptr, nullptr));
-  const auto key_text = reading(identity.key_pem.view());
-  const Owned<EVP_PKEY> key(PEM_read_bio_PrivateKey(key_text.get(), nullptr, nullptr, nullptr));
+  const auto key_text = bio_reading(identity.key_pem.view());
+  const OpensslPtr<EVP_PKEY> key(
+      PEM_read_bio_PrivateKey(key_text.get(), nullptr, nullptr, nullptr));
   SSL_CTX_use_certificate(context, certificate.get());
   SSL_CTX_use_PrivateKey(context, key.get());
   ERR_clear_error();

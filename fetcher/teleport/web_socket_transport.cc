@@ -1,10 +1,9 @@
 #include "fetcher/teleport/web_socket_transport.h"
 
-#include <openssl/bio.h>
-
 #include <algorithm>
 #include <array>
-#include <memory>
+
+#include "common/openssl_ptr.h"
 
 namespace sluice::fetcher {
 namespace {
@@ -37,13 +36,9 @@ long bio_control(BIO* bio, int command, long /*number*/, void* /*pointer*/) {
   return 1;
 }
 
-struct FreeMethod {
-  void operator()(BIO_METHOD* method) const { BIO_meth_free(method); }
-};
-
 const BIO_METHOD* web_socket_method() {
-  static const std::unique_ptr<BIO_METHOD, FreeMethod> method = [] {
-    std::unique_ptr<BIO_METHOD, FreeMethod> made(
+  static const OpensslPtr<BIO_METHOD> method = [] {
+    OpensslPtr<BIO_METHOD> made(
         BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "WebSocket"));
     BIO_meth_set_write(made.get(), &bio_write);
     BIO_meth_set_read(made.get(), &bio_read);
