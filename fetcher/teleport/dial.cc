@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "fetcher/teleport/http_proxy.h"
+#include "fetcher/teleport/transport_bio.h"
 #include "fetcher/teleport/upgrade.h"
 
 namespace sluice::fetcher {
@@ -175,9 +176,9 @@ std::expected<SecureConnection, DialError> dial(const Route& route, const Identi
   options.server_name = kAuthServerName;
   options.protocols = protocols_of(route);
   options.identity = &identity;
-  BIO* transport =
+  auto transport =
       connection.web_socket ? connection.web_socket->new_bio() : new_socket_transport(fd);
-  auto tls = TlsSession::create(options, transport, fd);
+  auto tls = TlsSession::create(options, std::move(transport), fd);
   if (!tls) return std::unexpected(DialError{std::move(tls.error())});
   connection.tls = std::move(*tls);
   auto failure = connection.tls->handshake(deadline);

@@ -65,7 +65,7 @@ bool send_all(int socket, std::string_view bytes, const Deadline& deadline) {
     const ssize_t sent = ::send(socket, bytes.data(), bytes.size(), MSG_NOSIGNAL);
     if (sent > 0) {
       bytes.remove_prefix(static_cast<std::size_t>(sent));
-    } else if (errno != EAGAIN && errno != EINTR) {
+    } else if (!may_pass(errno)) {
       return false;
     } else if (!wait_for(socket, POLLOUT, deadline)) {
       return false;
@@ -123,7 +123,7 @@ Result<void> connect_through(const HttpProxy& proxy, const HostPort& to, int soc
     const ssize_t count = ::recv(socket, &byte, 1, 0);
     if (count == 0) return trouble(proxy, to, "it hung up");
     if (count < 0) {
-      if (errno != EAGAIN && errno != EINTR) {
+      if (!may_pass(errno)) {
         return trouble(proxy, to, std::generic_category().message(errno));
       }
       if (!wait_for(socket, POLLIN, deadline)) return trouble(proxy, to, "no answer in time");

@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "common/owned_fd.h"
+#include "fetcher/teleport/socket.h"
 
 namespace sluice::fetcher {
 namespace {
@@ -41,8 +42,6 @@ class Buffer {
   std::size_t begin_ = 0;
   std::size_t end_ = 0;
 };
-
-bool may_pass(int error) { return error == EAGAIN || error == EWOULDBLOCK || error == EINTR; }
 
 }  // namespace
 

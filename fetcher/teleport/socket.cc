@@ -116,6 +116,8 @@ bool wait_for(int fd, short events, const Deadline& deadline) {
   return false;
 }
 
+bool may_pass(int error) { return error == EAGAIN || error == EINTR; }
+
 std::string HostPort::to_string() const {
   return host.find(':') == std::string::npos ? fmt::format("{}:{}", host, port)
                                              : fmt::format("[{}]:{}", host, port);

@@ -30,6 +30,9 @@ struct Deadline {
 // Until one of `events` (as for poll()) has come. False: the time is over, or asked to stop.
 bool wait_for(int fd, short events, const Deadline& deadline);
 
+// Whether what failed with this errno on a non-blocking socket may succeed when tried again.
+bool may_pass(int error);
+
 struct HostPort {
   std::string host;  // without the brackets of an IPv6 address
   std::string port;
