@@ -18,6 +18,7 @@
 #include <utility>
 
 #include "common/log.h"
+#include "common/owned_fd.h"
 
 namespace sluice {
 namespace {
@@ -52,27 +53,25 @@ class SignalStop::Watch {
     struct sigaction ignore{};
     ignore.sa_handler = SIG_IGN;
     ::sigaction(SIGPIPE, &ignore, &old_pipe_);
-    signals_fd_ = ::signalfd(-1, &signals, SFD_CLOEXEC);
-    end_fd_ = ::eventfd(0, EFD_CLOEXEC);
+    signals_ = OwnedFd(::signalfd(-1, &signals, SFD_CLOEXEC));
+    end_ = OwnedFd(::eventfd(0, EFD_CLOEXEC));
   }
   Watch(const Watch&) = delete;
   Watch& operator=(const Watch&) = delete;
   ~Watch() {
     if (thread_.joinable()) {
       const std::uint64_t one = 1;
-      while (::write(end_fd_, &one, sizeof one) < 0 && errno == EINTR) {
+      while (::write(end_.get(), &one, sizeof one) < 0 && errno == EINTR) {
       }
       thread_.join();
     }
     if (stopper_.joinable()) stopper_.join();
-    if (signals_fd_ >= 0) ::close(signals_fd_);
-    if (end_fd_ >= 0) ::close(end_fd_);
     ::sigaction(SIGPIPE, &old_pipe_, nullptr);
     ::pthread_sigmask(SIG_SETMASK, &old_mask_, nullptr);
   }
 
   Result<void> start() {
-    if (signals_fd_ < 0 || end_fd_ < 0) return fail(errno_error("wait for", "signals"));
+    if (!signals_.is_open() || !end_.is_open()) return fail(errno_error("wait for", "signals"));
     thread_ = std::thread([this] { run(); });
     return {};
   }
@@ -81,13 +80,13 @@ class SignalStop::Watch {
 
  private:
   void run() {
-    std::array<pollfd, 2> fds = {pollfd{signals_fd_, POLLIN, 0}, pollfd{end_fd_, POLLIN, 0}};
+    std::array<pollfd, 2> fds = {pollfd{signals_.get(), POLLIN, 0}, pollfd{end_.get(), POLLIN, 0}};
     bool stopping = false;
     while (true) {
       if (::poll(fds.data(), fds.size(), -1) < 0) continue;
       if ((fds[1].revents & POLLIN) != 0) return;
       signalfd_siginfo info{};
-      if (::read(signals_fd_, &info, sizeof info) != sizeof info) continue;
+      if (::read(signals_.get(), &info, sizeof info) != sizeof info) continue;
       take(static_cast<int>(info.ssi_signo), stopping);
       stopping = true;
     }
@@ -106,8 +105,8 @@ class SignalStop::Watch {
 
   sigset_t old_mask_{};
   struct sigaction old_pipe_{};
-  int signals_fd_ = -1;
-  int end_fd_ = -1;
+  OwnedFd signals_;
+  OwnedFd end_;
   std::stop_source source_;
   std::thread thread_;
   std::thread stopper_;  // made by thread_, joined after it

@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "common/byte_size.h"
+#include "common/trimmed.h"
 
 namespace sluice {
 namespace {
@@ -50,12 +51,6 @@ std::string_view expected_form(ValueType type) {
 Error wrong_form(ValueType type, const RawValue& raw, const Origin& origin) {
   return origin.mistake(
       fmt::format("must be {}, but there is {}", expected_form(type), describe(raw)));
-}
-
-std::string_view trim(std::string_view text) {
-  const std::size_t first = text.find_first_not_of(" \t");
-  if (first == std::string_view::npos) return {};
-  return text.substr(first, text.find_last_not_of(" \t") - first + 1);
 }
 
 // Words that the upstream program takes for a switch in text.
@@ -126,7 +121,7 @@ Result<Value> parse_time(const RawValue& raw, const Origin& origin) {
 void append_items(std::string_view text, std::vector<std::string>* list) {
   while (!text.empty()) {
     const std::size_t comma = std::min(text.find(','), text.size());
-    const std::string_view item = trim(text.substr(0, comma));
+    const std::string_view item = trimmed(text.substr(0, comma));
     if (!item.empty()) list->emplace_back(item);
     text.remove_prefix(std::min(comma + 1, text.size()));
   }

@@ -11,14 +11,10 @@
 #include <tuple>
 #include <utility>
 
+#include "common/trimmed.h"
+
 namespace sluice {
 namespace {
-
-std::string_view trim(std::string_view text) {
-  const std::size_t first = text.find_first_not_of(" \t\r");
-  if (first == std::string_view::npos) return {};
-  return text.substr(first, text.find_last_not_of(" \t\r") - first + 1);
-}
 
 std::string_view line_of(std::string_view text, std::uint32_t line) {
   for (; line > 1; --line) {
@@ -46,9 +42,9 @@ struct Advice {
 std::optional<Advice> unquoted_value(std::string_view line) {
   const std::size_t equals = line.find('=');
   if (equals == std::string_view::npos) return std::nullopt;
-  const std::string_view key = trim(line.substr(0, equals));
+  const std::string_view key = trimmed(line.substr(0, equals));
   const std::size_t comment = std::min(line.find(" #", equals), line.size());
-  const std::string_view value = trim(line.substr(equals + 1, comment - equals - 1));
+  const std::string_view value = trimmed(line.substr(equals + 1, comment - equals - 1));
   if (key.empty() || value.empty() || key.find('#') != std::string_view::npos) return std::nullopt;
   const auto column = static_cast<std::size_t>(value.data() - line.data()) + 1;
   if (equal_ignoring_case(value, "true") || equal_ignoring_case(value, "false")) {
@@ -75,7 +71,7 @@ Error syntax_error(std::string_view text, std::string_view file, const toml::par
   const std::string_view description = error.description();
   if (description.find("cannot redefine existing") != std::string_view::npos) {
     return Error{ErrorKind::kConfig,
-                 fmt::format("{}{} is given twice: keep one of them", where, trim(line))};
+                 fmt::format("{}{} is given twice: keep one of them", where, trimmed(line))};
   }
   return Error{ErrorKind::kConfig, fmt::format("{}this is not valid TOML: {}", where, description)};
 }

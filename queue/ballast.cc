@@ -8,6 +8,7 @@
 #include <system_error>
 #include <utility>
 
+#include "common/owned_fd.h"
 #include "queue/disk_limits.h"
 
 namespace sluice::queue {
@@ -44,11 +45,9 @@ void Ballast::make(std::uint64_t free_after) {
   release();  // one of another size
   const auto space = file_system_space(path_.parent_path());
   if (!space || space->free < bytes_ + free_after) return;
-  const int fd = ::open(path_.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0640);
-  if (fd < 0) return;
-  const bool made = ::posix_fallocate(fd, 0, static_cast<off_t>(bytes_)) == 0;
-  ::close(fd);
-  if (!made) release();
+  const OwnedFd file(::open(path_.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0640));
+  if (!file.is_open()) return;
+  if (::posix_fallocate(file.get(), 0, static_cast<off_t>(bytes_)) != 0) release();
 }
 
 Result<void> require_room_to_open(const std::filesystem::path& database, Ballast* ballast) {

@@ -17,6 +17,7 @@
 #include <utility>
 
 #include "common/check.h"
+#include "common/owned_fd.h"
 #include "queue/bytes.h"
 #include "queue/crc32c.h"
 #include "queue/key_parts.h"
@@ -98,18 +99,17 @@ std::optional<SlotContent> decode_slot(std::string_view bytes) {
 // The mapped file. Unmapped and closed when destroyed.
 class PageMapping {
  public:
-  PageMapping(int fd, bool writable) : fd_(fd) {
+  PageMapping(OwnedFd file, bool writable) : file_(std::move(file)) {
     void* address = ::mmap(nullptr, kPageBytes, writable ? PROT_READ | PROT_WRITE : PROT_READ,
-                           MAP_SHARED, fd, 0);
+                           MAP_SHARED, file_.get(), 0);
     page_ = address == MAP_FAILED ? nullptr : static_cast<Layout*>(address);
     struct stat info{};
-    if (::fstat(fd, &info) == 0) inode_ = {info.st_dev, info.st_ino};
+    if (::fstat(file_.get(), &info) == 0) inode_ = {info.st_dev, info.st_ino};
   }
   PageMapping(const PageMapping&) = delete;
   PageMapping& operator=(const PageMapping&) = delete;
   ~PageMapping() {
     if (page_ != nullptr) ::munmap(page_, kPageBytes);
-    ::close(fd_);
   }
 
   Layout* page() const { return page_; }
@@ -165,22 +165,20 @@ class PageMapping {
     }
   }
 
-  int fd_;
+  OwnedFd file_;
   Layout* page_ = nullptr;
   std::pair<dev_t, ino_t> inode_{};
 };
 
 Result<PageWriter> PageWriter::open(const std::filesystem::path& path, PageRole role) {
-  const int fd = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0640);
-  if (fd < 0) return fail(errno_error("open the control page", path.string()));
+  OwnedFd file(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0640));
+  if (!file.is_open()) return fail(errno_error("open the control page", path.string()));
   // Real blocks, not a hole: a write to a hole on a full disk would kill the process (SIGBUS).
-  if (const int status = ::posix_fallocate(fd, 0, kPageBytes); status != 0) {
+  if (const int status = ::posix_fallocate(file.get(), 0, kPageBytes); status != 0) {
     errno = status;
-    const Error error = errno_error("make room for the control page", path.string());
-    ::close(fd);
-    return fail(error);
+    return fail(errno_error("make room for the control page", path.string()));
   }
-  auto mapping = std::make_unique<PageMapping>(fd, true);
+  auto mapping = std::make_unique<PageMapping>(std::move(file), true);
   if (mapping->page() == nullptr) return fail(errno_error("map", path.string()));
   mapping->page()->role = static_cast<std::uint32_t>(role);
   return PageWriter(std::move(mapping));
@@ -215,9 +213,9 @@ std::shared_ptr<PageMapping> PageReader::mapping() {
   }
   if (mapping_ != nullptr && mapping_->is_same_file(info)) return mapping_;
   mapping_.reset();
-  const int fd = ::open(path_.c_str(), O_RDONLY | O_CLOEXEC);
-  if (fd < 0) return nullptr;
-  auto fresh = std::make_shared<PageMapping>(fd, false);
+  OwnedFd file(::open(path_.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!file.is_open()) return nullptr;
+  auto fresh = std::make_shared<PageMapping>(std::move(file), false);
   if (fresh->page() == nullptr) return nullptr;
   mapping_ = fresh;
   return fresh;

@@ -265,14 +265,10 @@ void Database::keep_files() { (void)db_->DisableFileDeletions(); }
 
 void count_nothing() { rocksdb::SetPerfLevel(rocksdb::PerfLevel::kDisable); }
 
-Result<void> Database::write(rocksdb::WriteBatch* batch) { return write(batch, true); }
-
-Result<void> Database::write_unsynced(rocksdb::WriteBatch* batch) { return write(batch, false); }
-
-Result<void> Database::write(rocksdb::WriteBatch* batch, bool sync) {
+Result<void> Database::write(rocksdb::WriteBatch* batch, Durable durable) {
   count_nothing();
   rocksdb::WriteOptions options;
-  options.sync = sync;
+  options.sync = durable == Durable::kAtOnce;
   const rocksdb::Status status = db_->Write(options, batch);
   if (!status.ok()) return fail(database_error("write to the database", path_, status));
   return {};

@@ -45,6 +45,9 @@ struct DatabaseSizes {
 
 inline constexpr std::string_view kDefaultFamily = "default";
 
+// When a write is on the disk: before the call returns, or with the next sync.
+enum class Durable { kAtOnce, kWithNextSync };
+
 // A row that is written anew under a higher version instead of being overwritten.
 struct VersionedRow {
   std::uint64_t version = 0;
@@ -73,10 +76,8 @@ class Database {
   rocksdb::ColumnFamilyHandle* family(std::string_view name) const;
   bool has_family(std::string_view name) const { return handles_.contains(name); }
 
-  // One atomic synced write: it and all before it are durable.
-  Result<void> write(rocksdb::WriteBatch* batch);
-  // One atomic write that becomes durable with the next sync.
-  Result<void> write_unsynced(rocksdb::WriteBatch* batch);
+  // One atomic write. With kAtOnce all writes before it are durable, too.
+  Result<void> write(rocksdb::WriteBatch* batch, Durable durable = Durable::kAtOnce);
   // Makes durable all that was written before. From any thread, also while another writes. After an
   // error nothing that is written becomes durable any more.
   Result<void> sync_log();
@@ -93,7 +94,6 @@ class Database {
 
  private:
   explicit Database(std::filesystem::path path) : path_(std::move(path)) {}
-  Result<void> write(rocksdb::WriteBatch* batch, bool sync);
 
   std::filesystem::path path_;
   std::unique_ptr<LogFiles> logs_;  // a primary's

@@ -33,39 +33,29 @@ int read_pid(int fd) {
 }  // namespace
 
 Result<FileLock> FileLock::take(const std::filesystem::path& path, std::string_view what) {
-  const int fd = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0640);
-  if (fd < 0) return fail(errno_error("open the lock file", path.string()));
-  FileLock lock(fd, path);
+  OwnedFd file(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0640));
+  if (!file.is_open()) return fail(errno_error("open the lock file", path.string()));
   struct flock whole = whole_file();
-  if (::fcntl(fd, F_OFD_SETLK, &whole) != 0) {
+  if (::fcntl(file.get(), F_OFD_SETLK, &whole) != 0) {
     if (errno != EAGAIN && errno != EACCES) return fail(errno_error("lock", path.string()));
     return fail(ErrorKind::kBusy,
                 fmt::format("{} at {} is in use by process {}: stop that one first", what,
-                            path.parent_path().string(), read_pid(fd)));
+                            path.parent_path().string(), read_pid(file.get())));
   }
   const std::string pid = fmt::format("{}\n", ::getpid());
   // The number is for people only, so a full disk must not keep the lock from being taken.
-  if (::ftruncate(fd, 0) != 0 || ::pwrite(fd, pid.data(), pid.size(), 0) < 0) errno = 0;
-  return lock;
-}
-
-FileLock::FileLock(FileLock&& other) noexcept
-    : fd_(std::exchange(other.fd_, -1)), path_(std::move(other.path_)) {}
-
-FileLock& FileLock::operator=(FileLock&& other) noexcept {
-  std::swap(fd_, other.fd_);
-  std::swap(path_, other.path_);
-  return *this;
-}
-
-FileLock::~FileLock() {
-  if (fd_ >= 0) ::close(fd_);
+  if (::ftruncate(file.get(), 0) != 0 || ::pwrite(file.get(), pid.data(), pid.size(), 0) < 0) {
+    errno = 0;
+  }
+  return FileLock(std::move(file), path);
 }
 
 Result<void> FileLock::check_in_place(std::string_view what) const {
   struct stat ours{};
   struct stat there{};
-  if (::fstat(fd_, &ours) != 0) return fail(errno_error("look at the lock file", path_.string()));
+  if (::fstat(file_.get(), &ours) != 0) {
+    return fail(errno_error("look at the lock file", path_.string()));
+  }
   const bool is_there = ::stat(path_.c_str(), &there) == 0;
   if (!is_there && errno != ENOENT && errno != ENOTDIR) {
     return fail(errno_error("look at the lock file", path_.string()));
@@ -80,18 +70,17 @@ Result<void> FileLock::check_in_place(std::string_view what) const {
 }
 
 Result<std::optional<int>> FileLock::holder(const std::filesystem::path& path) {
-  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (fd < 0) {
+  const OwnedFd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!file.is_open()) {
     if (errno == ENOENT) return std::nullopt;
     return fail(errno_error("look at the lock file", path.string()));
   }
-  const FileLock closes_it(fd, path);
   struct flock whole = whole_file();
-  if (::fcntl(fd, F_OFD_GETLK, &whole) != 0) {
+  if (::fcntl(file.get(), F_OFD_GETLK, &whole) != 0) {
     return fail(errno_error("look at the lock file", path.string()));
   }
   if (whole.l_type == F_UNLCK) return std::nullopt;
-  return read_pid(fd);
+  return read_pid(file.get());
 }
 
 }  // namespace sluice::queue

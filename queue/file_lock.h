@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "common/error.h"
+#include "common/owned_fd.h"
 
 namespace sluice::queue {
 
@@ -19,11 +20,6 @@ class FileLock {
  public:
   // kBusy: somebody else holds it; `what` names in the sentence what is in use ("the queue").
   static Result<FileLock> take(const std::filesystem::path& path, std::string_view what);
-  FileLock(FileLock&& other) noexcept;
-  FileLock& operator=(FileLock&& other) noexcept;
-  FileLock(const FileLock&) = delete;
-  FileLock& operator=(const FileLock&) = delete;
-  ~FileLock();
 
   // kIdentity: the file at the path is another one now, or none, so its folder was moved away or
   // replaced by a copy; `what` as above.
@@ -35,8 +31,9 @@ class FileLock {
   static Result<std::optional<int>> holder(const std::filesystem::path& path);
 
  private:
-  FileLock(int fd, std::filesystem::path path) : fd_(fd), path_(std::move(path)) {}
-  int fd_ = -1;
+  FileLock(OwnedFd file, std::filesystem::path path)
+      : file_(std::move(file)), path_(std::move(path)) {}
+  OwnedFd file_;
   std::filesystem::path path_;
 };
 

@@ -10,6 +10,7 @@
 #include <string>
 
 #include "common/files.h"
+#include "common/owned_fd.h"
 
 namespace sluice::queue {
 namespace {
@@ -32,12 +33,10 @@ bool write_all(int fd, std::string_view text) {
 }
 
 Result<void> write_synced(const std::filesystem::path& path, std::string_view text) {
-  const int fd = ::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0640);
-  if (fd < 0) return fail(errno_error("create", path.string()));
-  Result<void> result;
-  if (!write_all(fd, text) || ::fsync(fd) != 0) result = fail(errno_error("write", path.string()));
-  ::close(fd);
-  return result;
+  const OwnedFd file(::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0640));
+  if (!file.is_open()) return fail(errno_error("create", path.string()));
+  if (write_all(file.get(), text) && ::fsync(file.get()) == 0) return {};
+  return fail(errno_error("write", path.string()));
 }
 
 }  // namespace
@@ -86,12 +85,10 @@ Result<void> write_format(const std::filesystem::path& directory, std::string_vi
 }
 
 Result<void> sync_directory(const std::filesystem::path& directory) {
-  const int fd = ::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (fd < 0) return fail(errno_error("open", directory.string()));
-  Result<void> result;
-  if (::fsync(fd) != 0) result = fail(errno_error("sync", directory.string()));
-  ::close(fd);
-  return result;
+  const OwnedFd folder(::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!folder.is_open()) return fail(errno_error("open", directory.string()));
+  if (::fsync(folder.get()) == 0) return {};
+  return fail(errno_error("sync", directory.string()));
 }
 
 }  // namespace sluice::queue

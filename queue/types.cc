@@ -1,9 +1,8 @@
 #include "queue/types.h"
 
 #include <fmt/format.h>
-#include <openssl/rand.h>
 
-#include "common/check.h"
+#include "common/random.h"
 
 namespace sluice::queue {
 
@@ -18,8 +17,7 @@ std::optional<Lane> lane_from_name(std::string_view name) {
 
 Id128 Id128::random() {
   Id128 id;
-  const int ok = RAND_bytes(id.bytes.data(), static_cast<int>(id.bytes.size()));
-  SLUICE_CHECK(ok == 1, "the system's random numbers are available");
+  fill_random(id.bytes);
   return id;
 }
 

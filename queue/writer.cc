@@ -1,7 +1,6 @@
 #include "queue/writer.h"
 
 #include <fmt/format.h>
-#include <openssl/rand.h>
 #include <rocksdb/write_batch.h>
 
 #include <algorithm>
@@ -9,6 +8,7 @@
 #include <mutex>
 
 #include "common/check.h"
+#include "common/random.h"
 #include "queue/ballast.h"
 #include "queue/control_page.h"
 #include "queue/damage_advice.h"
@@ -31,13 +31,6 @@ constexpr unsigned kQueueDirectoryMode =
 
 // More memory than this is not kept for the next batch.
 constexpr std::size_t kKeptBatchBytes = 8U << 20;
-
-std::uint64_t random_u64() {
-  std::uint64_t value = 0;
-  const int ok = RAND_bytes(reinterpret_cast<unsigned char*>(&value), sizeof value);
-  SLUICE_CHECK(ok == 1, "the system's random numbers are available");
-  return value;
-}
 
 std::string state_key(std::string_view key) { return std::string(kStatePrefix).append(key); }
 
@@ -109,13 +102,11 @@ struct Writer::Impl {
   void start_syncer();
   Result<void> tend();
   void put_record(Lane lane, Seq seq, const RecordView& record, rocksdb::WriteBatch* batch);
-  Result<void> require_alive();
   Result<void> note_death(Result<void> done);
-  Result<void> append(const Append& append, bool behind);
+  Result<void> append(const Append& append, Durable durable);
   PerLane<Seq> put_all(const Append& append, rocksdb::WriteBatch* batch);
-  Result<void> wait_for_room();
   Result<void> sync();
-  Result<void> write(rocksdb::WriteBatch* batch, bool synced = true);
+  Result<void> write(rocksdb::WriteBatch* batch, Durable durable = Durable::kAtOnce);
   Result<void> write_once(std::string_view key, std::string_view value);
 
   WriterOptions options;
@@ -136,9 +127,6 @@ struct Writer::Impl {
   std::uint64_t appended_bytes = 0;
   bool has_day_keys = false;  // of version 1, until the days that they are of are forgotten
   bool dead = false;
-  // RocksDB aborts where a log is synced whose last write has failed. So none begins during a
-  // write; the next write is not that quick.
-  std::mutex write_mutex;
   rocksdb::WriteBatch kept_batch;  // of append(), for its memory
   std::string scratch;
   std::optional<LogSyncer> syncer;  // last: its thread uses the others
@@ -405,8 +393,8 @@ void Writer::Impl::publish_durable(const PerLane<Seq>& durable) {
 
 void Writer::Impl::publish_unlocked() { page->publish(encode_page(page_values)); }
 
-Result<void> Writer::Impl::write(rocksdb::WriteBatch* batch, bool synced) {
-  return note_death(synced ? database->write(batch) : database->write_unsynced(batch));
+Result<void> Writer::Impl::write(rocksdb::WriteBatch* batch, Durable durable) {
+  return note_death(database->write(batch, durable));
 }
 
 Result<void> Writer::Impl::write_once(std::string_view key, std::string_view value) {
@@ -426,25 +414,18 @@ void Writer::Impl::put_record(Lane lane, Seq seq, const RecordView& record,
              rocksdb::SliceParts(value_parts.data(), value_parts.size()));
 }
 
-Result<void> Writer::Impl::require_alive() {
+Result<void> Writer::Impl::append(const Append& append, Durable durable) {
+  const bool behind = durable == Durable::kWithNextSync;
   if (dead) return must_reopen();
-  // The first call after a sync that failed behind us tells why.
-  auto synced = syncer ? syncer->check() : Result<void>();
-  if (!synced) dead = true;
-  return synced;
-}
-
-Result<void> Writer::Impl::append(const Append& append, bool behind) {
-  SLUICE_TRY(require_alive());
   if (append.records_.size() > kAppendRecordsMax) {
     return fail(ErrorKind::kInternal, "a batch has too many records");
   }
   // What is durable is published in order, so a batch of its own waits for those before it.
-  SLUICE_TRY(behind ? wait_for_room() : sync());
+  SLUICE_TRY(note_death(behind ? syncer->wait_for_room() : syncer->wait_for_all()));
   rocksdb::WriteBatch& batch = kept_batch;
   batch.Clear();
   const PerLane<Seq> next = put_all(append, &batch);
-  SLUICE_TRY(write(&batch, !behind));
+  SLUICE_TRY(write(&batch, durable));
   last = next;
   appended_bytes += batch.GetDataSize();
   behind ? syncer->wrote(last, batch.GetDataSize()) : publish_durable(last);
@@ -452,14 +433,13 @@ Result<void> Writer::Impl::append(const Append& append, bool behind) {
   return {};
 }
 
-Result<void> Writer::Impl::wait_for_room() { return note_death(syncer->wait_for_room()); }
-
 Result<void> Writer::Impl::sync() {
-  SLUICE_TRY(require_alive());
+  if (dead) return must_reopen();
   return note_death(syncer->wait_for_all());
 }
 
-// From then on it is unknown what will be found at the next open.
+// From an error on it is unknown what will be found at the next open. Of a sync that failed behind
+// us the first call afterwards tells why.
 Result<void> Writer::Impl::note_death(Result<void> done) {
   if (!done) dead = true;
   return done;
@@ -490,8 +470,10 @@ PerLane<Seq> Writer::Impl::put_all(const Append& append, rocksdb::WriteBatch* ba
   ledger.add(*database, delta, ledger.newest_version() + 1, batch);
   return next;
 }
+
 Result<void> Writer::Impl::tend() {
-  SLUICE_TRY(require_alive());
+  if (dead) return must_reopen();
+  SLUICE_TRY(note_death(syncer->check()));
   return trimmer->tend(last, delivery_id, appended_bytes);
 }
 
@@ -504,8 +486,10 @@ Result<std::unique_ptr<Writer>> Writer::open(const WriterOptions& options) {
 Writer::Writer(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Writer::~Writer() = default;
 
-Result<void> Writer::append(const Append& batch) { return impl_->append(batch, false); }
-Result<void> Writer::append_behind(const Append& batch) { return impl_->append(batch, true); }
+Result<void> Writer::append(const Append& batch) { return impl_->append(batch, Durable::kAtOnce); }
+Result<void> Writer::append_behind(const Append& batch) {
+  return impl_->append(batch, Durable::kWithNextSync);
+}
 Result<void> Writer::sync() { return impl_->sync(); }
 
 Result<bool> Writer::has_seen(std::uint32_t generation, Timestamp time, std::string_view id) {

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "fetcher/teleport/http_proxy.h"
+#include "fetcher/teleport/transport_bio.h"
 #include "fetcher/teleport/upgrade.h"
 
 namespace sluice::fetcher {
@@ -27,7 +28,7 @@ std::unexpected<DialError> stopped() {
   return failed(ErrorKind::kStopped, "asked to stop while connecting to Teleport");
 }
 
-std::expected<Socket, DialError> connect(const Route& route, const Deadline& deadline) {
+std::expected<OwnedFd, DialError> connect(const Route& route, const Deadline& deadline) {
   const auto proxy = proxy_for(route.address);
   if (!proxy) return failed(proxy.error().kind, proxy.error().message);
   const HostPort& target = *proxy ? (*proxy)->address : route.address;
@@ -45,7 +46,7 @@ std::expected<Socket, DialError> connect(const Route& route, const Deadline& dea
                   fmt::format("the address of {} cannot be resolved: {}", what, cause));
   }
   if (*proxy) {
-    if (auto passed = connect_through(**proxy, route.address, socket->fd(), deadline); !passed) {
+    if (auto passed = connect_through(**proxy, route.address, socket->get(), deadline); !passed) {
       if (deadline.stop.stop_requested()) return stopped();
       return failed(passed.error().kind, passed.error().message);
     }
@@ -61,8 +62,8 @@ std::optional<DialError> go_outside(const Route& route, const Deadline& deadline
   options.server_name = route.address.host;
   options.protocols = {"http/1.1"};
   options.ca_file = route.web_ca;
-  auto outer = TlsSession::create(options, new_socket_transport(connection->socket.fd()),
-                                  connection->socket.fd());
+  auto outer = TlsSession::create(options, new_socket_transport(connection->socket.get()),
+                                  connection->socket.get());
   if (!outer) return DialError{std::move(outer.error())};
   if (const auto failure = (*outer)->handshake(deadline)) {
     const bool untrusted = failure->trouble == TlsTrouble::kUntrusted;
@@ -164,7 +165,7 @@ std::expected<SecureConnection, DialError> dial(const Route& route, const Identi
   auto socket = connect(route, deadline);
   if (!socket) return std::unexpected(std::move(socket.error()));
   connection.socket = std::move(*socket);
-  const int fd = connection.socket.fd();
+  const int fd = connection.socket.get();
   if (route.way == Way::kUpgrade) {
     if (auto failure = go_outside(route, deadline, &connection)) {
       if (deadline.stop.stop_requested()) return stopped();
@@ -175,9 +176,9 @@ std::expected<SecureConnection, DialError> dial(const Route& route, const Identi
   options.server_name = kAuthServerName;
   options.protocols = protocols_of(route);
   options.identity = &identity;
-  BIO* transport =
+  auto transport =
       connection.web_socket ? connection.web_socket->new_bio() : new_socket_transport(fd);
-  auto tls = TlsSession::create(options, transport, fd);
+  auto tls = TlsSession::create(options, std::move(transport), fd);
   if (!tls) return std::unexpected(DialError{std::move(tls.error())});
   connection.tls = std::move(*tls);
   auto failure = connection.tls->handshake(deadline);

@@ -12,6 +12,7 @@
 #include <string>
 
 #include "common/error.h"
+#include "common/owned_fd.h"
 #include "fetcher/teleport/identity.h"
 #include "fetcher/teleport/socket.h"
 #include "fetcher/teleport/tls_session.h"
@@ -39,7 +40,7 @@ struct Route {
 
 // In the order in which each uses the one before.
 struct SecureConnection {
-  Socket socket;
+  OwnedFd socket;
   std::unique_ptr<TlsSession> outer;  // with kUpgrade
   std::unique_ptr<WebSocketTransport> web_socket;
   std::unique_ptr<TlsSession> tls;

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <charconv>
 
+#include "common/trimmed.h"
+
 namespace sluice::fetcher {
 namespace {
 
@@ -10,12 +12,6 @@ constexpr std::string_view kLineEnd = "\r\n";
 constexpr std::string_view kHeadEnd = "\r\n\r\n";
 
 char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
-
-std::string_view trimmed(std::string_view text) {
-  const std::size_t first = text.find_first_not_of(" \t");
-  if (first == std::string_view::npos) return {};
-  return text.substr(first, text.find_last_not_of(" \t") - first + 1);
-}
 
 // "HTTP/1.1 101 Switching Protocols"
 bool parse_status(std::string_view line, HttpHead* head) {

@@ -1,19 +1,18 @@
 #include "fetcher/teleport/http_proxy.h"
 
 #include <fmt/format.h>
-#include <openssl/evp.h>
 #include <poll.h>
 #include <sys/socket.h>
 
 #include <algorithm>
-#include <array>
 #include <cerrno>
 #include <charconv>
 #include <cstdlib>
 #include <system_error>
 #include <utility>
-#include <vector>
 
+#include "common/base64.h"
+#include "common/trimmed.h"
 #include "fetcher/teleport/http_head.h"
 
 namespace sluice::fetcher {
@@ -25,12 +24,6 @@ std::string_view environment(const char* name, const char* other_name) {
     if (value != nullptr && *value != '\0') return value;
   }
   return {};
-}
-
-std::string_view trimmed(std::string_view text) {
-  const std::size_t first = text.find_first_not_of(' ');
-  if (first == std::string_view::npos) return {};
-  return text.substr(first, text.find_last_not_of(' ') - first + 1);
 }
 
 // An entry is "*", a host, or a domain with or without a dot in front, each with an optional port.
@@ -61,14 +54,6 @@ std::string unescaped(std::string_view text) {
   return plain;
 }
 
-std::string base64(std::string_view text) {
-  std::vector<unsigned char> encoded(4 * ((text.size() + 2) / 3) + 1);
-  const int size =
-      EVP_EncodeBlock(encoded.data(), reinterpret_cast<const unsigned char*>(text.data()),
-                      static_cast<int>(text.size()));
-  return {reinterpret_cast<const char*>(encoded.data()), static_cast<std::size_t>(size)};
-}
-
 std::unexpected<Error> trouble(const HttpProxy& proxy, const HostPort& to, std::string_view cause) {
   return fail(ErrorKind::kUnavailable,
               fmt::format("the HTTP proxy {} (HTTPS_PROXY) does not pass us on to {}: {}",
@@ -80,7 +65,7 @@ bool send_all(int socket, std::string_view bytes, const Deadline& deadline) {
     const ssize_t sent = ::send(socket, bytes.data(), bytes.size(), MSG_NOSIGNAL);
     if (sent > 0) {
       bytes.remove_prefix(static_cast<std::size_t>(sent));
-    } else if (errno != EAGAIN && errno != EINTR) {
+    } else if (!may_pass(errno)) {
       return false;
     } else if (!wait_for(socket, POLLOUT, deadline)) {
       return false;
@@ -138,7 +123,7 @@ Result<void> connect_through(const HttpProxy& proxy, const HostPort& to, int soc
     const ssize_t count = ::recv(socket, &byte, 1, 0);
     if (count == 0) return trouble(proxy, to, "it hung up");
     if (count < 0) {
-      if (errno != EAGAIN && errno != EINTR) {
+      if (!may_pass(errno)) {
         return trouble(proxy, to, std::generic_category().message(errno));
       }
       if (!wait_for(socket, POLLIN, deadline)) return trouble(proxy, to, "no answer in time");

@@ -1,39 +1,23 @@
 #include "fetcher/teleport/identity.h"
 
 #include <fmt/format.h>
-#include <openssl/bio.h>
 #include <openssl/err.h>
-#include <openssl/evp.h>
 #include <openssl/pem.h>
-#include <openssl/x509.h>
 #include <sys/stat.h>
 
 #include <ctime>
 #include <filesystem>
-#include <memory>
 #include <utility>
 #include <vector>
 
 #include "common/files.h"
+#include "common/openssl_ptr.h"
 
 namespace sluice::fetcher {
 namespace {
 
 // Identity files have a few kilobytes; those of clusters in the middle of a CA rotation some more.
 constexpr std::size_t kFileBytesMax = 4U << 20;
-
-struct Free {
-  void operator()(BIO* bio) const { BIO_free(bio); }
-  void operator()(X509* certificate) const { X509_free(certificate); }
-  void operator()(EVP_PKEY* key) const { EVP_PKEY_free(key); }
-};
-using BioPtr = std::unique_ptr<BIO, Free>;
-using X509Ptr = std::unique_ptr<X509, Free>;
-using KeyPtr = std::unique_ptr<EVP_PKEY, Free>;
-
-BioPtr reading(std::string_view text) {
-  return BioPtr(BIO_new_mem_buf(text.data(), static_cast<int>(text.size())));
-}
 
 // The PEM blocks of a file by what they hold, each as PEM text.
 struct PemBlocks {
@@ -70,18 +54,18 @@ PemBlocks find_blocks(std::string_view text) {
   return blocks;
 }
 
-X509Ptr parse_certificate(const std::string& pem) {
-  const BioPtr bio = reading(pem);
-  X509Ptr certificate(PEM_read_bio_X509(bio.get(), nullptr, nullptr, nullptr));
+OpensslPtr<X509> parse_certificate(const std::string& pem) {
+  const OpensslPtr<BIO> bio = bio_reading(pem);
+  OpensslPtr<X509> certificate(PEM_read_bio_X509(bio.get(), nullptr, nullptr, nullptr));
   ERR_clear_error();
   return certificate;
 }
 
-KeyPtr parse_key(const Secret& pem) {
+OpensslPtr<EVP_PKEY> parse_key(const Secret& pem) {
   // An encrypted key would make OpenSSL ask on the terminal: an empty passphrase stops that.
   char no_passphrase[] = "";
-  const BioPtr bio = reading(pem.view());
-  KeyPtr key(PEM_read_bio_PrivateKey(bio.get(), nullptr, nullptr, no_passphrase));
+  const OpensslPtr<BIO> bio = bio_reading(pem.view());
+  OpensslPtr<EVP_PKEY> key(PEM_read_bio_PrivateKey(bio.get(), nullptr, nullptr, no_passphrase));
   ERR_clear_error();
   return key;
 }
@@ -105,13 +89,13 @@ std::string issuer_organization(const X509* certificate) {
 // Holds the parts against each other, and notes when the certificate ends.
 Result<Identity> check(Identity identity, const std::string& key_file,
                        const std::string& certificate_file, const std::string& ca_file) {
-  const X509Ptr certificate = parse_certificate(identity.certificate_pem);
+  const OpensslPtr<X509> certificate = parse_certificate(identity.certificate_pem);
   if (!certificate) {
     return fail(
         ErrorKind::kConfig,
         fmt::format("the certificate in {} cannot be read: it is damaged", certificate_file));
   }
-  const KeyPtr key = parse_key(identity.key_pem);
+  const OpensslPtr<EVP_PKEY> key = parse_key(identity.key_pem);
   if (!key) {
     return fail(
         ErrorKind::kConfig,

@@ -15,6 +15,9 @@
 #include <utility>
 #include <vector>
 
+#include "common/owned_fd.h"
+#include "fetcher/teleport/socket.h"
+
 namespace sluice::fetcher {
 namespace {
 
@@ -40,20 +43,18 @@ class Buffer {
   std::size_t end_ = 0;
 };
 
-bool may_pass(int error) { return error == EAGAIN || error == EWOULDBLOCK || error == EINTR; }
-
 }  // namespace
 
 class Pump::Loop {
  public:
-  Loop(SecureConnection connection, Socket ours, Socket theirs, Socket wake)
+  Loop(SecureConnection connection, OwnedFd ours, OwnedFd theirs, OwnedFd wake)
       : connection_(std::move(connection)),
         ours_(std::move(ours)),
         theirs_(std::move(theirs)),
         wake_(std::move(wake)) {}
   ~Loop() {
     const std::uint64_t one = 1;
-    (void)!::write(wake_.fd(), &one, sizeof one);
+    (void)!::write(wake_.get(), &one, sizeof one);
     if (thread_.joinable()) thread_.join();
   }
   Loop(const Loop&) = delete;
@@ -76,14 +77,14 @@ class Pump::Loop {
     connection_.tls->shut_down();
     if (connection_.web_socket) connection_.web_socket->flush();
     // gRPC sees the end only now, when the cause is known.
-    ours_ = Socket();
+    ours_ = OwnedFd();
   }
 
   // False: told to end.
   bool wait() {
     std::array<pollfd, 3> entries = {{{.fd = connection_.tls->fd(), .events = 0, .revents = 0},
-                                      {.fd = ours_.fd(), .events = 0, .revents = 0},
-                                      {.fd = wake_.fd(), .events = POLLIN, .revents = 0}}};
+                                      {.fd = ours_.get(), .events = 0, .revents = 0},
+                                      {.fd = wake_.get(), .events = POLLIN, .revents = 0}}};
     if (!down_.room().empty()) entries[0].events |= POLLIN;
     if (wants_to_send_) entries[0].events |= POLLOUT;
     if (up_.empty()) entries[1].events |= POLLIN;
@@ -111,7 +112,7 @@ class Pump::Loop {
       }
       if (down_.empty()) return true;
       const auto content = down_.content();
-      const ssize_t sent = ::send(ours_.fd(), content.data(), content.size(), MSG_NOSIGNAL);
+      const ssize_t sent = ::send(ours_.get(), content.data(), content.size(), MSG_NOSIGNAL);
       if (sent < 0 && !may_pass(errno)) return false;  // gRPC has let go of it
       if (sent > 0) down_.removed(static_cast<std::size_t>(sent));
       if (!more || !down_.empty()) return true;
@@ -124,7 +125,7 @@ class Pump::Loop {
     while (true) {
       if (up_.empty()) {
         const auto room = up_.room();
-        const ssize_t count = ::recv(ours_.fd(), room.data(), room.size(), 0);
+        const ssize_t count = ::recv(ours_.get(), room.data(), room.size(), 0);
         if (count == 0) return false;
         if (count < 0) {
           if (!may_pass(errno)) return false;
@@ -156,7 +157,7 @@ class Pump::Loop {
   bool end_with(const TlsFailure& failure) {
     // What had come before the end is still gRPC's.
     const auto content = down_.content();
-    (void)!::send(ours_.fd(), content.data(), content.size(), MSG_NOSIGNAL);
+    (void)!::send(ours_.get(), content.data(), content.size(), MSG_NOSIGNAL);
     const std::lock_guard lock(mutex_);
     error_ = failure.trouble == TlsTrouble::kAlert
                  ? "the server ended the connection with \"" + failure.cause + "\""
@@ -166,9 +167,9 @@ class Pump::Loop {
   }
 
   SecureConnection connection_;
-  Socket ours_;
-  Socket theirs_;
-  Socket wake_;
+  OwnedFd ours_;
+  OwnedFd theirs_;
+  OwnedFd wake_;
   Buffer down_{kDownBytes};
   Buffer up_{kUpBytes};
   bool wants_to_send_ = false;
@@ -182,10 +183,10 @@ Result<std::unique_ptr<Pump>> Pump::start(SecureConnection connection) {
   if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends.data()) != 0) {
     return fail(errno_error("make", "a local connection to Teleport"));
   }
-  Socket ours(ends[0]);
-  Socket theirs(ends[1]);
-  Socket wake(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC));
-  if (wake.fd() < 0) return fail(errno_error("make", "an event counter"));
+  OwnedFd ours(ends[0]);
+  OwnedFd theirs(ends[1]);
+  OwnedFd wake(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC));
+  if (!wake.is_open()) return fail(errno_error("make", "an event counter"));
   auto loop = std::make_unique<Loop>(std::move(connection), std::move(ours), std::move(theirs),
                                      std::move(wake));
   try {

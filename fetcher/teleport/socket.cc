@@ -5,7 +5,6 @@
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -81,32 +80,28 @@ void set_options(int fd) {
                sizeof kUnacknowledgedMaxMs);
 }
 
-std::expected<Socket, std::string> connect_to(const addrinfo& target, const Deadline& deadline) {
-  Socket socket(::socket(target.ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
-  if (socket.fd() < 0) return std::unexpected(errno_text(errno));
-  set_options(socket.fd());
-  if (::connect(socket.fd(), target.ai_addr, target.ai_addrlen) == 0) return socket;
+std::expected<OwnedFd, std::string> connect_to(const addrinfo& target, const Deadline& deadline) {
+  OwnedFd socket(::socket(target.ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+  if (!socket.is_open()) return std::unexpected(errno_text(errno));
+  set_options(socket.get());
+  if (::connect(socket.get(), target.ai_addr, target.ai_addrlen) == 0) return socket;
   if (errno != EINPROGRESS) return std::unexpected(errno_text(errno));
   const auto begun = std::chrono::steady_clock::now();
   Deadline part = deadline;
   if (target.ai_next != nullptr) part.at = std::min(part.at, begun + kAddressMax);
-  if (!wait_for(socket.fd(), POLLOUT, part)) {
+  if (!wait_for(socket.get(), POLLOUT, part)) {
     const auto waited = std::chrono::steady_clock::now() - begun;
     return std::unexpected(
         fmt::format("no answer within {:.0f} s", std::chrono::duration<double>(waited).count()));
   }
   int code = 0;
   socklen_t size = sizeof code;
-  ::getsockopt(socket.fd(), SOL_SOCKET, SO_ERROR, &code, &size);
+  ::getsockopt(socket.get(), SOL_SOCKET, SO_ERROR, &code, &size);
   if (code != 0) return std::unexpected(errno_text(code));
   return socket;
 }
 
 }  // namespace
-
-Socket::~Socket() {
-  if (fd_ >= 0) ::close(fd_);
-}
 
 bool wait_for(int fd, short events, const Deadline& deadline) {
   while (!deadline.stop.stop_requested()) {
@@ -120,6 +115,8 @@ bool wait_for(int fd, short events, const Deadline& deadline) {
   }
   return false;
 }
+
+bool may_pass(int error) { return error == EAGAIN || error == EINTR; }
 
 std::string HostPort::to_string() const {
   return host.find(':') == std::string::npos ? fmt::format("{}:{}", host, port)
@@ -139,8 +136,8 @@ HostPort split_address(const std::string& address, const std::string& default_po
   return {address.substr(0, colon), address.substr(colon + 1)};
 }
 
-std::expected<Socket, ConnectFailure> connect_tcp(const HostPort& to, const Deadline& deadline,
-                                                  Resolver resolver) {
+std::expected<OwnedFd, ConnectFailure> connect_tcp(const HostPort& to, const Deadline& deadline,
+                                                   Resolver resolver) {
   const auto targets = resolve_until(resolver != nullptr ? resolver : &::getaddrinfo, to, deadline);
   if (!targets) return std::unexpected(ConnectFailure{false, targets.error()});
   ConnectFailure failure{true, "it has no address"};

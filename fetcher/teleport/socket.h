@@ -14,24 +14,9 @@
 #include <string>
 #include <utility>
 
+#include "common/owned_fd.h"
+
 namespace sluice::fetcher {
-
-// Owns a file descriptor; -1 is none.
-class Socket {
- public:
-  explicit Socket(int fd = -1) : fd_(fd) {}
-  Socket(Socket&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
-  Socket& operator=(Socket&& other) noexcept {
-    std::swap(fd_, other.fd_);
-    return *this;
-  }
-  ~Socket();
-  int fd() const { return fd_; }
-  int release() { return std::exchange(fd_, -1); }
-
- private:
-  int fd_;
-};
 
 struct Deadline {
   std::chrono::steady_clock::time_point at;
@@ -44,6 +29,9 @@ struct Deadline {
 
 // Until one of `events` (as for poll()) has come. False: the time is over, or asked to stop.
 bool wait_for(int fd, short events, const Deadline& deadline);
+
+// Whether what failed with this errno on a non-blocking socket may succeed when tried again.
+bool may_pass(int error);
 
 struct HostPort {
   std::string host;  // without the brackets of an IPv6 address
@@ -67,8 +55,8 @@ struct ConnectFailure {
 
 // Connected and non-blocking. Tries all addresses of the name, in the system's order (IPv6 and
 // IPv4), each for a part of the time.
-std::expected<Socket, ConnectFailure> connect_tcp(const HostPort& to, const Deadline& deadline,
-                                                  Resolver resolver = nullptr);
+std::expected<OwnedFd, ConnectFailure> connect_tcp(const HostPort& to, const Deadline& deadline,
+                                                   Resolver resolver = nullptr);
 
 }  // namespace sluice::fetcher
 

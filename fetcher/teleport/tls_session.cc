@@ -1,16 +1,13 @@
 #include "fetcher/teleport/tls_session.h"
 
 #include <fmt/format.h>
-#include <openssl/bio.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 #include <poll.h>
-#include <sys/socket.h>
 
 #include <cerrno>
-#include <cstdint>
 #include <string_view>
 #include <system_error>
 #include <utility>
@@ -20,69 +17,19 @@
 namespace sluice::fetcher {
 namespace {
 
-struct FreeParts {
-  void operator()(X509* certificate) const { X509_free(certificate); }
-  void operator()(EVP_PKEY* key) const { EVP_PKEY_free(key); }
-  void operator()(BIO* bio) const { BIO_free(bio); }
-  void operator()(BIO_METHOD* method) const { BIO_meth_free(method); }
-};
-template <typename T>
-using Owned = std::unique_ptr<T, FreeParts>;
-
-// --- A socket as OpenSSL's transport: its own would raise SIGPIPE when the peer has gone.
-
-int fd_of(BIO* bio) { return static_cast<int>(reinterpret_cast<std::intptr_t>(BIO_get_data(bio))); }
-
-bool may_pass() { return errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR; }
-
-int send_to_socket(BIO* bio, const char* bytes, int count) {
-  BIO_clear_retry_flags(bio);
-  const ssize_t sent = ::send(fd_of(bio), bytes, static_cast<std::size_t>(count), MSG_NOSIGNAL);
-  if (sent < 0 && may_pass()) BIO_set_retry_write(bio);
-  return static_cast<int>(sent);
-}
-
-int receive_from_socket(BIO* bio, char* bytes, int room) {
-  BIO_clear_retry_flags(bio);
-  const ssize_t received = ::recv(fd_of(bio), bytes, static_cast<std::size_t>(room), 0);
-  if (received < 0 && may_pass()) BIO_set_retry_read(bio);
-  return static_cast<int>(received);
-}
-
-long control_socket(BIO* /*bio*/, int command, long /*number*/, void* /*pointer*/) {
-  return command == BIO_CTRL_FLUSH ? 1 : 0;
-}
-
-const BIO_METHOD* socket_method() {
-  static const Owned<BIO_METHOD> method = [] {
-    Owned<BIO_METHOD> made(
-        BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "socket without SIGPIPE"));
-    BIO_meth_set_write(made.get(), &send_to_socket);
-    BIO_meth_set_read(made.get(), &receive_from_socket);
-    BIO_meth_set_ctrl(made.get(), &control_socket);
-    return made;
-  }();
-  return method.get();
-}
-
-// --- What a connection is made with.
-
-Owned<BIO> reading(std::string_view text) {
-  return Owned<BIO>(BIO_new_mem_buf(text.data(), static_cast<int>(text.size())));
-}
-
 // The identity's parts were read and held against each other when it was loaded.
 void use_identity(SSL_CTX* context, const Identity& identity) {
-  const auto cas = reading(identity.ca_pem);
+  const auto cas = bio_reading(identity.ca_pem);
   X509_STORE* store = SSL_CTX_get_cert_store(context);
-  while (const Owned<X509> ca{PEM_read_bio_X509(cas.get(), nullptr, nullptr, nullptr)}) {
+  while (const OpensslPtr<X509> ca{PEM_read_bio_X509(cas.get(), nullptr, nullptr, nullptr)}) {
     X509_STORE_add_cert(store, ca.get());
   }
-  const auto certificate_text = reading(identity.certificate_pem);
-  const Owned<X509> certificate(
+  const auto certificate_text = bio_reading(identity.certificate_pem);
+  const OpensslPtr<X509> certificate(
       PEM_read_bio_X509(certificate_text.get(), nullptr, nullptr, nullptr));
-  const auto key_text = reading(identity.key_pem.view());
-  const Owned<EVP_PKEY> key(PEM_read_bio_PrivateKey(key_text.get(), nullptr, nullptr, nullptr));
+  const auto key_text = bio_reading(identity.key_pem.view());
+  const OpensslPtr<EVP_PKEY> key(
+      PEM_read_bio_PrivateKey(key_text.get(), nullptr, nullptr, nullptr));
   SSL_CTX_use_certificate(context, certificate.get());
   SSL_CTX_use_PrivateKey(context, key.get());
   ERR_clear_error();
@@ -121,13 +68,6 @@ std::string alpn_list(const std::vector<std::string>& protocols) {
 
 }  // namespace
 
-BIO* new_socket_transport(int fd) {
-  BIO* bio = BIO_new(socket_method());
-  BIO_set_data(bio, reinterpret_cast<void*>(static_cast<std::intptr_t>(fd)));
-  BIO_set_init(bio, 1);
-  return bio;
-}
-
 void TlsSession::Free::operator()(SSL* ssl) const { SSL_free(ssl); }
 void TlsSession::Free::operator()(SSL_CTX* context) const { SSL_CTX_free(context); }
 
@@ -137,8 +77,8 @@ TlsSession::TlsSession(std::unique_ptr<SSL_CTX, Free> context, std::unique_ptr<S
 
 TlsSession::~TlsSession() { ERR_clear_error(); }
 
-Result<std::unique_ptr<TlsSession>> TlsSession::create(const TlsOptions& options, BIO* transport,
-                                                       int fd) {
+Result<std::unique_ptr<TlsSession>> TlsSession::create(const TlsOptions& options,
+                                                       OpensslPtr<BIO> transport, int fd) {
   std::unique_ptr<SSL_CTX, Free> context(SSL_CTX_new(TLS_client_method()));
   SSL_CTX_set_min_proto_version(context.get(), TLS1_2_VERSION);
   SSL_CTX_set_verify(context.get(), SSL_VERIFY_PEER, nullptr);
@@ -146,23 +86,22 @@ Result<std::unique_ptr<TlsSession>> TlsSession::create(const TlsOptions& options
                    SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
   SSL_CTX_set_read_ahead(context.get(), 1);
   SSL_CTX_set_default_read_buffer_len(context.get(), 128U << 10);
-  std::unique_ptr<SSL, Free> ssl;
   if (options.identity != nullptr) {
     use_identity(context.get(), *options.identity);
-  } else if (auto roots = use_web_roots(context.get(), options.ca_file); !roots) {
-    BIO_free(transport);
-    return fail(std::move(roots.error()));
+  } else {
+    SLUICE_TRY(use_web_roots(context.get(), options.ca_file));
   }
-  ssl.reset(SSL_new(context.get()));
-  SSL_set_bio(ssl.get(), transport, transport);
+  std::unique_ptr<SSL, Free> ssl(SSL_new(context.get()));
+  BIO* const both_ways = transport.release();
+  SSL_set_bio(ssl.get(), both_ways, both_ways);
   SSL_set_connect_state(ssl.get());
   expect_name(ssl.get(), options.server_name);
   const std::string protocols = alpn_list(options.protocols);
   SSL_set_alpn_protos(ssl.get(), reinterpret_cast<const unsigned char*>(protocols.data()),
                       static_cast<unsigned>(protocols.size()));
   std::unique_ptr<TlsSession> session(new TlsSession(std::move(context), std::move(ssl), fd));
-  SSL_set_app_data(session->ssl(), session.get());
-  SSL_set_info_callback(session->ssl(), &TlsSession::on_info);
+  SSL_set_app_data(session->ssl_.get(), session.get());
+  SSL_set_info_callback(session->ssl_.get(), &TlsSession::on_info);
   return session;
 }
 

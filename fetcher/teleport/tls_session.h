@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "common/error.h"
+#include "common/openssl_ptr.h"
 #include "fetcher/teleport/identity.h"
 #include "fetcher/teleport/socket.h"
 
@@ -47,10 +48,9 @@ struct TlsFailure {
 
 class TlsSession {
  public:
-  // `transport` is a non-blocking BIO over `fd`, and becomes its own. kConfig: the CA file cannot
-  // be read.
-  static Result<std::unique_ptr<TlsSession>> create(const TlsOptions& options, BIO* transport,
-                                                    int fd);
+  // `transport` is non-blocking and ends at `fd`. kConfig: the CA file cannot be read.
+  static Result<std::unique_ptr<TlsSession>> create(const TlsOptions& options,
+                                                    OpensslPtr<BIO> transport, int fd);
   ~TlsSession();
   TlsSession(const TlsSession&) = delete;
   TlsSession& operator=(const TlsSession&) = delete;
@@ -77,7 +77,6 @@ class TlsSession {
   std::optional<TlsFailure> write_all(std::span<const char> bytes, const Deadline& deadline);
   std::expected<std::size_t, TlsFailure> read_some(std::span<char> into, const Deadline& deadline);
 
-  SSL* ssl() const { return ssl_.get(); }
   int fd() const { return fd_; }
 
  private:
@@ -98,9 +97,6 @@ class TlsSession {
   bool handshake_done_ = false;
   int alert_ = -1;
 };
-
-// A transport over a connected, non-blocking socket, which stays its owner's. Never raises SIGPIPE.
-BIO* new_socket_transport(int fd);
 
 }  // namespace sluice::fetcher
 

@@ -1,13 +1,13 @@
 #include "fetcher/teleport/upgrade.h"
 
 #include <fmt/format.h>
-#include <openssl/evp.h>
-#include <openssl/rand.h>
 
 #include <array>
+#include <cstdint>
 #include <string_view>
 
-#include "common/check.h"
+#include "common/base64.h"
+#include "common/random.h"
 #include "fetcher/teleport/http_head.h"
 #include "fetcher/teleport/web_socket.h"
 
@@ -18,12 +18,9 @@ namespace {
 constexpr std::string_view kSubProtocol = "alpn";
 
 std::string random_key() {
-  std::array<unsigned char, 16> bytes{};
-  const int ok = RAND_bytes(bytes.data(), bytes.size());
-  SLUICE_CHECK(ok == 1, "the system's random numbers are available");
-  std::array<unsigned char, 25> text{};
-  const int size = EVP_EncodeBlock(text.data(), bytes.data(), bytes.size());
-  return {reinterpret_cast<const char*>(text.data()), static_cast<std::size_t>(size)};
+  std::array<std::uint8_t, 16> bytes{};
+  fill_random(bytes);
+  return base64({reinterpret_cast<const char*>(bytes.data()), bytes.size()});
 }
 
 Result<void> check(const HttpHead& head, const std::string& key) {

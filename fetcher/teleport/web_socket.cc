@@ -1,9 +1,10 @@
 #include "fetcher/teleport/web_socket.h"
 
-#include <openssl/evp.h>
 #include <openssl/sha.h>
 
 #include <algorithm>
+
+#include "common/base64.h"
 
 namespace sluice::fetcher {
 namespace {
@@ -45,9 +46,7 @@ std::string web_socket_accept(std::string_view key) {
   const std::string salted = std::string(key) + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";  // RFC 6455
   std::array<unsigned char, SHA_DIGEST_LENGTH> digest{};
   SHA1(reinterpret_cast<const unsigned char*>(salted.data()), salted.size(), digest.data());
-  std::array<unsigned char, 4 * ((SHA_DIGEST_LENGTH + 2) / 3) + 1> text{};
-  const int size = EVP_EncodeBlock(text.data(), digest.data(), digest.size());
-  return {reinterpret_cast<const char*>(text.data()), static_cast<std::size_t>(size)};
+  return base64({reinterpret_cast<const char*>(digest.data()), digest.size()});
 }
 
 // Once the first two bytes are there.

@@ -1,10 +1,9 @@
 #include "fetcher/teleport/web_socket_transport.h"
 
-#include <openssl/bio.h>
-
 #include <algorithm>
 #include <array>
-#include <memory>
+
+#include "fetcher/teleport/transport_bio.h"
 
 namespace sluice::fetcher {
 namespace {
@@ -37,22 +36,6 @@ long bio_control(BIO* bio, int command, long /*number*/, void* /*pointer*/) {
   return 1;
 }
 
-struct FreeMethod {
-  void operator()(BIO_METHOD* method) const { BIO_meth_free(method); }
-};
-
-const BIO_METHOD* web_socket_method() {
-  static const std::unique_ptr<BIO_METHOD, FreeMethod> method = [] {
-    std::unique_ptr<BIO_METHOD, FreeMethod> made(
-        BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "WebSocket"));
-    BIO_meth_set_write(made.get(), &bio_write);
-    BIO_meth_set_read(made.get(), &bio_read);
-    BIO_meth_set_ctrl(made.get(), &bio_control);
-    return made;
-  }();
-  return method.get();
-}
-
 }  // namespace
 
 WebSocketTransport::WebSocketTransport(TlsSession* outer, std::string_view first_bytes)
@@ -60,11 +43,10 @@ WebSocketTransport::WebSocketTransport(TlsSession* outer, std::string_view first
   take(first_bytes);
 }
 
-BIO* WebSocketTransport::new_bio() {
-  BIO* bio = BIO_new(web_socket_method());
-  BIO_set_data(bio, this);
-  BIO_set_init(bio, 1);
-  return bio;
+OpensslPtr<BIO> WebSocketTransport::new_bio() {
+  static const auto kind = new_transport_kind(
+      "WebSocket", {.write = &bio_write, .read = &bio_read, .control = &bio_control});
+  return new_transport(kind.get(), this);
 }
 
 bool WebSocketTransport::take(std::string_view bytes) {

@@ -5,13 +5,12 @@
 #ifndef SLUICE_FETCHER_TELEPORT_WEB_SOCKET_TRANSPORT_H_
 #define SLUICE_FETCHER_TELEPORT_WEB_SOCKET_TRANSPORT_H_
 
-#include <openssl/types.h>
-
 #include <cstddef>
 #include <optional>
 #include <string>
 #include <string_view>
 
+#include "common/openssl_ptr.h"
 #include "fetcher/teleport/tls_session.h"
 #include "fetcher/teleport/web_socket.h"
 
@@ -24,8 +23,8 @@ class WebSocketTransport {
   WebSocketTransport(const WebSocketTransport&) = delete;
   WebSocketTransport& operator=(const WebSocketTransport&) = delete;
 
-  // A transport for TlsSession::create(), whose owner it becomes.
-  BIO* new_bio();
+  // For TlsSession::create().
+  OpensslPtr<BIO> new_bio();
 
   // Whether all that was written has been sent. False: call it again once the socket takes more.
   bool flush();

@@ -48,10 +48,6 @@ const sockaddr* generic(const Address& address) {
 
 }  // namespace
 
-OwnedFd::~OwnedFd() {
-  if (fd_ >= 0) ::close(fd_);
-}
-
 Result<OwnedFd> listen_at(const std::filesystem::path& path) {
   SLUICE_ASSIGN(const Address address, address_of(path));
   OwnedFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));

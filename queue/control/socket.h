@@ -6,30 +6,11 @@
 
 #include <filesystem>
 #include <optional>
-#include <utility>
 
 #include "common/error.h"
+#include "common/owned_fd.h"
 
 namespace sluice::queue {
-
-// A file descriptor that is closed at the end.
-class OwnedFd {
- public:
-  explicit OwnedFd(int fd = -1) : fd_(fd) {}
-  OwnedFd(OwnedFd&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
-  OwnedFd& operator=(OwnedFd&& other) noexcept {
-    std::swap(fd_, other.fd_);
-    return *this;
-  }
-  OwnedFd(const OwnedFd&) = delete;
-  OwnedFd& operator=(const OwnedFd&) = delete;
-  ~OwnedFd();
-  int get() const { return fd_; }
-  bool is_open() const { return fd_ >= 0; }
-
- private:
-  int fd_;
-};
 
 // A non-blocking socket that listens at `path`, which the owner and the group may connect to.
 // Replaces a socket that is there; the caller has made sure that it is nobody's.

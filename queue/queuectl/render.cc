@@ -1,12 +1,12 @@
 #include "queue/queuectl/render.h"
 
 #include <fmt/format.h>
-#include <openssl/evp.h>
 
 #include <algorithm>
 #include <chrono>
 #include <nlohmann/json.hpp>
 
+#include "common/base64.h"
 #include "common/check.h"
 #include "queue/queuectl/replay_render.h"
 
@@ -141,15 +141,6 @@ Json lane_json(const LaneStatus& lane, bool delivery_known) {
               {"damage", lane.damage.empty() ? Json(nullptr) : Json(lane.damage)},
               {"oldest_fetched_at", optional_time(lane.oldest_ms)},
               {"last_acknowledged_at", optional_time(lane.acknowledged_ms)}};
-}
-
-std::string base64(std::string_view bytes) {
-  std::string text(4 * ((bytes.size() + 2) / 3) + 1, '\0');
-  const int length = EVP_EncodeBlock(reinterpret_cast<unsigned char*>(text.data()),
-                                     reinterpret_cast<const unsigned char*>(bytes.data()),
-                                     static_cast<int>(bytes.size()));
-  text.resize(static_cast<std::size_t>(length));
-  return text;
 }
 
 struct ReportLine {

@@ -1,20 +1,15 @@
 #include "shipper/fluentd/client_certificate.h"
 
 #include <fmt/format.h>
-#include <openssl/bio.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
-#include <openssl/x509.h>
 
 #include <ctime>
-#include <memory>
+
+#include "common/openssl_ptr.h"
 
 namespace sluice::shipper::fluentd {
 namespace {
-
-using BioPtr = std::unique_ptr<BIO, decltype(&BIO_free)>;
-using CertificatePtr = std::unique_ptr<X509, decltype(&X509_free)>;
-using KeyPtr = std::unique_ptr<EVP_PKEY, decltype(&EVP_PKEY_free)>;
 
 // Called for an encrypted key; answers that there is no passphrase, instead of asking a terminal.
 int no_passphrase(char* /*buffer*/, int /*size*/, int /*for_writing*/, void* was_asked) {
@@ -22,8 +17,8 @@ int no_passphrase(char* /*buffer*/, int /*size*/, int /*for_writing*/, void* was
   return -1;
 }
 
-Result<BioPtr> open_file(const std::filesystem::path& file, std::string_view what) {
-  BioPtr bio(BIO_new_file(file.c_str(), "r"), &BIO_free);
+Result<OpensslPtr<BIO>> open_file(const std::filesystem::path& file, std::string_view what) {
+  OpensslPtr<BIO> bio(BIO_new_file(file.c_str(), "r"));
   if (bio == nullptr) {
     ERR_clear_error();
     return fail(ErrorKind::kConfig, fmt::format("{}: the {} cannot be read; look at the path and "
@@ -33,9 +28,9 @@ Result<BioPtr> open_file(const std::filesystem::path& file, std::string_view wha
   return bio;
 }
 
-Result<CertificatePtr> read_certificate(const std::filesystem::path& file) {
+Result<OpensslPtr<X509>> read_certificate(const std::filesystem::path& file) {
   SLUICE_ASSIGN(const auto bio, open_file(file, "client certificate"));
-  CertificatePtr certificate(PEM_read_bio_X509(bio.get(), nullptr, nullptr, nullptr), &X509_free);
+  OpensslPtr<X509> certificate(PEM_read_bio_X509(bio.get(), nullptr, nullptr, nullptr));
   if (certificate == nullptr) {
     ERR_clear_error();
     return fail(ErrorKind::kConfig,
@@ -44,11 +39,10 @@ Result<CertificatePtr> read_certificate(const std::filesystem::path& file) {
   return certificate;
 }
 
-Result<KeyPtr> read_key(const std::filesystem::path& file) {
+Result<OpensslPtr<EVP_PKEY>> read_key(const std::filesystem::path& file) {
   SLUICE_ASSIGN(const auto bio, open_file(file, "client certificate's key"));
   bool was_asked = false;
-  KeyPtr key(PEM_read_bio_PrivateKey(bio.get(), nullptr, &no_passphrase, &was_asked),
-             &EVP_PKEY_free);
+  OpensslPtr<EVP_PKEY> key(PEM_read_bio_PrivateKey(bio.get(), nullptr, &no_passphrase, &was_asked));
   if (key == nullptr) {
     ERR_clear_error();
     return fail(ErrorKind::kConfig,

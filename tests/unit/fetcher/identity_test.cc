@@ -1,16 +1,13 @@
 #include "fetcher/teleport/identity.h"
 
 #include <gtest/gtest.h>
-#include <openssl/bio.h>
-#include <openssl/evp.h>
 #include <openssl/pem.h>
-#include <openssl/x509.h>
 
 #include <filesystem>
-#include <memory>
 #include <string>
 #include <vector>
 
+#include "common/openssl_ptr.h"
 #include "tests/unit/common/temp_folder.h"
 
 namespace sluice::fetcher {
@@ -55,10 +52,7 @@ struct Pair {
     key_pem = text_of(out);
     X509_free(certificate);
   }
-  struct Free {
-    void operator()(EVP_PKEY* held) const { EVP_PKEY_free(held); }
-  };
-  std::unique_ptr<EVP_PKEY, Free> key;
+  OpensslPtr<EVP_PKEY> key;
   std::string certificate_pem;
   std::string key_pem;
 };

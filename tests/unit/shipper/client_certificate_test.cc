@@ -2,13 +2,13 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <openssl/evp.h>
 #include <openssl/pem.h>
-#include <openssl/x509.h>
 
 #include <cstdio>
 #include <fstream>
 #include <memory>
+
+#include "common/openssl_ptr.h"
 
 namespace sluice::shipper::fluentd {
 namespace {
@@ -19,7 +19,6 @@ constexpr std::int64_t kDaySeconds = 86'400;
 constexpr Timestamp kNow{.seconds = 1'800'000'000, .nanos = 0};
 
 using FilePtr = std::unique_ptr<std::FILE, decltype(&std::fclose)>;
-using KeyPtr = std::unique_ptr<EVP_PKEY, decltype(&EVP_PKEY_free)>;
 
 class ClientCertificate : public testing::Test {
  protected:
@@ -31,7 +30,7 @@ class ClientCertificate : public testing::Test {
 
   std::filesystem::path file(const std::string& name) const { return folder_ / name; }
 
-  static KeyPtr new_key() { return KeyPtr(EVP_EC_gen("P-256"), &EVP_PKEY_free); }
+  static OpensslPtr<EVP_PKEY> new_key() { return OpensslPtr<EVP_PKEY>(EVP_EC_gen("P-256")); }
 
   std::filesystem::path write_key(const std::string& name, EVP_PKEY* key,
                                   const char* passphrase = nullptr) {
@@ -44,7 +43,7 @@ class ClientCertificate : public testing::Test {
 
   std::filesystem::path write_certificate(const std::string& name, EVP_PKEY* key,
                                           std::int64_t from_days, std::int64_t to_days) {
-    const std::unique_ptr<X509, decltype(&X509_free)> certificate(X509_new(), &X509_free);
+    const OpensslPtr<X509> certificate(X509_new());
     ASN1_TIME_set(X509_getm_notBefore(certificate.get()), kNow.seconds + from_days * kDaySeconds);
     ASN1_TIME_set(X509_getm_notAfter(certificate.get()), kNow.seconds + to_days * kDaySeconds);
     X509_set_pubkey(certificate.get(), key);
