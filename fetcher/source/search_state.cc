@@ -63,6 +63,7 @@ std::string encode_search_state(const SearchState& state) {
     fields.set("page-key", state.page_key);
     fields.set("to", time_text(state.to));
     fields.set("types", state.types);
+    if (state.opened) fields.set("opened", time_text(*state.opened));
   }
   return fields.encode();
 }
@@ -78,6 +79,9 @@ Result<SearchState> decode_search_state(std::string_view text) {
   if (!state.page_key.empty()) {
     SLUICE_ASSIGN(state.to, time_field(fields, "to"));
     state.types = fields.find("types").value_or("");
+    if (fields.find("opened")) {
+      SLUICE_ASSIGN(state.opened, time_field(fields, "opened"));
+    }
   }
   return state;
 }

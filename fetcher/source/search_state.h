@@ -19,10 +19,11 @@ inline constexpr std::string_view kSearchKey = "search";
 struct SearchState {
   Timestamp from;                   // everything before is in the queue
   std::optional<Timestamp> newest;  // of the events received that were not ahead of our clock
-  // The page to ask for next; empty: the window's first, and then the next two mean nothing.
+  // The page to ask for next; empty: the window's first, and then what follows means nothing.
   std::string page_key;
   Timestamp to;
-  std::string types;  // joined with commas
+  std::string types;                // joined with commas
+  std::optional<Timestamp> opened;  // it was later at Teleport when the first page was asked for
 
   bool operator==(const SearchState&) const = default;
 };

@@ -87,6 +87,7 @@ void WindowSearch::open_window() {
   new_ids_ = 0;
   latest_open_ = latest_;
   opened_ = teleport_clock_.moment();
+  state_.opened.reset();
   may_grow_ = false;
   const Timestamp now = clock_.now();
   const std::int64_t size = std::max<std::int64_t>(whole_seconds(options_.window_size), 1);
@@ -193,6 +194,7 @@ Result<void> WindowSearch::push_events(const SearchPage& page, const std::stop_t
 
 // A state that says nothing new is not worth a write.
 Result<void> WindowSearch::save(const std::stop_token& stop) {
+  state_.opened = opened_at();
   std::string encoded = encode_search_state(state_);
   if (encoded == saved_ && read_up_to_ == saved_read_up_to_) return {};
   std::string key(kSearchKey);
@@ -209,6 +211,14 @@ Result<void> WindowSearch::save(const std::stop_token& stop) {
   ids_needed_from_ = needed_from;
   options_.takeover.clear();
   return {};
+}
+
+// When the window was opened, as late as it certainly was at Teleport; by this run or an earlier
+// one. Nothing: not known.
+std::optional<Timestamp> WindowSearch::opened_at() const {
+  if (!opened_) return state_.opened;
+  const auto teleport_ms = teleport_clock_.at_least_ms(*opened_);
+  return teleport_ms ? std::optional(from_unix_ms(*teleport_ms)) : std::nullopt;
 }
 
 // Everything in the window is pushed. What Teleport stores later than the overlap allows for is not
@@ -233,9 +243,10 @@ bool WindowSearch::is_done() const {
 // clock that was set back since.
 void WindowSearch::close_window() {
   const Timestamp from_before = state_.from;
-  if (state_.newest && *state_.newest <= clock_.now()) {
-    const Timestamp reached = add_seconds(*state_.newest, -whole_seconds(options_.overlap));
-    state_.from = std::max(state_.from, reached);
+  const auto opened = opened_at();
+  if (opened && state_.newest && *state_.newest <= clock_.now()) {
+    const Timestamp reached = std::min(*state_.newest, *opened);
+    state_.from = std::max(state_.from, add_seconds(reached, -whole_seconds(options_.overlap)));
   }
   const bool moved = state_.from > from_before;
   const bool found_later = latest_ > latest_open_;

@@ -3,10 +3,12 @@
 //
 // How windows follow each other:
 // - The next window starts at the time of the newest received event that is not ahead of our clock,
-//   minus the overlap, since events may be stored a little later than their time says. Nothing else
-//   moves that start: not our clock, and not an event that is ahead of it, which is taken but says
-//   nothing of what lies before it. Where our clock is behind Teleport's, the start follows later,
-//   and until then the same events are read again once per poll interval.
+//   minus the overlap, since events may be stored a little later than their time says; and not
+//   later than it certainly was at Teleport when this window was opened, minus the overlap, since
+//   what is stored while its pages are read may lie before the page that is being read. Nothing
+//   else moves that start: not our clock, and not an event that is ahead of it, which is taken but
+//   says nothing of what lies before it. Where our clock is behind Teleport's, the start follows
+//   later, and until then the same events are read again once per poll interval.
 // - A window that brought nothing newer is not closed: its start stays, and its end moves away,
 //   doubling the window each time, until it reaches the present. So silence costs few calls, and
 //   nothing that is stored late in it is missed.
@@ -78,6 +80,7 @@ class WindowSearch final : public AuditSource {
   Result<SearchPage> fetch_page(const std::stop_token& stop);
   Result<void> push_events(const SearchPage& page, const std::stop_token& stop);
   Result<void> save(const std::stop_token& stop);
+  std::optional<Timestamp> opened_at() const;
   void note_read_up_to();
   bool is_done() const;
   bool is_wanted(Timestamp time) const {

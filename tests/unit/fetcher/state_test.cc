@@ -35,7 +35,8 @@ TEST(SearchState, ComesBackAsItWas) {
                     .newest = Timestamp{1'795'402'800, 0},
                     .page_key = "key\nwith=everything\\",
                     .to = {1'795'500'000, 0},
-                    .types = "a,b"};
+                    .types = "a,b",
+                    .opened = Timestamp{1'795'402'000, 7}};
   EXPECT_EQ(decode_search_state(encode_search_state(state)).value(), state);
   EXPECT_FALSE(decode_search_state("newest=2026-11-23T00:00:00Z\n"));
 }
@@ -46,7 +47,7 @@ TEST(SearchState, ComesBackWithTimesThatRfc3339CannotSay) {
         std::numeric_limits<std::int64_t>::max(), std::numeric_limits<std::int64_t>::min()}) {
     const Timestamp time{seconds, 999'999'999};
     const SearchState state{
-        .from = time, .newest = time, .page_key = "key", .to = time, .types = ""};
+        .from = time, .newest = time, .page_key = "key", .to = time, .types = "", .opened = time};
     const auto back = decode_search_state(encode_search_state(state));
     ASSERT_TRUE(back) << back.error().message;
     EXPECT_EQ(*back, state);
