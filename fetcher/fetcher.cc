@@ -178,10 +178,7 @@ Result<std::string> Fetcher::connect(const std::stop_token& stop) {
       notify_ready();
       ready = true;
     }
-    if (auto answer = question.answer()) {
-      log_info("connected to Teleport at {}, cluster {}", config_.teleport.addr, *answer);
-      return *answer;
-    }
+    if (auto answer = question.answer()) return *answer;
     if (writer_->is_tending_due()) SLUICE_TRY(writer_->tend());
     if (clock_.monotonic() >= next_look) {
       SLUICE_TRY(writer_->check_folder());

@@ -36,7 +36,7 @@ UserLocks::UserLocks(const LockConfig& config, EventApi* api, const Clock& clock
       failed_(config.attempts_max, config.period),
       thread_([this](const std::stop_token& stop) { run(stop); }) {}
 
-UserLocks::~UserLocks() { thread_.request_stop(); }
+UserLocks::~UserLocks() = default;
 
 bool UserLocks::is_recent(Timestamp time) const {
   const milliseconds age{to_unix_ms(clock_.now()) - to_unix_ms(time)};

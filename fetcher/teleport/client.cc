@@ -184,6 +184,7 @@ Result<std::string> TeleportClient::ping(std::stop_token stop) {
   if (!response.ParseFromArray(answer.data(), static_cast<int>(answer.size()))) {
     return fail(malformed(stream.what()));
   }
+  impl_->connection->note_cluster(response.cluster_name());
   return response.cluster_name();
 }
 

@@ -165,7 +165,20 @@ Result<void> Connection::connect_unlocked(const std::stop_token& stop) {
   channel_ = std::move(*made);
   renewed_ = false;
   failure_.reset();
+  log_way_unlocked();
   return {};
+}
+
+void Connection::note_cluster(const std::string& name) {
+  const std::lock_guard lock(mutex_);
+  cluster_ = name;
+  log_way_unlocked();
+}
+
+void Connection::log_way_unlocked() {
+  if (!cluster_ || logged_way_ == dialer_.description()) return;
+  logged_way_ = dialer_.description();
+  log_info("connected to Teleport {}, cluster {}", logged_way_, *cluster_);
 }
 
 // An identity that has expired is the cause, whatever the failure looks like: servers do not say

@@ -41,6 +41,10 @@ class Connection {
   // that is due. Blocks while it connects. The error says why it cannot.
   Result<std::shared_ptr<TeleportChannel>> channel(const std::stop_token& stop);
 
+  // The cluster's name, as Teleport itself has told it: for the log, which says once by which way
+  // it is reached, and again when that changes.
+  void note_cluster(const std::string& name);
+
   // The error for a call on `channel` that failed; `what` says what was asked for, as in "list
   // chunks of 2026-11-23", and `rule` what a role must have for it (nullptr: nothing).
   Error explain(const CallFailure& failure, const std::shared_ptr<TeleportChannel>& channel,
@@ -53,6 +57,7 @@ class Connection {
   void warn_of_expiry_unlocked();
   void load_renewed_unlocked();
   Result<void> connect_unlocked(const std::stop_token& stop);
+  void log_way_unlocked();
   Error explain_end(const CallFailure& failure, const std::shared_ptr<TeleportChannel>& channel,
                     std::string_view what);
   Error with_identity_unlocked(Error error) const;
@@ -64,6 +69,8 @@ class Connection {
   Dialer dialer_;
   Identity identity_;
   std::shared_ptr<TeleportChannel> channel_;
+  std::optional<std::string> cluster_;  // nothing until it is known
+  std::string logged_way_;
   bool renewed_ = false;  // the identity is newer than the channel
   std::chrono::milliseconds next_refresh_{};
   std::chrono::milliseconds next_look_{};

@@ -91,48 +91,53 @@ std::vector<std::string> protocols_of(const Route& route) {
   return {auth_protocol(route.cluster), "h2"};
 }
 
+DialError not_auth(ErrorKind kind, std::string sentence) {
+  return {Error{kind, std::move(sentence)}, true};
+}
+
+// The server refuses every protocol that we offer, or the name that we ask for.
+DialError explain_refused_name(const std::string& said, const Route& route) {
+  const std::string where = route.address.to_string();
+  if (route.way == Way::kDirect) {
+    return not_auth(
+        ErrorKind::kUnavailable,
+        fmt::format("the server at {} does not speak what Teleport's Auth service speaks ({}); is "
+                    "this its address?",
+                    where, said));
+  }
+  return not_auth(
+      ErrorKind::kUnavailable,
+      fmt::format(
+          "the proxy at {} does not route to the Auth service of cluster {} ({}): check the "
+          "cluster's name, and that TLS routing is on",
+          where, route.cluster, said));
+}
+
 // The words for a TLS connection to Auth that failed.
 DialError explain(const TlsFailure& failure, const Route& route, const Identity& identity) {
   const std::string where = route.address.to_string();
-  const bool through_proxy = route.way != Way::kDirect;
   if (failure.trouble == TlsTrouble::kUntrusted) {
-    return {Error{ErrorKind::kUnauthorized,
-                  fmt::format("the certificate of the server at {} is not trusted by the CA in {} "
-                              "({}): the identity is of another cluster, or this is not Teleport's "
-                              "Auth service",
-                              where, identity.name, failure.cause)},
-            true};
+    return not_auth(
+        ErrorKind::kUnauthorized,
+        fmt::format("the certificate of the server at {} is not trusted by the CA in {} ({}): the "
+                    "identity is of another cluster, or this is not Teleport's Auth service",
+                    where, identity.name, failure.cause));
   }
-  const bool no_route =
-      failure.alert == SSL_AD_NO_APPLICATION_PROTOCOL || failure.alert == SSL_AD_UNRECOGNIZED_NAME;
-  if (no_route && through_proxy) {
-    return {
-        Error{ErrorKind::kUnavailable,
-              fmt::format("the proxy at {} does not route to the Auth service of cluster {} (it "
-                          "sent \"{}\"): check the cluster's name, and that TLS routing is on",
-                          where, route.cluster, failure.cause)},
-        true};
+  const std::string cause =
+      failure.cause.empty() ? "the server closed the connection" : failure.cause;
+  const bool was_alert = failure.trouble == TlsTrouble::kAlert;
+  const std::string said = was_alert ? fmt::format("it sent \"{}\"", cause) : cause;
+  if (failure.alert == SSL_AD_NO_APPLICATION_PROTOCOL ||
+      failure.alert == SSL_AD_UNRECOGNIZED_NAME) {
+    return explain_refused_name(said, route);
   }
-  if (no_route) {
-    return {Error{ErrorKind::kUnavailable,
-                  fmt::format("the server at {} does not speak what Teleport's Auth service speaks "
-                              "(it sent \"{}\"); is this its address?",
-                              where, failure.cause)},
-            true};
-  }
-  if (failure.trouble == TlsTrouble::kAlert || failure.after_handshake) {
-    const std::string said =
-        failure.trouble == TlsTrouble::kAlert
-            ? fmt::format("it sent \"{}\"", failure.cause)
-            : (failure.cause.empty() ? "the server closed the connection" : failure.cause);
+  if (was_alert || failure.after_handshake) {
     return {Error{ErrorKind::kUnauthorized,
                   fmt::format("Teleport at {} does not accept the identity {} ({}), which is valid "
                               "until {}: it may be of another cluster, or the cluster's CA was "
                               "rotated",
                               where, identity.name, said, format_rfc3339(identity.not_after))}};
   }
-  const std::string cause =
-      failure.cause.empty() ? "the server closed the connection" : failure.cause;
   return {
       Error{ErrorKind::kUnavailable,
             fmt::format("TLS with {} failed: {}; is this Teleport's Auth service?", where, cause)},
@@ -140,18 +145,6 @@ DialError explain(const TlsFailure& failure, const Route& route, const Identity&
 }
 
 }  // namespace
-
-std::string_view name_of(Way way) {
-  switch (way) {
-    case Way::kDirect:
-      return "direct";
-    case Way::kTlsRouting:
-      return "tls-routing";
-    case Way::kUpgrade:
-      break;
-  }
-  return "upgrade";
-}
 
 std::string auth_protocol(const std::string& cluster) {
   std::string name = "teleport-auth@";

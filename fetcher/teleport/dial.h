@@ -28,7 +28,6 @@ enum class Way {
   kTlsRouting,  // through Teleport's proxy, which routes by ALPN without ending TLS
   kUpgrade,     // the same, behind a load balancer that ends TLS: inside a WebSocket
 };
-std::string_view name_of(Way way);
 
 struct Route {
   Way way = Way::kDirect;

@@ -5,8 +5,6 @@
 #include <chrono>
 #include <utility>
 
-#include "common/log.h"
-
 namespace sluice::fetcher {
 namespace {
 
@@ -35,13 +33,24 @@ Dialer::Dialer(TeleportConfig config, Resolver resolver)
       resolver_(resolver) {}
 
 Result<SecureConnection> Dialer::connect(const Identity& identity, const std::stop_token& stop) {
-  auto found =
-      config_.mode == TeleportMode::kDirect       ? go(route(Way::kDirect, ""), identity, stop)
-      : config_.mode == TeleportMode::kTlsRouting ? as_configured(Way::kTlsRouting, identity, stop)
-      : config_.mode == TeleportMode::kUpgrade    ? as_configured(Way::kUpgrade, identity, stop)
-                                                  : search(identity, stop);
+  auto found = go_as_set(identity, stop);
   if (!found) return fail(std::move(found.error().error));
   return std::move(*found);
+}
+
+std::expected<SecureConnection, DialError> Dialer::go_as_set(const Identity& identity,
+                                                             const std::stop_token& stop) {
+  switch (config_.mode) {
+    case TeleportMode::kDirect:
+      return go(route(Way::kDirect, ""), identity, stop);
+    case TeleportMode::kTlsRouting:
+      return go_routed(Way::kTlsRouting, identity, stop);
+    case TeleportMode::kUpgrade:
+      return go_routed(Way::kUpgrade, identity, stop);
+    case TeleportMode::kAuto:
+      break;
+  }
+  return search(identity, stop);
 }
 
 std::expected<SecureConnection, DialError> Dialer::go(const Route& route, const Identity& identity,
@@ -51,18 +60,14 @@ std::expected<SecureConnection, DialError> Dialer::go(const Route& route, const 
     if (connection.error().is_not_auth) known_.reset();
     return connection;
   }
-  std::string description = describe(route);
-  if (description != description_) {
-    log_info("connected to Teleport {}", description);
-    description_ = std::move(description);
-  }
+  description_ = describe(route);
   known_ = route;
   return connection;
 }
 
 // The cluster's name is needed to be routed; the proxy knows it, and else the identity does.
-std::expected<SecureConnection, DialError> Dialer::as_configured(Way way, const Identity& identity,
-                                                                 const std::stop_token& stop) {
+std::expected<SecureConnection, DialError> Dialer::go_routed(Way way, const Identity& identity,
+                                                             const std::stop_token& stop) {
   if (known_) return go(*known_, identity, stop);
   const auto facts = ask_proxy(address_, config_.web_ca, Deadline::in(kAskMax, stop));
   if (facts) return go(route(way, facts->cluster), identity, stop);

@@ -29,16 +29,18 @@ class Dialer {
   const std::string& description() const { return description_; }
 
  private:
+  std::expected<SecureConnection, DialError> go_as_set(const Identity& identity,
+                                                       const std::stop_token& stop);
   std::expected<SecureConnection, DialError> go(const Route& route, const Identity& identity,
                                                 const std::stop_token& stop);
+  std::expected<SecureConnection, DialError> go_routed(Way way, const Identity& identity,
+                                                       const std::stop_token& stop);
   std::expected<SecureConnection, DialError> search(const Identity& identity,
                                                     const std::stop_token& stop);
   std::expected<SecureConnection, DialError> go_through_proxy(const ProxyFacts& facts,
                                                               const Identity& identity,
                                                               const std::stop_token& stop);
   Route route(Way way, const std::string& cluster) const;
-  std::expected<SecureConnection, DialError> as_configured(Way way, const Identity& identity,
-                                                           const std::stop_token& stop);
 
   const TeleportConfig config_;
   const HostPort address_;

@@ -18,7 +18,8 @@ struct HttpProxy {
   std::string credentials;  // "user:password"; empty: none
 };
 
-// What the environment says of `host`; nothing: connect without one. kConfig: it cannot be used.
+// Which one the environment names for the way to `to`; nothing: connect without one. kConfig: it
+// cannot be used.
 Result<std::optional<HttpProxy>> proxy_for(const HostPort& to);
 // The same, given the values of the two variables.
 Result<std::optional<HttpProxy>> proxy_for(const HostPort& to, std::string_view https_proxy,

@@ -86,7 +86,7 @@ std::string issuer_organization(const X509* certificate) {
           static_cast<std::size_t>(ASN1_STRING_length(text))};
 }
 
-// Holds the parts against each other, and notes when the certificate ends.
+// Holds the parts against each other, and notes what the certificate says.
 Result<Identity> check(Identity identity, const std::string& key_file,
                        const std::string& certificate_file, const std::string& ca_file) {
   const OpensslPtr<X509> certificate = parse_certificate(identity.certificate_pem);
@@ -147,13 +147,10 @@ Result<Identity> load_identity_file(const std::filesystem::path& path) {
   if (blocks.keys.empty()) return missing("private key");
   if (blocks.certificates.empty()) return missing("TLS certificate");
   if (blocks.certificates.size() == 1) return missing("CA certificate of the cluster");
-  Identity identity{.name = file,
-                    .key_pem = blocks.keys.front(),
-                    .certificate_pem = blocks.certificates.front(),
-                    .ca_pem = {},
-                    .not_before = {},
-                    .not_after = {},
-                    .cluster = {}};
+  Identity identity;
+  identity.name = file;
+  identity.key_pem = blocks.keys.front();
+  identity.certificate_pem = blocks.certificates.front();
   for (std::size_t i = 1; i < blocks.certificates.size(); ++i) {
     identity.ca_pem += blocks.certificates[i];
   }
@@ -170,13 +167,10 @@ Result<Identity> load_three_files(const TeleportConfig& config) {
   if (key.keys.empty()) return missing(config.key, "private key");
   if (certificate.certificates.empty()) return missing(config.cert, "certificate");
   if (cas.certificates.empty()) return missing(config.ca, "certificate");
-  Identity identity{.name = config.cert.string(),
-                    .key_pem = key.keys.front(),
-                    .certificate_pem = certificate.certificates.front(),
-                    .ca_pem = {},
-                    .not_before = {},
-                    .not_after = {},
-                    .cluster = {}};
+  Identity identity;
+  identity.name = config.cert.string();
+  identity.key_pem = key.keys.front();
+  identity.certificate_pem = certificate.certificates.front();
   for (const std::string& pem : cas.certificates) identity.ca_pem += pem;
   return check(std::move(identity), config.key.string(), config.cert.string(), config.ca.string());
 }

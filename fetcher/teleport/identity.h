@@ -37,7 +37,8 @@ std::string stamp_of_identity_files(const TeleportConfig& config);
 // A sentence if more people can read the key than should; nothing if all is well.
 std::optional<std::string> permission_warning(const TeleportConfig& config);
 
-// How far an identity is through its life: worth a warning or not, twice at most.
+// How much of an identity's life is left. Less than a quarter, and less than a twentieth, are worth
+// a warning each.
 enum class LifeLeft { kPlenty, kAQuarter, kATwentieth };
 LifeLeft life_left(const Identity& identity, Timestamp now);
 

@@ -159,10 +159,11 @@ class Pump::Loop {
     const auto content = down_.content();
     (void)!::send(ours_.get(), content.data(), content.size(), MSG_NOSIGNAL);
     const std::lock_guard lock(mutex_);
-    error_ = failure.trouble == TlsTrouble::kAlert
-                 ? "the server ended the connection with \"" + failure.cause + "\""
-             : failure.cause.empty() ? "the server closed the connection"
-                                     : failure.cause;
+    if (failure.trouble == TlsTrouble::kAlert) {
+      error_ = "the server ended the connection with \"" + failure.cause + "\"";
+    } else {
+      error_ = failure.cause.empty() ? "the server closed the connection" : failure.cause;
+    }
     return false;
   }
 

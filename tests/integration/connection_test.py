@@ -86,7 +86,10 @@ class ConnectionCase(unittest.TestCase):
 
 class Ways(ConnectionCase):
     def test_directly(self):
-        self.assertIn("connected to Teleport directly to", self.fetch(self.rig.teleport_port))
+        said = self.fetch(self.rig.teleport_port)
+        self.assertEqual([f"connected to Teleport directly to localhost:{self.rig.teleport_port}, "
+                          f"cluster {self.rig.teleport_files.cluster}"],
+                         re.findall("connected to Teleport .*", said))
         self.expect_everything_arrived()
 
     def test_through_a_proxy_with_tls_routing(self):
