@@ -338,17 +338,17 @@ TEST_F(GenerationTest, GoesOnInTheBulkExportWithoutLossOrRepetitionWhenItComes) 
 // Teleport's search takes both ends of a window in, and days begin where they end.
 TEST_F(GenerationTest, QueuesEventsAtTheEdgesOfWindowsAndDaysOnce) {
   teleport_.set_export(false);
-  start_time_ = add_seconds(start_of_day(day_of(now_)), -3 * 86'400);
+  start_.time = add_seconds(start_of_day(day_of(now_)), -3 * 86'400);
   config_.fetcher.window_size = std::chrono::hours(24);
   config_.fetcher.search_overlap = std::chrono::seconds(0);
   config_.fetcher.page_size = 2;
   for (int edge = 0; edge < 4; ++edge) {
-    const Timestamp midnight = add_seconds(start_time_, edge * 86'400);
+    const Timestamp midnight = add_seconds(start_.time, edge * 86'400);
     const Timestamp before{midnight.seconds - 1, 999'999'999};
     const Timestamp after{midnight.seconds, 1};
     for (const Timestamp time : {before, midnight, midnight, midnight, after}) {
       const std::string id = fmt::format("e{}", expected_.size());
-      if (time < start_time_) continue;
+      if (time < start_.time) continue;
       teleport_.add_event(id, time);
       expected_.push_back(id);
     }
@@ -359,10 +359,10 @@ TEST_F(GenerationTest, QueuesEventsAtTheEdgesOfWindowsAndDaysOnce) {
 }
 
 TEST_F(GenerationTest, LeavesOutWhatIsOlderThanTheStartTimeOnItsOwnDay) {
-  start_time_ = add_seconds(start_of_day(day_of(now_)), -86'400 + 43'200);
+  start_.time = add_seconds(start_of_day(day_of(now_)), -86'400 + 43'200);
   teleport_.add_chunk(
-      day_of(start_time_), "first",
-      {event_bytes("early", add_seconds(start_time_, -1)), event_bytes("first", start_time_)});
+      day_of(start_.time), "first",
+      {event_bytes("early", add_seconds(start_.time, -1)), event_bytes("first", start_.time)});
   EXPECT_EQ(run().value(), Generation::End::kFinished);
   EXPECT_THAT(ids(Lane::kAudit), UnorderedElementsAreArray({"first"}));
 }
