@@ -19,6 +19,38 @@ using ::testing::UnorderedElementsAreArray;
 
 constexpr std::int64_t kDaySeconds = 86'400;
 
+// A Teleport in which something happens before each page of a search but the first.
+class BusyTeleport final : public EventApi {
+ public:
+  BusyTeleport(EventApi* real, std::function<void(int)> before_page)
+      : real_(*real), before_page_(std::move(before_page)) {}
+  Result<std::string> ping(std::stop_token stop) override { return real_.ping(stop); }
+  Result<std::vector<std::string>> list_chunks(Day day, std::stop_token stop) override {
+    return real_.list_chunks(day, stop);
+  }
+  std::unique_ptr<ExportStream> export_chunk(Day day, const std::string& chunk,
+                                             const std::string& cursor,
+                                             std::stop_token stop) override {
+    return real_.export_chunk(day, chunk, cursor, stop);
+  }
+  Result<SearchPage> search(const SearchRequest& request, std::stop_token stop) override {
+    if (!request.start_key.empty()) before_page_(++page_);
+    return real_.search(request, stop);
+  }
+  std::unique_ptr<SessionStream> stream_session(const std::string& sid, std::int32_t start_index,
+                                                std::stop_token stop) override {
+    return real_.stream_session(sid, start_index, stop);
+  }
+  Result<void> lock(const LockRequest& request, std::stop_token stop) override {
+    return real_.lock(request, stop);
+  }
+
+ private:
+  EventApi& real_;
+  std::function<void(int)> before_page_;
+  int page_ = 0;
+};
+
 class WindowSearchTest : public SourceFixture {
  protected:
   WindowSearchTest() {
@@ -161,6 +193,30 @@ TEST_F(WindowSearchTest, FindsAnEventThatIsStoredLateWithinTheOverlap) {
   collect_until([this] { return ids().size() == 2; });
   stop();
   EXPECT_THAT(ids(), ElementsAre(first, late));
+}
+
+// Reading a window takes longer than the overlap, and an event is stored behind the page that is
+// being read: late by 65 s, which the overlap of 120 s is there for.
+TEST_F(WindowSearchTest, FindsAnEventThatIsStoredLateWhileASlowWindowIsRead) {
+  options_.page_size = 10;
+  for (int seconds_ago = 30; seconds_ago > 0; --seconds_ago) add_event(seconds_ago);
+  BusyTeleport busy(&teleport_, [this](int page) {
+    if (page == 2) {
+      clock_.advance(std::chrono::seconds(50));
+      teleport_.add_event("late", add_seconds(kNow, -15));
+      for (int later = 1; later <= 50; ++later) add_event(-later);
+    } else if (page == 3) {
+      clock_.advance(std::chrono::seconds(100));
+      for (int later = 51; later <= 150; ++later) add_event(-later);
+    }
+  });
+  start_.from = add_seconds(kNow, -700);
+  source_ =
+      std::make_unique<WindowSearch>(options_, start_, &busy, &buffers_, clock_, &teleport_clock_);
+  thread_ = std::jthread([this](const std::stop_token& stop) { end_ = source_->run(stop); });
+  collect_until([this] { return ids().size() >= 180 && teleport_.searches().size() > 40; });
+  stop();
+  EXPECT_THAT(ids(), ::testing::Contains("late"));
 }
 
 TEST_F(WindowSearchTest, DoesNotCloseAnEmptyWindowThatReachesThePresent) {
