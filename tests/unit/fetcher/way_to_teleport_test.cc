@@ -60,6 +60,22 @@ TEST(HttpHead, HasAnEnd) {
   EXPECT_EQ(state, State::kMalformed);
 }
 
+TEST(HttpHead, MayHaveTheSameSizeHoweverItIsCut) {
+  const std::string start = "HTTP/1.1 200 OK\r\nA: ";
+  for (const std::size_t more : {0, 1}) {
+    const std::string head =
+        start + std::string(HttpHeadReader::kBytesMax - start.size() + more, 'x') + "\r\n\r\n";
+    const State expected = more == 0 ? State::kDone : State::kMalformed;
+    EXPECT_EQ(HttpHeadReader().feed(head), expected);
+    HttpHeadReader reader;
+    State state = State::kMore;
+    for (std::size_t i = 0; state == State::kMore && i < head.size(); ++i) {
+      state = reader.feed({&head[i], 1});
+    }
+    EXPECT_EQ(state, expected);
+  }
+}
+
 // --- WebSocket
 
 struct Decoded {
