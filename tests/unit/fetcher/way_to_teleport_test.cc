@@ -176,6 +176,16 @@ TEST(ProxyFacts, RefuseWhatIsNoAnswer) {
   }
 }
 
+// A longer name would end the process when it is asked for.
+TEST(ProxyFacts, NameNoClusterThatCannotBeAskedFor) {
+  const auto named = [](std::size_t size) {
+    return parse_proxy_facts(R"({"cluster_name":")" + std::string(size, 'x') + R"("})");
+  };
+  ASSERT_TRUE(named(kClusterBytesMax));
+  EXPECT_EQ(auth_protocol(named(kClusterBytesMax)->cluster).size(), 255U);
+  EXPECT_FALSE(named(kClusterBytesMax + 1));
+}
+
 TEST(AuthProtocol, HasTheClustersNameInHex) {
   EXPECT_EQ(auth_protocol("root.example.com"),
             "teleport-auth@726f6f742e6578616d706c652e636f6d.teleport.cluster.local");
