@@ -23,6 +23,11 @@ struct Timestamp {
   auto operator<=>(const Timestamp&) const = default;
 };
 
+// The years 1 to 9999, which is what protobuf's Timestamp may say. What comes from outside is held
+// against them: others could not be counted in milliseconds.
+inline constexpr std::int64_t kTimestampSecondsMin = -62'135'596'800;
+inline constexpr std::int64_t kTimestampSecondsMax = 253'402'300'799;
+
 // A UTC day as a count of days since 1970-01-01.
 using Day = std::int32_t;
 

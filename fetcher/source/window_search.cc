@@ -167,11 +167,8 @@ Result<SearchPage> WindowSearch::fetch_page(const std::stop_token& stop) {
                           format_rfc3339(state_.from), page.error().message));
 }
 
-// An event that is newer than the opening of its window says nothing of what was stored behind the
-// pages that had been read by then.
 Result<void> WindowSearch::push_events(const SearchPage& page, const std::stop_token& stop) {
-  const Timestamp now =
-      opened_ ? std::min(clock_.now(), from_unix_ms(opened_->wall_ms)) : clock_.now();
+  const Timestamp now = clock_.now();
   for (const std::string_view bytes : page.events) {
     auto decoded = decoder_.decode(bytes);
     Timestamp& time = decoded ? decoded->time : decoded.error().time;

@@ -7,6 +7,7 @@
 #ifndef SLUICE_FETCHER_TELEPORT_DIAL_H_
 #define SLUICE_FETCHER_TELEPORT_DIAL_H_
 
+#include <cstddef>
 #include <filesystem>
 #include <memory>
 #include <string>
@@ -53,6 +54,9 @@ struct DialError {
 
 std::expected<SecureConnection, DialError> dial(const Route& route, const Identity& identity,
                                                 const Deadline& deadline);
+
+// The longest name of a cluster: with it, auth_protocol() has the 255 bytes that ALPN allows.
+inline constexpr std::size_t kClusterBytesMax = 109;
 
 // The ALPN name by which a proxy routes to the Auth service of that cluster.
 std::string auth_protocol(const std::string& cluster);

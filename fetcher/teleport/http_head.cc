@@ -40,7 +40,9 @@ HttpHeadReader::State HttpHeadReader::feed(std::string_view bytes) {
   text_ += bytes;
   const std::size_t end = text_.find(kHeadEnd, from);
   if (end == std::string::npos) {
-    return text_.size() > kBytesMax ? State::kMalformed : State::kMore;
+    // The last bytes may be the beginning of the end.
+    const std::size_t end_at_least = text_.size() - std::min(text_.size(), kHeadEnd.size() - 1);
+    return end_at_least > kBytesMax ? State::kMalformed : State::kMore;
   }
   if (end > kBytesMax) return State::kMalformed;
   end_ = end + kHeadEnd.size();

@@ -12,6 +12,7 @@
 
 #include "common/files.h"
 #include "common/openssl_ptr.h"
+#include "fetcher/teleport/dial.h"
 
 namespace sluice::fetcher {
 namespace {
@@ -117,6 +118,7 @@ Result<Identity> check(Identity identity, const std::string& key_file,
   identity.not_before = to_timestamp(X509_get0_notBefore(certificate.get()));
   identity.not_after = to_timestamp(X509_get0_notAfter(certificate.get()));
   identity.cluster = issuer_organization(certificate.get());
+  if (identity.cluster.size() > kClusterBytesMax) identity.cluster.clear();  // no cluster's name
   return identity;
 }
 

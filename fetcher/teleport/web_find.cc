@@ -8,11 +8,12 @@
 #include <chrono>
 #include <memory>
 
+#include "fetcher/teleport/dial.h"
+
 namespace sluice::fetcher {
 namespace {
 
 constexpr std::size_t kAnswerBytesMax = 1U << 20;
-constexpr std::size_t kClusterBytesMax = 128;  // what an ALPN name can carry, twice as long in hex
 
 struct FreeHandle {
   void operator()(CURL* handle) const { curl_easy_cleanup(handle); }

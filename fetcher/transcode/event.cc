@@ -47,7 +47,9 @@ std::optional<Timestamp> read_timestamp(std::string_view message) {
       time.nanos = static_cast<std::uint32_t>(field.scalar);
     }
   }
-  if (!reader.ok()) return std::nullopt;
+  if (!reader.ok() || time.seconds < kTimestampSecondsMin || time.seconds > kTimestampSecondsMax) {
+    return std::nullopt;
+  }
   return time;
 }
 
@@ -109,12 +111,14 @@ EventDecoder::EventDecoder() : transcoder_({"time", "sid", "success", "user", "l
 bool EventDecoder::read_envelope(std::string_view message, Envelope* envelope) {
   WireReader reader(message);
   WireField field;
+  bool has_time = false;
   while (reader.next(&field)) {
     if (field.is(kType, WireType::kBytes)) {
       envelope->type = field.bytes;
     } else if (field.is(kId, WireType::kBytes)) {
       envelope->id = field.bytes;
     } else if (field.is(kTime, WireType::kBytes)) {
+      if (std::exchange(has_time, true)) envelope->defect = "it has two times";
       envelope->time = read_timestamp(field.bytes);
       if (!envelope->time) envelope->defect = "its time is not a valid protobuf Timestamp";
     } else if (field.is(kIndex, WireType::kVarint)) {

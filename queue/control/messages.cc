@@ -10,8 +10,13 @@ void put_time(Timestamp time, google::protobuf::Timestamp* out) {
   out->set_nanos(static_cast<std::int32_t>(time.nanos));
 }
 
-Timestamp time_of(const google::protobuf::Timestamp& time) {
-  return {time.seconds(), static_cast<std::uint32_t>(time.nanos())};
+Result<Timestamp> time_of(const google::protobuf::Timestamp& time) {
+  constexpr std::int32_t kNanosMax = 999'999'999;
+  if (time.seconds() < kTimestampSecondsMin || time.seconds() > kTimestampSecondsMax ||
+      time.nanos() < 0 || time.nanos() > kNanosMax) {
+    return fail(ErrorKind::kUsage, "a replay's times are in the years 1 to 9999");
+  }
+  return Timestamp{time.seconds(), static_cast<std::uint32_t>(time.nanos())};
 }
 
 std::vector<std::string> names_of(const google::protobuf::RepeatedPtrField<std::string>& names) {
@@ -53,7 +58,8 @@ Result<ReplayProgress> progress_of(const wire::ReplayProgress& in) {
   progress.refused_numbers.assign(in.refused_numbers().begin(), in.refused_numbers().end());
   progress.refusal = in.refusal();
   progress.remark = in.remark();
-  progress.changed_at_ms = to_unix_ms(time_of(in.changed_at()));
+  SLUICE_ASSIGN(const Timestamp changed_at, time_of(in.changed_at()));
+  progress.changed_at_ms = to_unix_ms(changed_at);
   return progress;
 }
 
@@ -94,14 +100,19 @@ Result<ReplaySpec> from_wire(const wire::ReplaySpec& in) {
   ReplaySpec spec;
   SLUICE_ASSIGN(spec.lane, from_wire(in.lane()));
   spec.numbers = {in.first(), in.last()};
-  if (in.has_from_time()) spec.filter.from_time = time_of(in.from_time());
-  if (in.has_to_time()) spec.filter.to_time = time_of(in.to_time());
+  if (in.has_from_time()) {
+    SLUICE_ASSIGN(spec.filter.from_time, time_of(in.from_time()));
+  }
+  if (in.has_to_time()) {
+    SLUICE_ASSIGN(spec.filter.to_time, time_of(in.to_time()));
+  }
   spec.filter.types = names_of(in.types());
   spec.filter.ids = names_of(in.ids());
   spec.rate = in.rate();
   spec.mark = in.mark();
   spec.actor = {in.uid(), in.claimed_by(), in.reason()};
-  spec.created_at_ms = to_unix_ms(time_of(in.created_at()));
+  SLUICE_ASSIGN(const Timestamp created_at, time_of(in.created_at()));
+  spec.created_at_ms = to_unix_ms(created_at);
   spec.matched = in.matched();
   spec.matched_bytes = in.matched_bytes();
   spec.trimmed = in.trimmed();

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <cstdint>
 #include <string>
 
 #include "fetcher/transcode/sha256_hex.h"
@@ -148,6 +149,32 @@ TEST(EventDecoder, RejectsAnEventWithoutBody) {
   const auto event = decoder.decode(message.SerializeAsString());
   ASSERT_FALSE(event);
   EXPECT_NE(event.error().reason.find("no body"), std::string::npos);
+}
+
+TEST(EventDecoder, RejectsTimesOutsideTheYearsOfProtobufsTimestamp) {
+  EventDecoder decoder;
+  EventUnstructured message = login();
+  for (const std::int64_t seconds : {-62'135'596'800, 253'402'300'799}) {
+    message.mutable_time()->set_seconds(seconds);
+    EXPECT_TRUE(decoder.decode(message.SerializeAsString())) << seconds;
+  }
+  for (const std::int64_t seconds : {-62'135'596'801, 253'402'300'800, INT64_MAX, INT64_MIN}) {
+    message.mutable_time()->set_seconds(seconds);
+    const auto event = decoder.decode(message.SerializeAsString());
+    ASSERT_FALSE(event) << seconds;
+    EXPECT_NE(event.error().reason.find("Timestamp"), std::string::npos) << event.error().reason;
+    EXPECT_EQ(event.error().time, Timestamp{});
+  }
+}
+
+// Protobuf would make one of the two, field by field.
+TEST(EventDecoder, RejectsAnEventWithTwoTimes) {
+  EventUnstructured nanos;
+  nanos.mutable_time()->set_nanos(7);
+  EventDecoder decoder;
+  const auto event = decoder.decode(login().SerializeAsString() + nanos.SerializeAsString());
+  ASSERT_FALSE(event);
+  EXPECT_NE(event.error().reason.find("two times"), std::string::npos) << event.error().reason;
 }
 
 TEST(UsableTime, IsADateAndATimeWithAnythingBehind) {

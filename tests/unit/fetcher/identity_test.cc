@@ -25,7 +25,8 @@ std::string text_of(BIO* bio) {
 
 // A key and a certificate for it, signed by itself.
 struct Pair {
-  explicit Pair(EVP_PKEY* own_key = EVP_EC_gen("P-256"), bool traditional = false) {
+  explicit Pair(EVP_PKEY* own_key = EVP_EC_gen("P-256"), bool traditional = false,
+                const std::string& organization = "bank.example.com") {
     key.reset(own_key);
     X509* certificate = X509_new();
     ASN1_INTEGER_set(X509_get_serialNumber(certificate), 1);
@@ -34,8 +35,8 @@ struct Pair {
     X509_set_pubkey(certificate, key.get());
     X509_NAME_add_entry_by_txt(X509_get_subject_name(certificate), "CN", MBSTRING_ASC,
                                reinterpret_cast<const unsigned char*>("test"), -1, -1, 0);
-    X509_NAME_add_entry_by_txt(X509_get_subject_name(certificate), "O", MBSTRING_ASC,
-                               reinterpret_cast<const unsigned char*>("bank.example.com"), -1, -1,
+    X509_NAME_add_entry_by_txt(X509_get_subject_name(certificate), "O", MBSTRING_UTF8,
+                               reinterpret_cast<const unsigned char*>(organization.c_str()), -1, -1,
                                0);
     X509_set_issuer_name(certificate, X509_get_subject_name(certificate));
     const bool has_own_digest = EVP_PKEY_is_a(key.get(), "ED25519") == 1;
@@ -129,6 +130,16 @@ TEST_F(IdentityTest, ReadsKeysOfEveryKindAndForm) {
 TEST_F(IdentityTest, KnowsTheClusterFromItsIssuer) {
   const auto identity = load(ours_.key_pem + ours_.certificate_pem + ca_.certificate_pem);
   EXPECT_EQ(identity->cluster, "bank.example.com");
+}
+
+TEST_F(IdentityTest, KnowsNoClusterWhoseNameCannotBeAskedFor) {
+  // OpenSSL writes no longer one than 64 characters, which here have three bytes each.
+  std::string organization;
+  for (int i = 0; i < 64; ++i) organization += "\xE2\x82\xAC";
+  const Pair pair(EVP_EC_gen("P-256"), false, organization);
+  const auto identity = load(pair.key_pem + pair.certificate_pem + ca_.certificate_pem);
+  ASSERT_TRUE(identity) << identity.error().message;
+  EXPECT_EQ(identity->cluster, "");
 }
 
 TEST_F(IdentityTest, SaysWhenEverybodyCanReadIt) {

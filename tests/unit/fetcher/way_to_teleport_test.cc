@@ -60,6 +60,22 @@ TEST(HttpHead, HasAnEnd) {
   EXPECT_EQ(state, State::kMalformed);
 }
 
+TEST(HttpHead, MayHaveTheSameSizeHoweverItIsCut) {
+  const std::string start = "HTTP/1.1 200 OK\r\nA: ";
+  for (const std::size_t more : {0, 1}) {
+    const std::string head =
+        start + std::string(HttpHeadReader::kBytesMax - start.size() + more, 'x') + "\r\n\r\n";
+    const State expected = more == 0 ? State::kDone : State::kMalformed;
+    EXPECT_EQ(HttpHeadReader().feed(head), expected);
+    HttpHeadReader reader;
+    State state = State::kMore;
+    for (std::size_t i = 0; state == State::kMore && i < head.size(); ++i) {
+      state = reader.feed({&head[i], 1});
+    }
+    EXPECT_EQ(state, expected);
+  }
+}
+
 // --- WebSocket
 
 struct Decoded {
@@ -158,6 +174,16 @@ TEST(ProxyFacts, RefuseWhatIsNoAnswer) {
     ASSERT_FALSE(facts) << text;
     EXPECT_EQ(facts.error().kind, ErrorKind::kRejected);
   }
+}
+
+// A longer name would end the process when it is asked for.
+TEST(ProxyFacts, NameNoClusterThatCannotBeAskedFor) {
+  const auto named = [](std::size_t size) {
+    return parse_proxy_facts(R"({"cluster_name":")" + std::string(size, 'x') + R"("})");
+  };
+  ASSERT_TRUE(named(kClusterBytesMax));
+  EXPECT_EQ(auth_protocol(named(kClusterBytesMax)->cluster).size(), 255U);
+  EXPECT_FALSE(named(kClusterBytesMax + 1));
 }
 
 TEST(AuthProtocol, HasTheClustersNameInHex) {

@@ -130,6 +130,21 @@ TEST_F(ControlTest, ChangesNeedAReason) {
   EXPECT_EQ(as(0).cancel_replay(1, {0, "", ""}).error().kind, ErrorKind::kUsage);
 }
 
+// They could not be counted in milliseconds.
+TEST_F(ControlTest, TimesOutsideTheYearsOfProtobufsTimestampAreRefused) {
+  for (const std::int64_t seconds : {INT64_MAX, INT64_MIN, 253'402'300'800, -62'135'596'801}) {
+    ReplaySpec wrong = spec();
+    wrong.filter.from_time = Timestamp{seconds, 0};
+    const auto job = as(0).start_replay(wrong, false);
+    ASSERT_FALSE(job) << seconds;
+    EXPECT_EQ(job.error().kind, ErrorKind::kUsage);
+  }
+  ReplaySpec right = spec();
+  right.filter.from_time = Timestamp{-62'135'596'800, 0};
+  right.filter.to_time = Timestamp{253'402'300'799, 999'999'999};
+  EXPECT_TRUE(as(0).start_replay(right, false));
+}
+
 TEST_F(ControlTest, NonsenseIsAnsweredWithAFailure) {
   for (const std::string& request :
        {std::string("\xff\xff\xff"), std::string(), std::string("x")}) {
