@@ -23,7 +23,7 @@ from fronts import Front  # noqa: E402
 from processes import control, wait_until  # noqa: E402
 
 BIN = None
-EVENTS, SESSIONS, RECORDED = 900, 2, 40
+EVENTS = 900
 LARGE_BYTES = 6 << 20  # gRPC takes no more than 4 MiB where it is not told to
 
 
@@ -35,8 +35,8 @@ class HostileCase(unittest.TestCase):
 
     @classmethod
     def setUpClass(cls):
-        cls.rig = rigs.Rig(BIN, rigs.temporary_folder("hostile"), events=EVENTS, sessions=SESSIONS, chunk_events=300,
-                           events_per_session=RECORDED, poll="100ms", settings='skip-session-types = ""')
+        cls.rig = rigs.Rig(BIN, rigs.temporary_folder("hostile"), events=EVENTS, chunk_events=300, poll="100ms",
+                           settings='skip-session-types = ""')
         cls.addClassCleanup(cls.rig.remove)
         cls.addClassCleanup(cls.rig.__exit__, None, None, None)
         cls.rig.start_stand_ins()
