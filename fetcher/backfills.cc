@@ -114,10 +114,14 @@ bool Backfills::idle() const {
          });
 }
 
-std::optional<Day> Backfills::ids_needed_from() const {
+Result<std::optional<Day>> Backfills::ids_needed_from(queue::Writer* writer) {
   std::optional<Day> from;
   for (const auto& span : spans_) {
-    if (span->done) continue;
+    if (span->done && !span->is_marked) {
+      SLUICE_ASSIGN(const auto mark, writer->state(span->span.done_key()));
+      span->is_marked = mark.has_value();
+    }
+    if (span->is_marked) continue;
     const Day day = day_of(span->span.range.from);
     from = std::min(from.value_or(day), day);
   }

@@ -6,7 +6,8 @@
 // not fetched again. A span that is taken out of the configuration stays where it is. Events of it
 // that are in the queue already are known by their ids, as far as those are still remembered.
 //
-// load() and the destructor, which stops and joins, on the Writer's thread; the rest on any.
+// load(), ids_needed_from() and the destructor, which stops and joins, on the Writer's thread; the
+// rest on any.
 #ifndef SLUICE_FETCHER_BACKFILLS_H_
 #define SLUICE_FETCHER_BACKFILLS_H_
 
@@ -50,8 +51,9 @@ class Backfills {
 
   // Whether all that Teleport had of the spans at the last look is in the buffer or behind it.
   bool idle() const;
-  // Ids of events from this day on are needed. Nothing: no span is open.
-  std::optional<Day> ids_needed_from() const;
+  // Ids of events from this day on are needed: until the mark that a span is done is appended,
+  // since without it the span is begun anew. Nothing: no span is open. On the Writer's thread.
+  Result<std::optional<Day>> ids_needed_from(queue::Writer* writer);
   std::size_t open() const;
 
  private:
@@ -60,8 +62,9 @@ class Backfills {
     BulkState bulk;
     std::optional<SearchState> search;
     std::unique_ptr<AuditSource> source;
-    std::atomic<bool> done = false;
-    std::jthread thread;  // last: it uses all of the above
+    std::atomic<bool> done = false;  // its mark is in the buffer, or behind it
+    bool is_marked = false;          // as of the last look: its mark is appended
+    std::jthread thread;             // last: it uses all of the above
 
     bool has_begun() const { return bulk.first_day || search; }
   };

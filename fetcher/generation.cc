@@ -97,7 +97,8 @@ Result<Generation::End> Generation::ingest_until_end(const std::stop_token& stop
   milliseconds next_look{};
   while (!stop.stop_requested()) {
     if (writer_.is_tending_due()) SLUICE_TRY(tend());
-    ingest_.keep_ids_from(backfills_.ids_needed_from());
+    SLUICE_ASSIGN(const auto ids_needed_from, backfills_.ids_needed_from(&writer_));
+    ingest_.keep_ids_from(ids_needed_from);
     SLUICE_ASSIGN(const std::size_t items, ingest_.step(kStepWait, stop));
     if (clock_.monotonic() >= next_look) {
       SLUICE_TRY(writer_.check_folder());
