@@ -18,6 +18,9 @@
 
 namespace sluice::queue {
 
+// What is read at once by who looks through all that is kept.
+inline constexpr ReadLimits kScanBlock{.records_max = 4096, .bytes_max = 4U << 20};
+
 class Access {
  public:
   explicit Access(InstancePaths paths);

@@ -4,19 +4,14 @@
 
 #include <algorithm>
 #include <chrono>
-#include <nlohmann/json.hpp>
 
 #include "common/base64.h"
 #include "common/check.h"
+#include "queue/queuectl/json.h"
 #include "queue/queuectl/replay_render.h"
 
 namespace sluice::queue {
 namespace {
-
-using Json = nlohmann::ordered_json;
-
-// Changes only when a program that reads the output would have to change.
-constexpr int kSchemaVersion = 1;
 
 std::string age(std::optional<std::int64_t> at_ms, Timestamp now) {
   if (!at_ms) return "-";
@@ -54,11 +49,6 @@ std::uint64_t total_duplicates(const Snapshot& snapshot) {
 
 Json optional_time(std::optional<std::int64_t> at_ms) {
   return at_ms ? Json(format_rfc3339(from_unix_ms(*at_ms))) : Json(nullptr);
-}
-
-std::string dump(const Json& json) {
-  // Bytes that are not UTF-8 (a reject's id, say) must not end the program.
-  return json.dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 
 Json active_replays(const std::vector<ReplayJob>& jobs) {

@@ -4,10 +4,10 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
-#include <nlohmann/json.hpp>
 #include <string>
 
 #include "queue/queuectl/command.h"
+#include "queue/queuectl/json.h"
 #include "queue/queuectl/print.h"
 #include "queue/queuectl/render.h"
 #include "queue/repair.h"
@@ -46,8 +46,8 @@ std::string table_of(const RepairReport& report) {
 }
 
 std::string json_of(const RepairReport& report) {
-  nlohmann::ordered_json json;
-  json["schema"] = 1;
+  Json json;
+  json["schema"] = kSchemaVersion;
   json["was_finished"] = report.was_finished;
   for (const Lane lane : kLanes) {
     const LaneRepair& at = report.lanes[lane];
@@ -58,7 +58,7 @@ std::string json_of(const RepairReport& report) {
                                                  {"fetched_again", at.undone}};
   }
   json["range_count"] = report.range_count;
-  json["ranges"] = nlohmann::ordered_json::array();
+  json["ranges"] = Json::array();
   for (const LostRange& range : report.ranges) {
     json["ranges"].push_back({{"lane", name_of(range.lane)},
                               {"first", range.numbers.first},
@@ -67,7 +67,7 @@ std::string json_of(const RepairReport& report) {
   json["notes"] = report.notes;
   json["bytes_needed"] = report.bytes_needed;
   json["aside"] = report.aside.string();
-  return json.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
+  return dump(json, 2) + "\n";
 }
 
 class RepairCommand final : public Command {

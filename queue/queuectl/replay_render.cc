@@ -4,21 +4,12 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
-#include <nlohmann/json.hpp>
 
+#include "queue/queuectl/json.h"
 #include "queue/queuectl/render.h"
 
 namespace sluice::queue {
 namespace {
-
-using Json = nlohmann::ordered_json;
-
-// Changes only when a program that reads the output would have to change.
-constexpr int kSchemaVersion = 1;
-
-std::string dump(const Json& json) {
-  return json.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
-}
 
 std::string finished_share(const ReplayJob& job) {
   const std::uint64_t done = job.progress.sent + job.progress.refused;
@@ -99,7 +90,8 @@ std::string scan_json(const ReplayQuestion& question, const ReplayScan& scan) {
                    {"trimmed",
                     {{"count", scan.trimmed.count},
                      {"exact", scan.trimmed.is_exact},
-                     {"known_from", scan.trimmed.known_from}}}});
+                     {"known_from", scan.trimmed.known_from}}}}) +
+         "\n";
 }
 
 std::string replay_text(const ReplayJob& job) {
@@ -155,7 +147,8 @@ std::string replay_json(const ReplayJob& job) {
                    {"claimed_by", spec.actor.claimed},
                    {"reason", spec.actor.reason},
                    {"created_at", format_rfc3339(from_unix_ms(spec.created_at_ms))},
-                   {"changed_at", format_rfc3339(from_unix_ms(progress.changed_at_ms))}});
+                   {"changed_at", format_rfc3339(from_unix_ms(progress.changed_at_ms))}}) +
+         "\n";
 }
 
 std::string progress_line(const ReplayJob& job) {

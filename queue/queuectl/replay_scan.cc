@@ -11,7 +11,6 @@
 namespace sluice::queue {
 namespace {
 
-constexpr ReadLimits kBlock{.records_max = 4096, .bytes_max = 4U << 20};
 constexpr std::uint64_t kProgressEvery = 100'000;
 // The queue was trimmed or opened anew meanwhile: look once more from the start.
 constexpr int kTriesMax = 5;
@@ -45,7 +44,7 @@ class Scan {
     Seq next = begin;
     std::uint64_t told_at = 0;
     while (next <= result_.asked.last) {
-      SLUICE_ASSIGN(const RecordBatch batch, reader->read(question_.lane, next, kBlock));
+      SLUICE_ASSIGN(const RecordBatch batch, reader->read(question_.lane, next, kScanBlock));
       if (batch.empty()) {
         return fail(ErrorKind::kHole,
                     fmt::format("number {} of lane {} has been delivered, but the queue does not "

@@ -1,21 +1,15 @@
 #include "queue/queuectl/trace.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <memory>
-#include <nlohmann/json.hpp>
 
 #include "queue/database.h"
 #include "queue/queue_schema.h"
-#include "queue/queuectl/render.h"
 #include "queue/reader.h"
 #include "queue/seen_key.h"
 
 namespace sluice::queue {
 namespace {
-
-constexpr ReadLimits kBlock{.records_max = 4096, .bytes_max = 4U << 20};
 
 TracedEvent traced(Lane lane, const StoredRecord& stored) {
   return {.lane = lane,
@@ -33,7 +27,7 @@ Result<void> look_through(Access* access, Lane lane, std::string_view id, Trace*
   SLUICE_ASSIGN(const QueueView view, reader->view());
   found->floor[lane] = view.floor[lane];
   for (Seq next = view.floor[lane]; next <= view.durable[lane];) {
-    auto batch = reader->read(lane, next, kBlock);
+    auto batch = reader->read(lane, next, kScanBlock);
     // Trimmed under our feet: go on with what is kept.
     if (!batch && batch.error().kind == ErrorKind::kTrimmed) {
       SLUICE_ASSIGN(const QueueView now, reader->view());
@@ -121,52 +115,6 @@ Result<Trace> trace(Access* access, std::string_view id) {
   if (!found.events.empty()) return found;
   SLUICE_ASSIGN(found.remembered, look_up_remembered(access, id));
   return found;
-}
-
-std::string trace_table(const Trace& trace) {
-  Table table({"LANE", "SEQ", "TIME", "TYPE", "FETCHED", "STATE", "KEPT", "REASON"}, 8);
-  for (const TracedEvent& event : trace.events) {
-    table.add({std::string(name_of(event.lane)), std::to_string(event.seq),
-               format_rfc3339(event.time), event.type,
-               format_rfc3339(from_unix_ms(event.fetched_at_ms)), std::string(name_of(event.fate)),
-               event.is_kept ? "yes" : "no", event.letter ? event.letter->reason : ""});
-  }
-  return table.text();
-}
-
-std::string trace_json(const Trace& trace, std::string_view id) {
-  nlohmann::ordered_json events = nlohmann::ordered_json::array();
-  for (const TracedEvent& event : trace.events) {
-    nlohmann::ordered_json one{{"lane", name_of(event.lane)},
-                               {"seq", event.seq},
-                               {"time", format_rfc3339(event.time)},
-                               {"type", event.type},
-                               {"fetched_at", format_rfc3339(from_unix_ms(event.fetched_at_ms))},
-                               {"state", name_of(event.fate)},
-                               {"kept", event.is_kept}};
-    if (event.letter) {
-      one["reason"] = event.letter->reason;
-      one["status"] = event.letter->status;
-      one["attempts"] = event.letter->attempts;
-    }
-    events.push_back(std::move(one));
-  }
-  nlohmann::ordered_json all{{"id", id}, {"events", std::move(events)}};
-  if (trace.remembered) all["remembered_from"] = format_rfc3339(*trace.remembered);
-  return all.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
-}
-
-std::string absence(const Trace& trace, std::string_view id) {
-  if (trace.remembered) {
-    return fmt::format(
-        "event {} of {} was fetched, and is not in the queue: it was delivered and trimmed (audit "
-        "is kept from number {} on), or left out because the configuration says so",
-        id, format_rfc3339(*trace.remembered), trace.floor[Lane::kAudit]);
-  }
-  return fmt::format(
-      "there is no event {} in the queue, nor is its id remembered: it was not fetched, or so long "
-      "ago that it is forgotten (audit is kept from number {} on, session from {})",
-      id, trace.floor[Lane::kAudit], trace.floor[Lane::kSession]);
 }
 
 }  // namespace sluice::queue

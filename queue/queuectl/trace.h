@@ -41,7 +41,8 @@ struct TracedEvent {
 };
 
 struct Trace {
-  std::vector<TracedEvent> events;  // audit first, then by number
+  // Records, audit first and by number; then dead letters whose records are trimmed.
+  std::vector<TracedEvent> events;
   // When the event happened, to the second, if its id is remembered: it was fetched, and is in the
   // queue, or trimmed, or was left out because the configuration says so.
   std::optional<Timestamp> remembered;
@@ -49,12 +50,6 @@ struct Trace {
 };
 
 Result<Trace> trace(Access* access, std::string_view id);
-
-std::string trace_table(const Trace& trace);
-// One JSON object.
-std::string trace_json(const Trace& trace, std::string_view id);
-// For people: what it means that the queue does not have the event.
-std::string absence(const Trace& trace, std::string_view id);
 
 }  // namespace sluice::queue
 

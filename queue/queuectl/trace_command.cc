@@ -5,6 +5,7 @@
 #include "queue/queuectl/command.h"
 #include "queue/queuectl/print.h"
 #include "queue/queuectl/trace.h"
+#include "queue/queuectl/trace_render.h"
 
 namespace sluice::queue {
 namespace {

@@ -7,11 +7,11 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
-#include <nlohmann/json.hpp>
 #include <string>
 
 #include "common/time.h"
 #include "queue/queuectl/command.h"
+#include "queue/queuectl/json.h"
 #include "queue/queuectl/print.h"
 #include "queue/queuectl/render.h"
 #include "queue/verify.h"
@@ -59,8 +59,8 @@ std::string table_of(const VerifyReport& report) {
 }
 
 std::string json_of(const VerifyReport& report) {
-  nlohmann::ordered_json json;
-  json["schema"] = 1;
+  Json json;
+  json["schema"] = kSchemaVersion;
   json["clean"] = report.is_clean();
   json["queue_found"] = report.queue_found;
   json["records_checked"] = report.records_checked;
@@ -73,7 +73,7 @@ std::string json_of(const VerifyReport& report) {
                                                  {"damaged", check.damaged}};
   }
   json["range_count"] = report.range_count;
-  json["ranges"] = nlohmann::ordered_json::array();
+  json["ranges"] = Json::array();
   for (const DamagedRange& range : report.ranges) {
     json["ranges"].push_back({{"lane", name_of(range.lane)},
                               {"first", range.numbers.first},
@@ -83,7 +83,7 @@ std::string json_of(const VerifyReport& report) {
   json["problems"] = report.problems;
   json["notes"] = report.notes;
   json["table_files"] = report.table_files;
-  return json.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
+  return dump(json, 2) + "\n";
 }
 
 // One line on stderr, rewritten in place.

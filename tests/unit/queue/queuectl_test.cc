@@ -10,6 +10,7 @@
 #include "queue/queuectl/render.h"
 #include "queue/queuectl/snapshot.h"
 #include "queue/queuectl/trace.h"
+#include "queue/queuectl/trace_render.h"
 #include "tests/unit/queue/damage.h"
 #include "tests/unit/queue/queue_fixture.h"
 
@@ -58,6 +59,7 @@ TEST_F(QueuectlTest, TraceSaysWhatBecameOfAnEvent) {
   const auto dead = trace(&access, "e-5");
   EXPECT_NE(trace_table(*dead).find("dead letter"), std::string::npos);
   const auto json = nlohmann::json::parse(trace_json(*dead, "e-5"));
+  EXPECT_EQ(json["schema"], 1);
   EXPECT_EQ(json["events"][0]["seq"], 5);
   EXPECT_EQ(json["events"][0]["state"], "dead letter");
 }
