@@ -11,6 +11,7 @@ import collections
 import json
 import shutil
 import sys
+import time
 import unittest
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -35,18 +36,17 @@ def parsed(text):
 
 
 class WhatIsFetched(unittest.TestCase):
-    def begin(self, mode, events_file=None):
-        self.rig = rigs.Rig(BIN, rigs.temporary_folder("fetched"), events=EVENTS, sessions=2,
-                            events_per_session=10, mode=mode, days=3, chunk_events=50,
-                            events_file=events_file)
+    def begin(self, mode, **options):
+        self.rig = rigs.Rig(BIN, rigs.temporary_folder("fetched"), mode=mode, days=3, chunk_events=50,
+                            **{"events": EVENTS, "sessions": 2, "events_per_session": 10, **options})
         self.addCleanup(self.rig.remove)
         self.addCleanup(self.rig.__exit__, None, None, None)
         self.rig.start_stand_ins()
 
-    def in_both_modes(self, case):
+    def in_both_modes(self, case, **options):
         for mode in ("bulk", "search"):
             with self.subTest(mode=mode):
-                self.begin(mode)
+                self.begin(mode, **options)
                 case()
 
     def fetch(self, *options, status=0):
@@ -54,11 +54,15 @@ class WhatIsFetched(unittest.TestCase):
         self.assertEqual(status, code, said)
         return said
 
-    def queued(self, lane="audit"):
-        """How often each event is in the queue, by its id."""
-        lines = self.rig.queuectl("peek", "--lane", lane, "--from", "1", "--count", "100000",
+    def records(self):
+        """The audit lane, in order."""
+        lines = self.rig.queuectl("peek", "--lane", "audit", "--from", "1", "--count", "100000",
                                   "--output", "json").split("\n")
-        return collections.Counter(json.loads(line)["id"] for line in lines if line)
+        return [json.loads(line) for line in lines if line]
+
+    def queued(self):
+        """How often each event is in the queue, by its id."""
+        return collections.Counter(record["id"] for record in self.records())
 
     def served(self):
         """The times of the audit events that were served, by id."""
@@ -122,7 +126,7 @@ class WhatIsFetched(unittest.TestCase):
                 file.write(json.dumps({"event": "db.session.query", "uid": uid, "ei": 0,
                                        "time": at(times + timedelta(minutes=minute)),
                                        "data": "x" * (mebibytes << 20)}) + "\n")
-        self.begin("bulk", folder / "events.ndjson")
+        self.begin("bulk", events_file=folder / "events.ndjson")
         self.fetch()
         status, lines = self.rig.try_queuectl("peek", "--lane", "audit", "--from", "1", "--output", "json")
         self.assertEqual(0, status)
@@ -132,6 +136,29 @@ class WhatIsFetched(unittest.TestCase):
         reject = found["too-large"]
         self.assertEqual(("reject", "db.session.query", ""), (reject["kind"], reject["type"], reject["raw"]))
         self.assertIn("67108864 are the most", reject["note"])
+
+    def test_what_is_said_to_be_read_is_there_at_every_moment(self):
+        options = ("--search-overlap", "0s", "--export-delay", "3s", "--timeout", "200ms")
+
+        def case():
+            said = []  # (up to when, how many events were in the queue a moment later)
+            end = time.monotonic() + 12
+            while time.monotonic() < end:
+                self.rig.start_fetcher(*options) if self.rig.fetcher is None else self.rig.fetcher.start()
+                kill_at = time.monotonic() + 3
+                while time.monotonic() < kill_at:
+                    status, later = self.rig.try_status(), self.rig.try_status()
+                    if status and later and status["read_up_to"]:
+                        said.append((parsed(status["read_up_to"]), later["lanes"]["audit"]["fetched"]))
+                    time.sleep(0.1)
+                self.rig.kill_fetcher()
+            self.assertGreater(len({moment for moment, _ in said}), 5)
+            places = [(parsed(record["time"]), record["seq"]) for record in self.records()]
+            for moment, fetched in said:
+                missing = [place for place in places if place[0] < moment and place[1] > fetched]
+                self.assertEqual([], missing, f"read up to {moment} with {fetched} events")
+            self.assertGreater(said[-1][0], places[-1][0] - timedelta(seconds=10))
+        self.in_both_modes(case, events=4000, sessions=0, rate=200)
 
     def test_status_says_up_to_when_teleport_was_read(self):
         def case():
