@@ -49,6 +49,10 @@ rocksdb::ColumnFamilyOptions family_options(Usage usage, const DatabaseSizes& si
     case Usage::kIds:
       options.write_buffer_size = 16_MiB;
       table.filter_policy.reset(rocksdb::NewBloomFilterPolicy(10));
+      // Nearly all that is looked for is not there; without this each look is a walk through a list
+      // of some 100,000. About 20 bits a key.
+      options.memtable_whole_key_filtering = true;
+      options.memtable_prefix_bloom_size_ratio = 0.02;
       break;
     case Usage::kRows:
       options.write_buffer_size = 1_MiB;
