@@ -6,7 +6,10 @@
 namespace sluice::queue {
 
 Access::Access(InstancePaths paths) : paths_(std::move(paths)) {
-  std::string folder = (std::filesystem::temp_directory_path() / "queuectl-XXXXXX").string();
+  std::error_code error;
+  const std::filesystem::path temporary = std::filesystem::temp_directory_path(error);
+  if (error) return;
+  std::string folder = (temporary / "queuectl-XXXXXX").string();
   if (::mkdtemp(folder.data()) != nullptr) scratch_ = folder;
 }
 
@@ -33,18 +36,25 @@ Result<Reader*> Access::reader() {
   return reader_.get();
 }
 
+// What is made in the scratch folder is deleted at the end, so there must be one: a bare "delivery"
+// could be the store itself.
+Result<std::unique_ptr<DeliveryReader>> Access::open_delivery() const {
+  SLUICE_ASSIGN(const auto folder, scratch());
+  return DeliveryReader::open(paths_, folder / "delivery");
+}
+
 Result<DeliveryView> Access::delivery() {
-  SLUICE_ASSIGN(const auto opened, DeliveryReader::open(paths_, scratch_ / "delivery"));
+  SLUICE_ASSIGN(const auto opened, open_delivery());
   return opened->view();
 }
 
 Result<std::vector<ReplayJob>> Access::replays() {
-  SLUICE_ASSIGN(const auto opened, DeliveryReader::open(paths_, scratch_ / "delivery"));
+  SLUICE_ASSIGN(const auto opened, open_delivery());
   return opened->replays();
 }
 
 Result<std::vector<DeadLetter>> Access::dead_letters_of(std::string_view id) {
-  SLUICE_ASSIGN(const auto opened, DeliveryReader::open(paths_, scratch_ / "delivery"));
+  SLUICE_ASSIGN(const auto opened, open_delivery());
   return opened->dead_letters_of(id);
 }
 

@@ -1,7 +1,7 @@
 // Opens an instance's queue and delivery store for looking, while the daemons run or not.
 //
 // One thread. Its scratch folder, below the system's folder for temporary files, is removed at the
-// end.
+// end. Where none can be made every look is refused (kCannotCreate).
 #ifndef SLUICE_QUEUE_QUEUECTL_ACCESS_H_
 #define SLUICE_QUEUE_QUEUECTL_ACCESS_H_
 
@@ -40,6 +40,8 @@ class Access {
   Result<std::vector<DeadLetter>> dead_letters_of(std::string_view id);
 
  private:
+  Result<std::unique_ptr<DeliveryReader>> open_delivery() const;
+
   InstancePaths paths_;
   std::filesystem::path scratch_;
   std::unique_ptr<Reader> reader_;

@@ -2,7 +2,10 @@
 #include <gtest/gtest.h>
 
 #include <cstdlib>
+#include <filesystem>
 #include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
 #include <thread>
 
 #include "queue/file_lock.h"
@@ -131,6 +134,48 @@ TEST_F(QueuectlTest, LookingNeverKeepsADaemonFromStarting) {
     const auto lock = FileLock::take(paths_.queue_lock(), "the queue");
     ASSERT_TRUE(lock) << error_of(lock);
   }
+}
+
+// In the instance's own folder, where a name without a folder for temporary files before it would
+// be that of the store.
+class QueuectlWithoutTemporaryFiles : public QueuectlTest {
+ protected:
+  QueuectlWithoutTemporaryFiles() : cwd_(std::filesystem::current_path()) {
+    if (const char* folder = std::getenv("TMPDIR")) tmpdir_ = folder;
+  }
+  ~QueuectlWithoutTemporaryFiles() override {
+    std::filesystem::current_path(cwd_);
+    tmpdir_ ? ::setenv("TMPDIR", tmpdir_->c_str(), 1) : ::unsetenv("TMPDIR");
+  }
+  void expect_refusal_and_no_harm(const char* tmpdir) {
+    fill();
+    writer_.reset();
+    store_.reset();
+    std::filesystem::current_path(paths_.root);
+    ::setenv("TMPDIR", tmpdir, 1);
+    {
+      Access access(paths_);
+      constexpr auto kNoTemporaryFiles =
+          "cannot make a folder for temporary files: set TMPDIR to one that is writable";
+      EXPECT_EQ(error_of(access.reader()), kNoTemporaryFiles);
+      EXPECT_EQ(error_of(access.delivery()), kNoTemporaryFiles);
+      EXPECT_EQ(error_of(access.replays()), kNoTemporaryFiles);
+      EXPECT_EQ(error_of(access.dead_letters_of("e-5")), kNoTemporaryFiles);
+    }
+    EXPECT_TRUE(std::filesystem::exists(paths_.delivery_db() / "CURRENT"));
+  }
+
+ private:
+  std::filesystem::path cwd_;
+  std::optional<std::string> tmpdir_;
+};
+
+TEST_F(QueuectlWithoutTemporaryFiles, LeavesTheStoreAloneWhereNoneCanBeMade) {
+  expect_refusal_and_no_harm("/proc");
+}
+
+TEST_F(QueuectlWithoutTemporaryFiles, SaysSoWhereThereIsNoFolderForThem) {
+  expect_refusal_and_no_harm("/there/is/no/such/folder");
 }
 
 TEST_F(QueuectlTest, StatusSaysWhenItCannotTellWhetherADaemonRuns) {
