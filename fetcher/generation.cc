@@ -185,8 +185,10 @@ std::unique_ptr<AuditSource> Generation::make_bulk_export() {
   options.read_up_to = saved_read_up_to_;
   BulkState saved = std::move(bulk_state_);
   if (search_state_) {
-    // What the search has not read yet begins in this day; what it has of it is known by its ids.
-    if (!saved.first_day) saved.first_day = day_of(search_state_->from);
+    // What the search has not read yet begins in this day, and chunks may come late for those before
+    // it; what it has of them is known by its ids.
+    const Day late_days = static_cast<Day>(config_.late_days);
+    if (!saved.first_day) saved.first_day = day_of(search_state_->from) - late_days;
     options.takeover.push_back(StateChange{std::string(kSearchKey), std::nullopt});
   }
   log_info("reading audit events by bulk export, from {} on",

@@ -27,6 +27,7 @@ WindowSearchOptions window_search_options(const FetcherConfig& config) {
   options.page_size = config.page_size;
   options.window_size = config.window_size;
   options.overlap = config.search_overlap;
+  options.late_days = config.late_days;
   options.poll_interval = config.poll_interval;
   return options;
 }

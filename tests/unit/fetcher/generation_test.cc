@@ -335,6 +335,19 @@ TEST_F(GenerationTest, GoesOnInTheBulkExportWithoutLossOrRepetitionWhenItComes) 
   EXPECT_THAT(ids(Lane::kAudit), UnorderedElementsAreArray(expected_));
 }
 
+// Of a day that the search has left behind.
+TEST_F(GenerationTest, FindsChunksThatComeLateForDaysBeforeTheBulkExportTookOver) {
+  teleport_.set_export(false);
+  fill(1000);
+  ASSERT_EQ(run().value(), Generation::End::kFinished);
+  teleport_.set_export(true);
+  const Timestamp time = add_seconds(now_, -2 * 86'400);
+  teleport_.add_chunk(day_of(time), "late", {event_bytes("late", time)});
+  expected_.push_back("late");
+  ASSERT_EQ(run().value(), Generation::End::kFinished);
+  EXPECT_THAT(ids(Lane::kAudit), UnorderedElementsAreArray(expected_));
+}
+
 // Teleport's search takes both ends of a window in, and days begin where they end.
 TEST_F(GenerationTest, QueuesEventsAtTheEdgesOfWindowsAndDaysOnce) {
   teleport_.set_export(false);
