@@ -11,6 +11,8 @@
 namespace sluice::queue {
 namespace {
 
+constexpr int kTriesMax = 5;
+
 TracedEvent traced(Lane lane, const StoredRecord& stored) {
   return {.lane = lane,
           .seq = stored.seq,
@@ -85,6 +87,22 @@ Result<std::optional<Timestamp>> look_up_remembered(Access* access, std::string_
   return std::nullopt;
 }
 
+Result<Trace> try_trace(Access* access, std::string_view id) {
+  Trace found;
+  for (const Lane lane : kLanes) SLUICE_TRY(look_through(access, lane, id, &found));
+  const auto delivery = access->delivery();
+  // Without a store nothing has been delivered yet.
+  if (delivery) {
+    SLUICE_ASSIGN(auto letters, access->dead_letters_of(id));
+    tell_fates(*delivery, std::move(letters), &found);
+  } else if (delivery.error().kind == ErrorKind::kNotFound) {
+    tell_fates({}, {}, &found);
+  }
+  if (!found.events.empty()) return found;
+  SLUICE_ASSIGN(found.remembered, look_up_remembered(access, id));
+  return found;
+}
+
 }  // namespace
 
 std::string_view name_of(Fate fate) {
@@ -102,19 +120,12 @@ std::string_view name_of(Fate fate) {
 }
 
 Result<Trace> trace(Access* access, std::string_view id) {
-  Trace found;
-  for (const Lane lane : kLanes) SLUICE_TRY(look_through(access, lane, id, &found));
-  const auto delivery = access->delivery();
-  // Without a store nothing has been delivered yet.
-  if (delivery) {
-    SLUICE_ASSIGN(auto letters, access->dead_letters_of(id));
-    tell_fates(*delivery, std::move(letters), &found);
-  } else if (delivery.error().kind == ErrorKind::kNotFound) {
-    tell_fates({}, {}, &found);
+  for (int i = 1;; ++i) {
+    auto found = try_trace(access, id);
+    // The fetcher was started again while we looked.
+    const bool may_pass = !found && found.error().kind == ErrorKind::kEpochChanged;
+    if (!may_pass || i == kTriesMax) return found;
   }
-  if (!found.events.empty()) return found;
-  SLUICE_ASSIGN(found.remembered, look_up_remembered(access, id));
-  return found;
 }
 
 }  // namespace sluice::queue
