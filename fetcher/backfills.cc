@@ -97,10 +97,9 @@ std::unique_ptr<AuditSource> Backfills::make_source(Span* span, AuditApi audit_a
 // The mark travels behind the span's last event.
 void Backfills::run(Span* span, const std::stop_token& stop) {
   if (span->source->run(stop) != SourceEnd::kFinished) return;
-  const std::string prefix = span->span.state_prefix();
   Item mark = mark_of(queue::Lane::kAudit, span->span.done_key(), format_rfc3339(clock_.now()));
   for (const std::string_view key : {kBulkFirstDayKey, kSearchKey}) {
-    mark.also.push_back(StateChange{prefix + std::string(key), std::nullopt});
+    mark.also.push_back(StateChange{state_key(span->span, key), std::nullopt});
   }
   if (!buffers_.push(std::move(mark), stop)) return;
   log_info("the backfill of {} is done", format_time_range(span->span.range));

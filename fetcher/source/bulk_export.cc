@@ -99,7 +99,7 @@ SourceEnd BulkExport::run(std::stop_token stop) {
 
 // Saves the first day at once, so that the choice of this source survives a restart.
 bool BulkExport::begin(const std::stop_token& stop) {
-  Item mark = mark_of(queue::Lane::kAudit, state_key(std::string(kBulkFirstDayKey)),
+  Item mark = mark_of(queue::Lane::kAudit, state_key(options_.backfill, kBulkFirstDayKey),
                       format_day(first_day_));
   mark.also = options_.takeover;
   return buffers_.push(std::move(mark), stop);
@@ -268,7 +268,7 @@ void BulkExport::close_days(const std::stop_token& stop) {
 }
 
 bool BulkExport::close_first_day(const std::stop_token& stop) {
-  Item mark = mark_of(queue::Lane::kAudit, state_key(std::string(kBulkFirstDayKey)),
+  Item mark = mark_of(queue::Lane::kAudit, state_key(options_.backfill, kBulkFirstDayKey),
                       format_day(first_day_ + 1));
   {
     const std::lock_guard lock(mutex_);
@@ -276,7 +276,8 @@ bool BulkExport::close_first_day(const std::stop_token& stop) {
     if (found == days_.end() || found->second.unfinished > 0) return false;
     if (!is_final(first_day_, found->second)) return false;
     for (const auto& [name, chunk] : found->second.chunks) {
-      mark.also.push_back(StateChange{state_key(chunk_key(first_day_, name)), std::nullopt});
+      mark.also.push_back(
+          StateChange{state_key(options_.backfill, chunk_key(first_day_, name)), std::nullopt});
     }
   }
   // An event's own day may be the one before that of its chunk.
@@ -349,7 +350,7 @@ Result<void> BulkExport::read_chunk(const ChunkName& name, EventDecoder* decoder
     const std::lock_guard lock(mutex_);
     chunk = &chunk_unlocked(name);
   }
-  const std::string key = state_key(chunk_key(day, chunk_name));
+  const std::string key = state_key(options_.backfill, chunk_key(day, chunk_name));
   const auto stream = api_.export_chunk(day, chunk_name, chunk->cursor, stop);
   bool first = true;
   while (true) {
@@ -386,11 +387,6 @@ Item BulkExport::item_from(const ExportItem& received, Day day, EventDecoder* de
   }
   if (options_.backfill && !options_.backfill->range.contains(time)) item.content = Mark{};
   return item;
-}
-
-std::string BulkExport::state_key(std::string key) const {
-  if (options_.backfill) key.insert(0, options_.backfill->state_prefix());
-  return key;
 }
 
 void BulkExport::finish(const ChunkName& name) {
@@ -452,7 +448,7 @@ void BulkExport::give_up(const ChunkName& name, const Error& error, const std::s
                          format_duration(kNotFoundPatience)
                    : "no longer has it",
             error.message);
-  const std::string key = state_key(chunk_key(name.first, name.second));
+  const std::string key = state_key(options_.backfill, chunk_key(name.first, name.second));
   if (buffers_.push(mark_of(queue::Lane::kAudit, key, std::string(kChunkLost)), stop)) finish(name);
 }
 
@@ -470,7 +466,8 @@ void BulkExport::give_up_too_large(const ChunkName& name, const Error& error,
   Item item;
   item.is_backfill = options_.backfill.has_value();
   item.content = std::move(reject);
-  item.cursor = StateChange{state_key(chunk_key(name.first, name.second)), std::string(kChunkLost)};
+  item.cursor = StateChange{state_key(options_.backfill, chunk_key(name.first, name.second)),
+                            std::string(kChunkLost)};
   if (buffers_.push(std::move(item), stop)) finish(name);
 }
 

@@ -143,7 +143,6 @@ class BulkExport final : public AuditSource {
   void finish(const ChunkName& name);
   Chunk& chunk_unlocked(const ChunkName& name);
   Item item_from(const ExportItem& received, Day day, EventDecoder* decoder);
-  std::string state_key(std::string key) const;
 
   const BulkExportOptions options_;
   EventApi& api_;
