@@ -5,32 +5,31 @@
 
 #include "common/log.h"
 #include "fetcher/ingest/ingest_loop.h"
+#include "fetcher/ingest/lane_buffers.h"
+#include "fetcher/source/bulk_state.h"
+#include "fetcher/source/search_state.h"
 
 namespace sluice::fetcher {
 
-Backfills::Backfills(const FetcherConfig& config, Timestamp start_time, EventApi* api,
-                     LaneBuffers* buffers, const Clock& clock, TeleportClock* teleport_clock)
-    : config_(config),
-      start_time_(start_time),
-      api_(*api),
-      buffers_(*buffers),
-      clock_(clock),
-      teleport_clock_(*teleport_clock) {}
+Backfills::Backfills(const SourceParts& parts, Timestamp start_time)
+    : parts_(parts), start_time_(start_time) {}
 
 Backfills::~Backfills() {
   for (const auto& span : spans_) span->thread.request_stop();
 }
 
 Result<void> Backfills::load(queue::Writer* writer) {
-  for (const TimeRange& range : config_.backfill) {
+  for (const TimeRange& range : parts_.config.backfill) {
     const std::string name = format_time_range(range);
     SLUICE_ASSIGN(const auto done, writer->state(BackfillSpan{range}.done_key()));
     if (done) {
       log_info("the backfill of {} was done at {}", name, *done);
       continue;
     }
-    SLUICE_ASSIGN(auto span, load_span(range, writer));
-    if (!span->has_begun()) SLUICE_TRY(warn_about_forgotten_ids(range, writer));
+    auto span = std::make_unique<Span>();
+    span->span.range = range;
+    SLUICE_ASSIGN(span->saved, load_source_state(span->span, writer));
+    if (!span->saved.has_begun()) SLUICE_TRY(warn_about_forgotten_ids(range, writer));
     spans_.push_back(std::move(span));
   }
   return {};
@@ -52,56 +51,31 @@ Result<void> Backfills::warn_about_forgotten_ids(const TimeRange& range,
   return {};
 }
 
-Result<std::unique_ptr<Backfills::Span>> Backfills::load_span(const TimeRange& range,
-                                                              queue::Writer* writer) const {
-  auto span = std::make_unique<Span>();
-  span->span.range = range;
-  const std::string prefix = span->span.state_prefix();
-  SLUICE_ASSIGN(const auto first_day, writer->state(prefix + std::string(kBulkFirstDayKey)));
-  SLUICE_ASSIGN(auto chunks, writer->states(prefix + std::string(kBulkPrefix)));
-  for (auto& [key, value] : chunks) key.erase(0, prefix.size());
-  SLUICE_ASSIGN(span->bulk, decode_bulk_state(first_day, chunks));
-  SLUICE_ASSIGN(const auto search, writer->state(prefix + std::string(kSearchKey)));
-  if (!search) return span;
-  SLUICE_ASSIGN(span->search, decode_search_state(*search));
-  return span;
-}
-
 void Backfills::start(AuditApi audit_api) {
   for (const auto& span : spans_) {
-    span->source = make_source(span.get(), audit_api);
+    const bool has_begun = span->saved.has_begun();
+    SourceStart start;
+    start.time = span->span.range.from;
+    start.backfill = span->span;
+    start.saved = std::move(span->saved);
+    span->source = make_source(audit_api, parts_, std::move(start));
     log_info("the backfill of {} {}", format_time_range(span->span.range),
-             span->has_begun() ? "goes on" : "begins");
+             has_begun ? "goes on" : "begins");
     span->thread =
         std::jthread([this, span = span.get()](const std::stop_token& stop) { run(span, stop); });
   }
   started_ = true;
 }
 
-std::unique_ptr<AuditSource> Backfills::make_source(Span* span, AuditApi audit_api) const {
-  if (audit_api == AuditApi::kBulkExport) {
-    BulkExportOptions options = bulk_export_options(config_);
-    options.start_time = span->span.range.from;
-    options.backfill = span->span;
-    return std::make_unique<BulkExport>(std::move(options), std::move(span->bulk), &api_, &buffers_,
-                                        clock_, &teleport_clock_);
-  }
-  WindowSearchOptions options = window_search_options(config_);
-  options.backfill = span->span;
-  SearchState saved;
-  saved.from = span->span.range.from;
-  return std::make_unique<WindowSearch>(std::move(options), span->search.value_or(saved), &api_,
-                                        &buffers_, clock_, &teleport_clock_);
-}
-
 // The mark travels behind the span's last event.
 void Backfills::run(Span* span, const std::stop_token& stop) {
   if (span->source->run(stop) != SourceEnd::kFinished) return;
-  Item mark = mark_of(queue::Lane::kAudit, span->span.done_key(), format_rfc3339(clock_.now()));
+  Item mark =
+      mark_of(queue::Lane::kAudit, span->span.done_key(), format_rfc3339(parts_.clock.now()));
   for (const std::string_view key : {kBulkFirstDayKey, kSearchKey}) {
     mark.also.push_back(StateChange{state_key(span->span, key), std::nullopt});
   }
-  if (!buffers_.push(std::move(mark), stop)) return;
+  if (!parts_.buffers->push(std::move(mark), stop)) return;
   log_info("the backfill of {} is done", format_time_range(span->span.range));
   span->done = true;
 }

@@ -19,25 +19,21 @@
 #include <thread>
 #include <vector>
 
-#include "common/config.h"
 #include "common/error.h"
 #include "common/time.h"
-#include "fetcher/ingest/lane_buffers.h"
+#include "common/time_range.h"
 #include "fetcher/source/audit_api.h"
+#include "fetcher/source/audit_source.h"
+#include "fetcher/source/audit_sources.h"
 #include "fetcher/source/backfill_span.h"
-#include "fetcher/source/bulk_state.h"
-#include "fetcher/source/event_api.h"
-#include "fetcher/source/search_state.h"
-#include "fetcher/source/teleport_clock.h"
 #include "queue/writer.h"
 
 namespace sluice::fetcher {
 
 class Backfills {
  public:
-  // All given must outlive it. From `start_time` on the present's source fetches.
-  Backfills(const FetcherConfig& config, Timestamp start_time, EventApi* api, LaneBuffers* buffers,
-            const Clock& clock, TeleportClock* teleport_clock);
+  // All parts must outlive it. From `start_time` on the present's source fetches.
+  Backfills(const SourceParts& parts, Timestamp start_time);
   ~Backfills();
   Backfills(const Backfills&) = delete;
   Backfills& operator=(const Backfills&) = delete;
@@ -59,27 +55,18 @@ class Backfills {
  private:
   struct Span {
     BackfillSpan span;
-    BulkState bulk;
-    std::optional<SearchState> search;
+    SourceState saved;  // until the source is made
     std::unique_ptr<AuditSource> source;
     std::atomic<bool> done = false;  // its mark is in the buffer, or behind it
     bool is_marked = false;          // as of the last look: its mark is appended
     std::jthread thread;             // last: it uses all of the above
-
-    bool has_begun() const { return bulk.first_day || search; }
   };
 
   Result<void> warn_about_forgotten_ids(const TimeRange& range, queue::Writer* writer) const;
-  Result<std::unique_ptr<Span>> load_span(const TimeRange& range, queue::Writer* writer) const;
-  std::unique_ptr<AuditSource> make_source(Span* span, AuditApi audit_api) const;
   void run(Span* span, const std::stop_token& stop);
 
-  const FetcherConfig& config_;
+  const SourceParts parts_;
   const Timestamp start_time_;
-  EventApi& api_;
-  LaneBuffers& buffers_;
-  const Clock& clock_;
-  TeleportClock& teleport_clock_;
   std::atomic<bool> started_ = false;
   std::vector<std::unique_ptr<Span>> spans_;  // those that were not done at the start
 };

@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <chrono>
-#include <memory>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -13,6 +12,8 @@
 #include "common/log.h"
 #include "fetcher/ingest/lane_buffers.h"
 #include "fetcher/source/audit_api.h"
+#include "fetcher/source/audit_sources.h"
+#include "fetcher/source/teleport_clock.h"
 
 namespace sluice::fetcher {
 namespace {
@@ -23,21 +24,6 @@ constexpr std::size_t kIdsMax = 200'000;
 constexpr std::size_t kTypesShown = 10;
 constexpr milliseconds kTakeWait{100};
 constexpr milliseconds kLineInterval{10'000};
-
-std::unique_ptr<AuditSource> make_source(AuditApi audit_api, const FetcherConfig& config,
-                                         Timestamp start, EventApi* api, LaneBuffers* buffers,
-                                         const Clock& clock, TeleportClock* teleport_clock) {
-  if (audit_api == AuditApi::kBulkExport) {
-    BulkExportOptions options = bulk_export_options(config);
-    options.start_time = start;
-    return std::make_unique<BulkExport>(std::move(options), BulkState(), api, buffers, clock,
-                                        teleport_clock);
-  }
-  SearchState saved;
-  saved.from = start;
-  return std::make_unique<WindowSearch>(window_search_options(config), std::move(saved), api,
-                                        buffers, clock, teleport_clock);
-}
 
 }  // namespace
 
@@ -61,8 +47,10 @@ Result<void> DryRun::run(std::stop_token stop) {
   notify_ready();
   TeleportClock teleport_clock(clock_);
   LaneBuffers buffers(config_.buffer_bytes);
+  SourceStart start;
+  start.time = start_;
   const auto source =
-      make_source(audit_api, config_, start_, &api_, &buffers, clock_, &teleport_clock);
+      make_source(audit_api, {config_, &api_, &buffers, clock_, &teleport_clock}, std::move(start));
   const std::jthread reading([&source](const std::stop_token& ending) { source->run(ending); });
   std::vector<Item> batch;
   milliseconds next_line = clock_.monotonic() + kLineInterval;

@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <string>
 #include <utility>
 
@@ -10,9 +9,7 @@
 #include "common/lifecycle.h"
 #include "common/log.h"
 #include "common/repeated_message.h"
-#include "fetcher/source/bulk_export.h"
 #include "fetcher/source/recording_state.h"
-#include "fetcher/source/window_search.h"
 
 namespace sluice::fetcher {
 namespace {
@@ -45,15 +42,15 @@ Result<std::unique_ptr<Generation>> Generation::create(const Config& config, con
 Generation::Generation(const Config& config, const StartTime& start, EventApi* api,
                        queue::Writer* writer, const Clock& clock)
     : config_(config.fetcher),
-      start_time_(start.time),
       api_(*api),
       writer_(*writer),
       clock_(clock),
       teleport_clock_(clock),
       buffers_(config_.buffer_bytes),
+      source_parts_{config_, api, &buffers_, clock, &teleport_clock_},
       filter_(config_, start.time),
       recordings_(RecordingsOptions{.concurrency = config_.concurrency}, api, &buffers_, clock),
-      backfills_(config_, start.time, api, &buffers_, clock, &teleport_clock_),
+      backfills_(source_parts_, start.time),
       ingest_(
           writer, &buffers_, &filter_, clock, start.generation,
           [this](const std::string& sid, const RecordingState& state) {
@@ -62,19 +59,15 @@ Generation::Generation(const Config& config, const StartTime& start, EventApi* a
           config.lock.enabled ? [this](const Event& event) { locks_->note(event); }
                               : IngestLoop::OnEvent()),
       next_line_(clock.monotonic() + kLineInterval) {
+  audit_start_.time = start.time;
+  audit_start_.is_announced = true;
   if (config.lock.enabled) locks_.emplace(config.lock, api, clock);
 }
 
 Result<void> Generation::load_state() {
-  SLUICE_ASSIGN(const auto first_day, writer_.state(kBulkFirstDayKey));
-  SLUICE_ASSIGN(const auto chunks, writer_.states(kBulkPrefix));
-  SLUICE_ASSIGN(bulk_state_, decode_bulk_state(first_day, chunks));
-  saved_read_up_to_ = writer_.read_up_to();
-  SLUICE_ASSIGN(const auto search, writer_.state(kSearchKey));
-  SLUICE_TRY(backfills_.load(&writer_));
-  if (!search) return {};
-  SLUICE_ASSIGN(search_state_, decode_search_state(*search));
-  return {};
+  SLUICE_ASSIGN(audit_start_.saved, load_source_state(std::nullopt, &writer_));
+  audit_start_.read_up_to = writer_.read_up_to();
+  return backfills_.load(&writer_);
 }
 
 Result<void> Generation::load_recordings() {
@@ -152,7 +145,7 @@ std::optional<Error> Generation::refusal() {
 void Generation::run_audit_source(const std::stop_token& stop) {
   const auto audit_api = choose_api(stop);
   if (!audit_api) return;
-  source_ = *audit_api == AuditApi::kBulkExport ? make_bulk_export() : make_window_search();
+  source_ = make_source(*audit_api, source_parts_, std::move(audit_start_));
   backfills_.start(*audit_api);
   running_source_ = source_.get();
   if (source_->run(stop) == SourceEnd::kChooseAgain) choose_again_ = true;
@@ -177,46 +170,6 @@ std::optional<AuditApi> Generation::choose_api(const std::stop_token& stop) {
     sleep_for(stop, backoff.next());
   }
   return std::nullopt;
-}
-
-std::unique_ptr<AuditSource> Generation::make_bulk_export() {
-  BulkExportOptions options = bulk_export_options(config_);
-  options.start_time = start_time_;
-  options.read_up_to = saved_read_up_to_;
-  BulkState saved = std::move(bulk_state_);
-  if (search_state_) {
-    // What the search has not read yet begins in this day, and chunks may come late for those before
-    // it; what it has of them is known by its ids.
-    const Day late_days = static_cast<Day>(config_.late_days);
-    if (!saved.first_day) saved.first_day = day_of(search_state_->from) - late_days;
-    options.takeover.push_back(StateChange{std::string(kSearchKey), std::nullopt});
-  }
-  log_info("reading audit events by bulk export, from {} on",
-           format_day(std::max(day_of(start_time_), saved.first_day.value_or(INT32_MIN))));
-  return std::make_unique<BulkExport>(std::move(options), std::move(saved), &api_, &buffers_,
-                                      clock_, &teleport_clock_);
-}
-
-std::unique_ptr<AuditSource> Generation::make_window_search() {
-  WindowSearchOptions options = window_search_options(config_);
-  options.read_up_to = saved_read_up_to_;
-  SearchState saved;
-  saved.from = start_time_;
-  if (search_state_) {
-    saved = *search_state_;
-  } else if (bulk_state_.first_day) {
-    saved.from = std::max(start_time_, start_of_day(*bulk_state_.first_day));
-    options.takeover.push_back(StateChange{std::string(kBulkFirstDayKey), std::nullopt});
-    for (const auto& [day, chunks] : bulk_state_.days) {
-      for (const auto& [name, progress] : chunks) {
-        options.takeover.push_back(StateChange{chunk_key(day, name), std::nullopt});
-      }
-    }
-  }
-  log_info("reading audit events by window search, from {} on (this Teleport has no bulk export)",
-           format_rfc3339(saved.from));
-  return std::make_unique<WindowSearch>(std::move(options), std::move(saved), &api_, &buffers_,
-                                        clock_, &teleport_clock_);
 }
 
 void Generation::log_each_minute() {

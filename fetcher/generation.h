@@ -26,10 +26,9 @@
 #include "fetcher/lock/user_locks.h"
 #include "fetcher/source/audit_api.h"
 #include "fetcher/source/audit_source.h"
-#include "fetcher/source/bulk_state.h"
+#include "fetcher/source/audit_sources.h"
 #include "fetcher/source/event_api.h"
 #include "fetcher/source/recordings.h"
-#include "fetcher/source/search_state.h"
 #include "fetcher/source/teleport_clock.h"
 #include "fetcher/start_time.h"
 #include "queue/writer.h"
@@ -64,24 +63,20 @@ class Generation {
   Result<void> load_recordings();
   void run_audit_source(const std::stop_token& stop);
   std::optional<AuditApi> choose_api(const std::stop_token& stop);
-  std::unique_ptr<AuditSource> make_bulk_export();
-  std::unique_ptr<AuditSource> make_window_search();
   Result<void> tend();
   std::optional<Error> refusal();
   bool finished() const;
   void log_each_minute();
 
   const FetcherConfig& config_;
-  const Timestamp start_time_;
   EventApi& api_;
   queue::Writer& writer_;
   const Clock& clock_;
 
-  BulkState bulk_state_;
-  std::optional<SearchState> search_state_;
-  std::optional<queue::ReadUpTo> saved_read_up_to_;  // as it was at the start
+  SourceStart audit_start_;
   TeleportClock teleport_clock_;
   LaneBuffers buffers_;
+  const SourceParts source_parts_;
   EventFilter filter_;
   Recordings recordings_;
   Backfills backfills_;

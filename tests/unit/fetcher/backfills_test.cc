@@ -28,8 +28,7 @@ class BackfillsTest : public ::testing::Test {
     config_.backfill = {span_};
   }
   std::unique_ptr<Backfills> load() {
-    auto backfills =
-        std::make_unique<Backfills>(config_, kNow, &teleport_, &buffers_, clock_, &teleport_clock_);
+    auto backfills = std::make_unique<Backfills>(parts_, kNow);
     const auto loaded = backfills->load(writer_.get());
     EXPECT_TRUE(loaded) << loaded.error().message;
     return backfills;
@@ -58,6 +57,7 @@ class BackfillsTest : public ::testing::Test {
   FakeTeleport teleport_;
   LaneBuffers buffers_{1U << 20};
   FetcherConfig config_;
+  const SourceParts parts_{config_, &teleport_, &buffers_, clock_, &teleport_clock_};
   std::unique_ptr<queue::Writer> writer_;
   const TimeRange span_{add_seconds(kNow, -9 * kDaySeconds), add_seconds(kNow, -8 * kDaySeconds)};
 };
@@ -94,11 +94,23 @@ TEST_F(BackfillsTest, IsNotIdleBeforeItHasBegun) {
   EXPECT_TRUE(load()->idle());
 }
 
+TEST_F(BackfillsTest, GoesOnInTheSearchWhereItsBulkExportStood) {
+  const Timestamp stood = start_of_day(day_of(span_.to));
+  queue::Append append;
+  append.put_state(BackfillSpan{span_}.state_prefix() + "bulk-first-day",
+                   format_day(day_of(stood)));
+  ASSERT_TRUE(writer_->append(append));
+  const auto backfills = load();
+  backfills->start(AuditApi::kSearch);
+  wait_until_done(*backfills);
+  EXPECT_EQ(teleport_.searches().front().from, stood);
+}
+
 TEST_F(BackfillsTest, RefusesAStateThatItHasNotWritten) {
   queue::Append append;
   append.put_state(BackfillSpan{span_}.state_prefix() + "search", "from=never");
   ASSERT_TRUE(writer_->append(append));
-  Backfills backfills(config_, kNow, &teleport_, &buffers_, clock_, &teleport_clock_);
+  Backfills backfills(parts_, kNow);
   EXPECT_EQ(backfills.load(writer_.get()).error().kind, ErrorKind::kCorrupt);
 }
 

@@ -1,0 +1,116 @@
+#include "fetcher/source/audit_sources.h"
+
+#include <algorithm>
+#include <cstdint>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "common/log.h"
+#include "fetcher/source/bulk_export.h"
+#include "fetcher/source/window_search.h"
+
+namespace sluice::fetcher {
+namespace {
+
+BulkExportOptions bulk_export_options(const FetcherConfig& config, const SourceStart& start) {
+  BulkExportOptions options;
+  options.start_time = start.time;
+  options.concurrency = config.concurrency;
+  options.late_days = config.late_days;
+  options.export_delay = config.export_delay;
+  options.poll_interval = config.poll_interval;
+  options.read_up_to = start.read_up_to;
+  options.backfill = start.backfill;
+  return options;
+}
+
+WindowSearchOptions window_search_options(const FetcherConfig& config, const SourceStart& start) {
+  WindowSearchOptions options;
+  options.types = config.types;
+  options.page_size = config.page_size;
+  options.window_size = config.window_size;
+  options.overlap = config.search_overlap;
+  options.late_days = config.late_days;
+  options.poll_interval = config.poll_interval;
+  options.read_up_to = start.read_up_to;
+  options.backfill = start.backfill;
+  return options;
+}
+
+std::unique_ptr<AuditSource> make_bulk_export(const SourceParts& parts, SourceStart start) {
+  BulkExportOptions options = bulk_export_options(parts.config, start);
+  BulkState saved = std::move(start.saved.bulk);
+  if (start.saved.search) {
+    // What the search has not read yet begins in this day, and chunks may come late for those
+    // before it; what it has of them is known by its ids.
+    const Day late_days = static_cast<Day>(parts.config.late_days);
+    if (!saved.first_day) saved.first_day = day_of(start.saved.search->from) - late_days;
+    options.takeover.push_back({state_key(start.backfill, kSearchKey), std::nullopt});
+  }
+  if (start.is_announced) {
+    log_info("reading audit events by bulk export, from {} on",
+             format_day(std::max(day_of(start.time), saved.first_day.value_or(INT32_MIN))));
+  }
+  return std::make_unique<BulkExport>(std::move(options), std::move(saved), parts.api,
+                                      parts.buffers, parts.clock, parts.teleport_clock);
+}
+
+// Where a search takes over from the bulk export: at the first day that is not closed.
+Timestamp search_from(const SourceStart& start) {
+  const auto& first_day = start.saved.bulk.first_day;
+  if (!first_day) return start.time;
+  const Timestamp from = std::max(start.time, start_of_day(*first_day));
+  // All days of a span may be closed, and its end lie within the last of them.
+  return start.backfill ? std::min(from, start.backfill->range.to) : from;
+}
+
+std::vector<StateChange> erased(const BulkState& bulk,
+                                const std::optional<BackfillSpan>& backfill) {
+  std::vector<StateChange> changes;
+  if (bulk.first_day) changes.push_back({state_key(backfill, kBulkFirstDayKey), std::nullopt});
+  for (const auto& [day, chunks] : bulk.days) {
+    for (const auto& [name, progress] : chunks) {
+      changes.push_back({state_key(backfill, chunk_key(day, name)), std::nullopt});
+    }
+  }
+  return changes;
+}
+
+std::unique_ptr<AuditSource> make_window_search(const SourceParts& parts, SourceStart start) {
+  WindowSearchOptions options = window_search_options(parts.config, start);
+  options.takeover = erased(start.saved.bulk, start.backfill);
+  SearchState saved;
+  saved.from = search_from(start);
+  if (start.saved.search) saved = std::move(*start.saved.search);
+  if (start.is_announced) {
+    log_info("reading audit events by window search, from {} on (this Teleport has no bulk export)",
+             format_rfc3339(saved.from));
+  }
+  return std::make_unique<WindowSearch>(std::move(options), std::move(saved), parts.api,
+                                        parts.buffers, parts.clock, parts.teleport_clock);
+}
+
+}  // namespace
+
+Result<SourceState> load_source_state(const std::optional<BackfillSpan>& backfill,
+                                      queue::Writer* writer) {
+  const std::size_t prefix_size = state_key(backfill, "").size();
+  SourceState state;
+  SLUICE_ASSIGN(const auto first_day, writer->state(state_key(backfill, kBulkFirstDayKey)));
+  SLUICE_ASSIGN(auto chunks, writer->states(state_key(backfill, kBulkPrefix)));
+  for (auto& [key, value] : chunks) key.erase(0, prefix_size);
+  SLUICE_ASSIGN(state.bulk, decode_bulk_state(first_day, chunks));
+  SLUICE_ASSIGN(const auto search, writer->state(state_key(backfill, kSearchKey)));
+  if (!search) return state;
+  SLUICE_ASSIGN(state.search, decode_search_state(*search));
+  return state;
+}
+
+std::unique_ptr<AuditSource> make_source(AuditApi audit_api, const SourceParts& parts,
+                                         SourceStart start) {
+  if (audit_api == AuditApi::kBulkExport) return make_bulk_export(parts, std::move(start));
+  return make_window_search(parts, std::move(start));
+}
+
+}  // namespace sluice::fetcher
