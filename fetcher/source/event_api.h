@@ -70,9 +70,6 @@ struct LockRequest {
   std::optional<Timestamp> expires;  // nothing: until somebody removes it
 };
 
-// Whether Teleport has a bulk export is asked for a day so far ahead.
-inline constexpr Day kProbeDaysAhead = 2;
-
 // Larger than any event that can be kept (kEventBytesMax, transcode/event.h), so that of one that
 // cannot it is still seen what it is.
 inline constexpr std::size_t kMessageBytesMax = 256U << 20;

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "common/log.h"
+#include "fetcher/source/audit_api.h"
 
 namespace sluice::fetcher {
 namespace {
@@ -72,11 +73,11 @@ SourceEnd WindowSearch::run(std::stop_token stop) {
   return SourceEnd::kStopped;
 }
 
-// Asks as it was asked when this source was chosen: for a day that has no chunks yet.
 bool WindowSearch::has_bulk_export(const std::stop_token& stop) {
   if (options_.backfill || clock_.monotonic() < next_probe_) return false;
   next_probe_ = clock_.monotonic() + options_.probe_interval;
-  if (!api_.list_chunks(day_of(clock_.now()) + kProbeDaysAhead, stop)) return false;
+  const auto probed = probe_audit_api(&api_, clock_, stop);
+  if (!probed || *probed != AuditApi::kBulkExport) return false;
   log_info("Teleport has a bulk export now, which takes over from the search");
   return true;
 }
