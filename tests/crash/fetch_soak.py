@@ -10,7 +10,6 @@ the stand-in has served must be in the queue: every event, each once, as it was.
 time. Every decision comes from the seed; what happens at which event does not.
 """
 
-import argparse
 import random
 import re
 import statistics
@@ -30,7 +29,7 @@ import sites  # noqa: E402
 from fronts import Front  # noqa: E402
 from processes import TestFailure, control, wait_until  # noqa: E402
 from soak_faults import FAULTS  # noqa: E402
-from torture_result import Result, add_arguments, parse  # noqa: E402
+from torture_result import Result, parse_with_minutes  # noqa: E402
 
 FULL_MINUTES = 10
 REDUCED_MINUTES = 0.1
@@ -310,19 +309,8 @@ def play_all(soak, result, minutes):
         raise TestFailure("\n".join(failures))
 
 
-def parse_arguments():
-    parser = argparse.ArgumentParser(description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
-    add_arguments(parser)
-    parser.add_argument("--minutes", type=float, help=f"{FULL_MINUTES}, or {REDUCED_MINUTES} of the reduced set")
-    arguments = parse(parser)
-    if arguments.minutes is None:
-        arguments.minutes = FULL_MINUTES if arguments.full else REDUCED_MINUTES
-    return arguments
-
-
 def main():
-    arguments = parse_arguments()
+    arguments = parse_with_minutes(__doc__, full=FULL_MINUTES, reduced=REDUCED_MINUTES)
     result = Result("hostile", arguments)
     print(f"hostile: seed {result.seed}, {arguments.minutes} minutes", flush=True)
     cell = result.cell("a hostile Teleport")

@@ -9,7 +9,6 @@ everything is healed, the queue must drain, and both ends are held against each 
 has other settings. Every decision comes from the seed; what happens at which event does not.
 """
 
-import argparse
 import json
 import random
 import shutil
@@ -27,7 +26,7 @@ import sites  # noqa: E402
 from kill_point import is_drained, sum_failures  # noqa: E402
 from mix_faults import FAULTS  # noqa: E402
 from processes import TestFailure, control, stats, wait_until  # noqa: E402
-from torture_result import LOSSES, Result, add_arguments, parse  # noqa: E402
+from torture_result import LOSSES, Result, parse_with_minutes  # noqa: E402
 
 # (events a second, seconds of a phase)
 FULL_PACE = (80, 180)
@@ -336,19 +335,8 @@ def play_all(mix, result, minutes, phase_seconds):
         print(f"mix:   drained after {drained:.1f} s; {mix.cell.line()}", flush=True)
 
 
-def parse_arguments():
-    parser = argparse.ArgumentParser(description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
-    add_arguments(parser)
-    parser.add_argument("--minutes", type=float, help=f"{FULL_MINUTES}, or {REDUCED_MINUTES} of the reduced set")
-    arguments = parse(parser)
-    if arguments.minutes is None:
-        arguments.minutes = FULL_MINUTES if arguments.full else REDUCED_MINUTES
-    return arguments
-
-
 def main():
-    arguments = parse_arguments()
+    arguments = parse_with_minutes(__doc__, full=FULL_MINUTES, reduced=REDUCED_MINUTES)
     result = Result("mix", arguments)
     print(f"mix: seed {result.seed}, {arguments.minutes} minutes", flush=True)
     rate, phase_seconds = FULL_PACE if arguments.full else REDUCED_PACE

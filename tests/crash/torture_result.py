@@ -11,6 +11,7 @@ A row's program takes the folder of the programs, --full (all of it instead of t
 runs) and --seed S, and leaves build/torture/NAME.json; tests/crash/run_torture.py runs the rows. Thread-safe.
 """
 
+import argparse
 import json
 import os
 import threading
@@ -141,4 +142,15 @@ def parse(parser):
     arguments.bin_folder = arguments.bin_folder.resolve()
     if "workers" in arguments:
         arguments.workers = arguments.workers or (2 if arguments.full else 1)
+    return arguments
+
+
+def parse_with_minutes(description, full, reduced):
+    """Of a row that goes on for as long as --minutes says, else for so many minutes."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    add_arguments(parser)
+    parser.add_argument("--minutes", type=float, help=f"{full}, or {reduced} of the reduced set")
+    arguments = parse(parser)
+    if arguments.minutes is None:
+        arguments.minutes = full if arguments.full else reduced
     return arguments
