@@ -8,6 +8,7 @@
 #include <functional>
 #include <thread>
 
+#include "tests/unit/fetcher/forwarding_teleport.h"
 #include "tests/unit/fetcher/source_fixture.h"
 
 namespace sluice::fetcher {
@@ -30,36 +31,17 @@ class WrongClock final : public Clock {
 };
 
 // A Teleport whose listings a test can look at and change.
-class WatchedTeleport final : public EventApi {
+class WatchedTeleport final : public ForwardingTeleport {
  public:
   using Listing = Result<std::vector<std::string>>;
-  explicit WatchedTeleport(EventApi* real) : real_(*real) {}
+  using ForwardingTeleport::ForwardingTeleport;
 
   // Called with what Teleport would answer; gives what it answers. To be set before the start.
   std::function<Listing(Day, Listing)> on_list = [](Day, Listing listing) { return listing; };
 
-  Result<std::string> ping(std::stop_token stop) override { return real_.ping(stop); }
   Listing list_chunks(Day day, std::stop_token stop) override {
-    return on_list(day, real_.list_chunks(day, stop));
+    return on_list(day, ForwardingTeleport::list_chunks(day, stop));
   }
-  std::unique_ptr<ExportStream> export_chunk(Day day, const std::string& chunk,
-                                             const std::string& cursor,
-                                             std::stop_token stop) override {
-    return real_.export_chunk(day, chunk, cursor, stop);
-  }
-  Result<SearchPage> search(const SearchRequest& request, std::stop_token stop) override {
-    return real_.search(request, stop);
-  }
-  std::unique_ptr<SessionStream> stream_session(const std::string& sid, std::int32_t start_index,
-                                                std::stop_token stop) override {
-    return real_.stream_session(sid, start_index, stop);
-  }
-  Result<void> lock(const LockRequest& request, std::stop_token stop) override {
-    return real_.lock(request, stop);
-  }
-
- private:
-  EventApi& real_;
 };
 
 class BulkExportTest : public SourceFixture {

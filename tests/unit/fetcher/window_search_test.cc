@@ -8,6 +8,7 @@
 #include <atomic>
 #include <thread>
 
+#include "tests/unit/fetcher/forwarding_teleport.h"
 #include "tests/unit/fetcher/source_fixture.h"
 
 namespace sluice::fetcher {
@@ -20,33 +21,16 @@ using ::testing::UnorderedElementsAreArray;
 constexpr std::int64_t kDaySeconds = 86'400;
 
 // A Teleport in which something happens before each page of a search but the first.
-class BusyTeleport final : public EventApi {
+class BusyTeleport final : public ForwardingTeleport {
  public:
   BusyTeleport(EventApi* real, std::function<void(int)> before_page)
-      : real_(*real), before_page_(std::move(before_page)) {}
-  Result<std::string> ping(std::stop_token stop) override { return real_.ping(stop); }
-  Result<std::vector<std::string>> list_chunks(Day day, std::stop_token stop) override {
-    return real_.list_chunks(day, stop);
-  }
-  std::unique_ptr<ExportStream> export_chunk(Day day, const std::string& chunk,
-                                             const std::string& cursor,
-                                             std::stop_token stop) override {
-    return real_.export_chunk(day, chunk, cursor, stop);
-  }
+      : ForwardingTeleport(real), before_page_(std::move(before_page)) {}
   Result<SearchPage> search(const SearchRequest& request, std::stop_token stop) override {
     if (!request.start_key.empty()) before_page_(++page_);
-    return real_.search(request, stop);
-  }
-  std::unique_ptr<SessionStream> stream_session(const std::string& sid, std::int32_t start_index,
-                                                std::stop_token stop) override {
-    return real_.stream_session(sid, start_index, stop);
-  }
-  Result<void> lock(const LockRequest& request, std::stop_token stop) override {
-    return real_.lock(request, stop);
+    return ForwardingTeleport::search(request, stop);
   }
 
  private:
-  EventApi& real_;
   std::function<void(int)> before_page_;
   int page_ = 0;
 };
