@@ -3,7 +3,10 @@
 #define SLUICE_QUEUE_QUEUECTL_JSON_H_
 
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
+
+#include "common/time.h"
 
 namespace sluice::queue {
 
@@ -17,6 +20,11 @@ inline constexpr int kSchemaVersion = 1;
 inline std::string dump(const Json& json, int indent = -1) {
   // Bytes that are not UTF-8 (a reject's id, say) must not end the program.
   return json.dump(indent, ' ', false, Json::error_handler_t::replace);
+}
+
+// Null where there is none.
+inline Json optional_time(const std::optional<Timestamp>& time) {
+  return time ? Json(format_rfc3339(*time)) : Json(nullptr);
 }
 
 }  // namespace sluice::queue

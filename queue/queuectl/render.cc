@@ -47,10 +47,6 @@ std::uint64_t total_duplicates(const Snapshot& snapshot) {
   return total;
 }
 
-Json optional_time(std::optional<std::int64_t> at_ms) {
-  return at_ms ? Json(format_rfc3339(from_unix_ms(*at_ms))) : Json(nullptr);
-}
-
 Json active_replays(const std::vector<ReplayJob>& jobs) {
   Json ids = Json::array();
   for (const ReplayJob& job : jobs) {
@@ -109,28 +105,30 @@ Json disk_json(const Snapshot& snapshot, const StatusContext& context) {
               {"free_bytes", disk.space.free},
               {"bytes_a_day", disk.bytes_a_day ? Json(*disk.bytes_a_day) : Json(nullptr)},
               {"full_in_ms", left ? Json(left->count()) : Json(nullptr)},
-              {"replay_reaches_back_to", optional_time(replay_reaches_back_to(snapshot))}};
+              {"replay_reaches_back_to",
+               optional_time(replay_reaches_back_to(snapshot).transform(from_unix_ms))}};
 }
 
 Json lane_json(const LaneStatus& lane, bool delivery_known) {
   const auto known = [&](std::uint64_t value) {
     return delivery_known ? Json(value) : Json(nullptr);
   };
-  return Json{{"fetched", lane.fetched},
-              {"acknowledged", known(lane.acknowledged)},
-              {"backlog", known(lane.backlog)},
-              {"dead", known(lane.dead)},
-              {"skipped", known(lane.skipped)},
-              {"gap", known(lane.gap)},
-              {"unaccounted", delivery_known ? Json(lane.unaccounted) : Json(nullptr)},
-              {"position", known(lane.position)},
-              {"floor", lane.floor},
-              {"filtered", lane.filtered},
-              {"duplicates_avoided", lane.duplicates},
-              {"voided", known(lane.voided)},
-              {"damage", lane.damage.empty() ? Json(nullptr) : Json(lane.damage)},
-              {"oldest_fetched_at", optional_time(lane.oldest_ms)},
-              {"last_acknowledged_at", optional_time(lane.acknowledged_ms)}};
+  return Json{
+      {"fetched", lane.fetched},
+      {"acknowledged", known(lane.acknowledged)},
+      {"backlog", known(lane.backlog)},
+      {"dead", known(lane.dead)},
+      {"skipped", known(lane.skipped)},
+      {"gap", known(lane.gap)},
+      {"unaccounted", delivery_known ? Json(lane.unaccounted) : Json(nullptr)},
+      {"position", known(lane.position)},
+      {"floor", lane.floor},
+      {"filtered", lane.filtered},
+      {"duplicates_avoided", lane.duplicates},
+      {"voided", known(lane.voided)},
+      {"damage", lane.damage.empty() ? Json(nullptr) : Json(lane.damage)},
+      {"oldest_fetched_at", optional_time(lane.oldest_ms.transform(from_unix_ms))},
+      {"last_acknowledged_at", optional_time(lane.acknowledged_ms.transform(from_unix_ms))}};
 }
 
 struct ReportLine {
@@ -254,10 +252,11 @@ std::string status_json(const Snapshot& snapshot, const StatusContext& context) 
              {"queue_id", snapshot.queue_id.to_string()},
              {"epoch", snapshot.epoch},
              {"fetcher", daemon(snapshot.fetcher)},
-             {"read_up_to",
-              optional_time(reached ? std::optional(reached->time_ms) : std::nullopt)},
+             {"read_up_to", optional_time(reached ? std::optional(from_unix_ms(reached->time_ms))
+                                                  : std::nullopt)},
              {"read_up_to_seen_at",
-              optional_time(reached ? std::optional(reached->looked_at_ms) : std::nullopt)},
+              optional_time(reached ? std::optional(from_unix_ms(reached->looked_at_ms))
+                                    : std::nullopt)},
              {"shipper", daemon(snapshot.shipper)},
              {"delivery_problem", known ? Json(nullptr) : Json(snapshot.delivery_problem->message)},
              {"lanes", lanes},

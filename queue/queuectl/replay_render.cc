@@ -26,10 +26,6 @@ std::string rate_text(const ReplaySpec& spec) {
   return spec.rate == 0 ? "no limit" : fmt::format("{}/s", with_thousands(spec.rate));
 }
 
-Json optional_time(const std::optional<Timestamp>& time) {
-  return time ? Json(format_rfc3339(*time)) : Json(nullptr);
-}
-
 Json event_json(const FoundEvent& event) {
   return Json{{"seq", event.seq},
               {"time", format_rfc3339(event.time)},
