@@ -8,9 +8,10 @@
 // loses nothing by that: they go on from the state that is found.
 //
 // When any of these fails, which of the batches that were not durable will be found after the next
-// open is unknown: the Writer is then dead and says so to every call, and the owner must destroy
-// it, open a new one and start all its sources again from the state found there ("ingest
-// generation"). Nothing may be retried on the old one.
+// open is unknown: the Writer is then dead, every call that writes or syncs fails, and the owner
+// must destroy it, open a new one and start all its sources again from the state found there
+// ("ingest generation"). Nothing may be retried on the old one. state(), states() and has_seen()
+// still answer, but of what the Writer was given, which may not be what will be found.
 //
 // Threads: one thread at a time; all methods but open() on the thread that ingests (it has a thread
 // of its own for append_behind()). Ownership: holds the lock file and the database until destroyed,

@@ -359,6 +359,26 @@ TEST_F(WriteBehindTest, ASyncThatFailsBehindItsBackIsToldOnceAndEndsIt) {
   EXPECT_EQ(read_ids(reader.get(), Lane::kAudit).size(), writer->last(Lane::kAudit));
 }
 
+TEST_F(WriteBehindTest, StillAnswersWhatItWasGivenWhenItIsDead) {
+  const auto writer = open_writer();
+  const Timestamp time{1'700'000'000, 0};
+  Append batch;
+  batch.mark_seen(1, time, "id");
+  batch.put_state("cursor", "here");
+  ASSERT_TRUE(writer->append(batch));
+  faults_.fail_sync = true;
+  ASSERT_TRUE(append_behind(writer.get(), Lane::kAudit, 2));
+  ASSERT_FALSE(writer->sync());
+  faults_.fail_sync = false;
+  ASSERT_FALSE(append(writer.get(), Lane::kAudit, 2));
+  EXPECT_FALSE(writer->claim_cluster("bank.example.com"));
+  EXPECT_FALSE(writer->forget_seen_before(0));
+  EXPECT_EQ(writer->has_seen(1, time, "id").value(), true);
+  EXPECT_EQ(writer->has_seen(1, time, "other").value(), false);
+  EXPECT_EQ(writer->state("cursor").value(), "here");
+  EXPECT_EQ(writer->states("cur").value().size(), 1U);
+}
+
 // With many at once, of both kinds, so that a sync is under way when a write fails.
 TEST_F(WriteBehindTest, AWriteThatFailsWhileTheDiskIsBusyEndsIt) {
   Seq expected = 0;
