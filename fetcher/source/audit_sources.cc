@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "common/log.h"
+#include "fetcher/ingest/ingest_loop.h"
 #include "fetcher/source/bulk_export.h"
 #include "fetcher/source/window_search.h"
 
@@ -38,14 +39,20 @@ WindowSearchOptions window_search_options(const FetcherConfig& config, const Sou
   return options;
 }
 
+// Where the bulk export takes over from a search. What that has not read yet begins in this day,
+// and chunks may come late for those before it; what it has of them is known by its ids. Not so
+// where it has not moved on since it took over itself: the days before that are closed, and their
+// ids may be forgotten. An event's own day may be the one before that of its chunk.
+Day bulk_from(const SourceState& saved, std::uint32_t late_days) {
+  const Day from = day_of(saved.search->from) - static_cast<Day>(late_days);
+  return saved.ids_from ? std::max(from, *saved.ids_from + 1) : from;
+}
+
 std::unique_ptr<AuditSource> make_bulk_export(const SourceParts& parts, SourceStart start) {
   BulkExportOptions options = bulk_export_options(parts.config, start);
   BulkState saved = std::move(start.saved.bulk);
   if (start.saved.search) {
-    // What the search has not read yet begins in this day, and chunks may come late for those
-    // before it; what it has of them is known by its ids.
-    const Day late_days = static_cast<Day>(parts.config.late_days);
-    if (!saved.first_day) saved.first_day = day_of(start.saved.search->from) - late_days;
+    if (!saved.first_day) saved.first_day = bulk_from(start.saved, parts.config.late_days);
     options.takeover.push_back({state_key(start.backfill, kSearchKey), std::nullopt});
   }
   if (start.is_announced) {
@@ -104,6 +111,10 @@ Result<SourceState> load_source_state(const std::optional<BackfillSpan>& backfil
   SLUICE_ASSIGN(const auto search, writer->state(state_key(backfill, kSearchKey)));
   if (!search) return state;
   SLUICE_ASSIGN(state.search, decode_search_state(*search));
+  // Of a span nothing is forgotten while it is open.
+  if (backfill) return state;
+  SLUICE_ASSIGN(const auto saved_day, writer->state(kIdsFromKey));
+  if (const auto ids_from = parse_day(saved_day.value_or(""))) state.ids_from = *ids_from;
   return state;
 }
 

@@ -38,6 +38,7 @@ struct SourceParts {
 struct SourceState {
   BulkState bulk;
   std::optional<SearchState> search;
+  std::optional<Day> ids_from;  // ids of earlier days are forgotten, and no chunk of them expected
 
   bool has_begun() const { return bulk.first_day || search; }
 };

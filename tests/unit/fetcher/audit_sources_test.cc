@@ -106,6 +106,31 @@ TEST_P(TakeoverTest, WhatReadsAsBeforeGoesOnWhereItStood) {
   EXPECT_EQ(teleport_.searches().front().from, stood.from);
 }
 
+TEST_F(AuditSourcesTest, TheBulkExportOfThePresentListsNoDayAgainOfWhichIdsMayBeForgotten) {
+  SearchState stood;
+  stood.from = days_ago(6);
+  save("search", encode_search_state(stood));
+  save("ids-from", format_day(day_of(days_ago(8))));
+  for (const int age : {8, 7}) {
+    const std::string id = std::to_string(age);
+    teleport_.add_chunk(day_of(days_ago(age)), id, {event_bytes(id, days_ago(age))});
+  }
+  run(AuditApi::kBulkExport);
+  EXPECT_EQ(ids(), std::vector<std::string>{"7"});
+}
+
+// Whatever the present's source has forgotten.
+TEST_F(AuditSourcesTest, TheBulkExportOfASpanListsItsDaysAgainForWhatComesLate) {
+  backfill_ = BackfillSpan{{days_ago(9), days_ago(4)}};
+  SearchState stood;
+  stood.from = days_ago(6);
+  save(key("search"), encode_search_state(stood));
+  save("ids-from", format_day(day_of(days_ago(1))));
+  teleport_.add_chunk(day_of(days_ago(8)), "late", {event_bytes("late", days_ago(8))});
+  run(AuditApi::kBulkExport);
+  EXPECT_EQ(ids(), std::vector<std::string>{"late"});
+}
+
 // A kill can come after the last day was closed, and before the span was marked as done.
 TEST_F(AuditSourcesTest, ASearchThatTakesOverASpanWithoutAnOpenDayAsksForNothingBeyondItsEnd) {
   const TimeRange range{days_ago(9), days_ago(4)};

@@ -169,6 +169,26 @@ TEST_F(GenerationTest, GoesOnInTheSearchWithoutLossOrRepetitionWhenTheExportGoes
   EXPECT_THAT(ids(Lane::kAudit), UnorderedElementsAreArray(expected_));
 }
 
+// The search has not moved from where it took over, which is before all that may come late. An
+// event's own day may be the one before that of its chunk.
+TEST_F(GenerationTest, RepeatsNothingWhenTheExportComesBackBeforeTheSearchHasMovedOn) {
+  start_.time = add_seconds(now_, -9 * 86'400);
+  for (int age = 8; age >= 0; --age) {
+    const Timestamp time = add_seconds(now_, -age * 86'400);
+    const Timestamp day_before = add_seconds(start_of_day(day_of(time)), -1);
+    const std::string id = fmt::format("e{}", age);
+    teleport_.add_chunk(day_of(time), "of-" + id,
+                        {event_bytes("before-" + id, day_before), event_bytes(id, time)});
+    expected_.push_back("before-" + id);
+    expected_.push_back(id);
+  }
+  for (const bool exported : {true, false, true, false, true}) {
+    teleport_.set_export(exported);
+    ASSERT_EQ(run().value(), Generation::End::kFinished);
+    EXPECT_THAT(ids(Lane::kAudit), UnorderedElementsAreArray(expected_));
+  }
+}
+
 // Writes fail at random moments, each time in another way; what the failed batch leaves on disk is
 // unknown to the generation, and the next one must go on from what is there.
 TEST_F(GenerationTest, LosesAndRepeatsNothingOverFailedWrites) {
