@@ -63,12 +63,14 @@ std::unique_ptr<AuditSource> make_bulk_export(const SourceParts& parts, SourceSt
                                       parts.buffers, parts.clock, parts.teleport_clock);
 }
 
-// Where a search takes over from the bulk export: at the first day that is not closed.
+// Where a search takes over from the bulk export: a day before the first one that is not closed. An
+// event's own day may be the one before that of its chunk, and that chunk be unread. The ids of
+// that day are remembered (BulkExport::close_first_day).
 Timestamp search_from(const SourceStart& start) {
   const auto& first_day = start.saved.bulk.first_day;
   if (!first_day) return start.time;
-  const Timestamp from = std::max(start.time, start_of_day(*first_day));
-  // All days of a span may be closed, and its end lie within the last of them.
+  const Timestamp from = std::max(start.time, start_of_day(*first_day - 1));
+  // Whatever was saved: no window ends before it begins.
   return start.backfill ? std::min(from, start.backfill->range.to) : from;
 }
 

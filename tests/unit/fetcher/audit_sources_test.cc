@@ -75,13 +75,13 @@ class TakeoverTest : public AuditSourcesTest, public ::testing::WithParamInterfa
 INSTANTIATE_TEST_SUITE_P(AuditSources, TakeoverTest, ::testing::Bool(),
                          [](const auto& api) { return api.param ? "OfASpan" : "OfThePresent"; });
 
-TEST_P(TakeoverTest, TheSearchGoesOnAtTheFirstDayThatTheBulkExportHasNotClosed) {
+TEST_P(TakeoverTest, TheSearchGoesOnADayBeforeTheFirstThatTheBulkExportHasNotClosed) {
   const Day first_day = day_of(days_ago(7));
   save(key("bulk-first-day"), format_day(first_day));
   save(key(chunk_key(first_day, "read")), "done");
   save(key(chunk_key(first_day + 1, "begun")), "at begun@1");
   run(AuditApi::kSearch);
-  EXPECT_EQ(teleport_.searches().front().from, start_of_day(first_day));
+  EXPECT_EQ(teleport_.searches().front().from, start_of_day(first_day - 1));
   EXPECT_TRUE(states(key("bulk")).empty());
   EXPECT_TRUE(state(key("search")));
 }
@@ -96,6 +96,17 @@ TEST_P(TakeoverTest, TheBulkExportGoesOnAtTheFirstDayOfWhichChunksMayComeLate) {
   EXPECT_EQ(teleport_.exports_of("before"), 0U);
   EXPECT_EQ(ids(), std::vector<std::string>{"late"});
   EXPECT_FALSE(state(key("search")));
+}
+
+// An event's own day may be the one before that of its chunk.
+TEST_P(TakeoverTest, TheSearchFindsAnEventOfTheDayBeforeItsUnreadChunk) {
+  const Day first_day = day_of(days_ago(7));
+  save(key("bulk-first-day"), format_day(first_day));
+  save(key(chunk_key(first_day, "unread")), "at ");
+  teleport_.add_event("at-midnight", add_seconds(start_of_day(first_day), -1));
+  teleport_.add_event("later", days_ago(6));
+  run(AuditApi::kSearch);
+  EXPECT_EQ(ids(), (std::vector<std::string>{"at-midnight", "later"}));
 }
 
 TEST_P(TakeoverTest, WhatReadsAsBeforeGoesOnWhereItStood) {
@@ -131,6 +142,12 @@ TEST_F(AuditSourcesTest, TheBulkExportOfASpanListsItsDaysAgainForWhatComesLate) 
   EXPECT_EQ(ids(), std::vector<std::string>{"late"});
 }
 
+TEST_P(TakeoverTest, TheSearchDoesNotGoBackBeforeTheStart) {
+  save(key("bulk-first-day"), format_day(day_of(days_ago(9))));
+  run(AuditApi::kSearch);
+  EXPECT_EQ(teleport_.searches().front().from, days_ago(9));
+}
+
 // A kill can come after the last day was closed, and before the span was marked as done.
 TEST_F(AuditSourcesTest, ASearchThatTakesOverASpanWithoutAnOpenDayAsksForNothingBeyondItsEnd) {
   const TimeRange range{days_ago(9), days_ago(4)};
@@ -139,9 +156,17 @@ TEST_F(AuditSourcesTest, ASearchThatTakesOverASpanWithoutAnOpenDayAsksForNothing
   run(AuditApi::kSearch);
   EXPECT_EQ(end_, SourceEnd::kFinished);
   for (const SearchRequest& search : teleport_.searches()) {
-    EXPECT_EQ(search.from, range.to);
+    EXPECT_EQ(search.from, start_of_day(backfill_->last_day()));
     EXPECT_EQ(search.to, range.to);
   }
+}
+
+TEST_F(AuditSourcesTest, ASearchThatTakesOverASpanDoesNotBeginPastItsEndWhateverWasSaved) {
+  backfill_ = BackfillSpan{{days_ago(9), days_ago(4)}};
+  save(key("bulk-first-day"), format_day(day_of(kNow)));
+  run(AuditApi::kSearch);
+  EXPECT_EQ(end_, SourceEnd::kFinished);
+  EXPECT_EQ(teleport_.searches().front().from, days_ago(4));
 }
 
 TEST_F(AuditSourcesTest, TheStatesOfThePresentAndOfASpanAreApart) {

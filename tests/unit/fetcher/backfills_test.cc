@@ -95,15 +95,16 @@ TEST_F(BackfillsTest, IsNotIdleBeforeItHasBegun) {
 }
 
 TEST_F(BackfillsTest, GoesOnInTheSearchWhereItsBulkExportStood) {
-  const Timestamp stood = start_of_day(day_of(span_.to));
+  const TimeRange span{add_seconds(kNow, -9 * kDaySeconds), add_seconds(kNow, -5 * kDaySeconds)};
+  config_.backfill = {span};
+  const Day stood = day_of(span.to);
   queue::Append append;
-  append.put_state(BackfillSpan{span_}.state_prefix() + "bulk-first-day",
-                   format_day(day_of(stood)));
+  append.put_state(BackfillSpan{span}.state_prefix() + "bulk-first-day", format_day(stood));
   ASSERT_TRUE(writer_->append(append));
   const auto backfills = load();
   backfills->start(AuditApi::kSearch);
   wait_until_done(*backfills);
-  EXPECT_EQ(teleport_.searches().front().from, stood);
+  EXPECT_EQ(teleport_.searches().front().from, start_of_day(stood - 1));
 }
 
 TEST_F(BackfillsTest, RefusesAStateThatItHasNotWritten) {

@@ -63,6 +63,22 @@ class GenerationTest : public ::testing::Test {
     }
   }
 
+  // An event's own day may be the one before that of its chunk. The events' times, by id.
+  std::map<std::string, Timestamp> fill_chunks_of_nine_days() {
+    std::map<std::string, Timestamp> times;
+    start_.time = add_seconds(now_, -10 * 86'400);
+    for (int age = 8; age >= 0; --age) {
+      const Timestamp time = add_seconds(now_, -age * 86'400);
+      const Timestamp day_before = add_seconds(start_of_day(day_of(time)), -1);
+      const std::string id = fmt::format("e{}", age);
+      teleport_.add_chunk(day_of(time), "of-" + id,
+                          {event_bytes("before-" + id, day_before), event_bytes(id, time)});
+      times.insert({{"before-" + id, day_before}, {id, time}});
+    }
+    for (const auto& [id, time] : times) expected_.push_back(id);
+    return times;
+  }
+
   std::vector<std::string> ids(Lane lane) {
     const auto reader = queue::Reader::open(
         {.paths = queue::InstancePaths{folder_.path()}, .scratch = folder_.path() / "scratch"});
@@ -169,24 +185,24 @@ TEST_F(GenerationTest, GoesOnInTheSearchWithoutLossOrRepetitionWhenTheExportGoes
   EXPECT_THAT(ids(Lane::kAudit), UnorderedElementsAreArray(expected_));
 }
 
-// The search has not moved from where it took over, which is before all that may come late. An
-// event's own day may be the one before that of its chunk.
+// The search has not moved from where it took over, which is before all that may come late.
 TEST_F(GenerationTest, RepeatsNothingWhenTheExportComesBackBeforeTheSearchHasMovedOn) {
-  start_.time = add_seconds(now_, -9 * 86'400);
-  for (int age = 8; age >= 0; --age) {
-    const Timestamp time = add_seconds(now_, -age * 86'400);
-    const Timestamp day_before = add_seconds(start_of_day(day_of(time)), -1);
-    const std::string id = fmt::format("e{}", age);
-    teleport_.add_chunk(day_of(time), "of-" + id,
-                        {event_bytes("before-" + id, day_before), event_bytes(id, time)});
-    expected_.push_back("before-" + id);
-    expected_.push_back(id);
-  }
+  fill_chunks_of_nine_days();
   for (const bool exported : {true, false, true, false, true}) {
     teleport_.set_export(exported);
     ASSERT_EQ(run().value(), Generation::End::kFinished);
     EXPECT_THAT(ids(Lane::kAudit), UnorderedElementsAreArray(expected_));
   }
+}
+
+// A closed day among it, of which an unread chunk may have had events.
+TEST_F(GenerationTest, RepeatsNothingOfWhatTheSearchReadsAgainWhenTheExportGoesAway) {
+  const auto times = fill_chunks_of_nine_days();
+  ASSERT_EQ(run().value(), Generation::End::kFinished);
+  for (const auto& [id, time] : times) teleport_.add_event(id, time);
+  teleport_.set_export(false);
+  ASSERT_EQ(run().value(), Generation::End::kFinished);
+  EXPECT_THAT(ids(Lane::kAudit), UnorderedElementsAreArray(expected_));
 }
 
 // Writes fail at random moments, each time in another way; what the failed batch leaves on disk is
