@@ -1,6 +1,7 @@
 #include "fetcher/teleport/tls_session.h"
 
 #include <fmt/format.h>
+#include <openssl/bio.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/ssl.h>
@@ -16,6 +17,8 @@
 
 namespace sluice::fetcher {
 namespace {
+
+constexpr long kReadAheadBytes = 64L << 10;
 
 // The identity's parts were read and held against each other when it was loaded.
 void use_identity(SSL_CTX* context, const Identity& identity) {
@@ -66,6 +69,17 @@ std::string alpn_list(const std::vector<std::string>& protocols) {
   return list;
 }
 
+// Reads go through a buffer, so that a call of the system brings many records. OpenSSL's own read
+// ahead moves all that it holds for each record.
+void give_transport(SSL* ssl, OpensslPtr<BIO> transport) {
+  BIO* const buffer = BIO_new(BIO_f_buffer());
+  BIO_set_read_buffer_size(buffer, kReadAheadBytes);
+  BIO* const for_writing = transport.release();
+  BIO_up_ref(for_writing);
+  SSL_set0_rbio(ssl, BIO_push(buffer, for_writing));
+  SSL_set0_wbio(ssl, for_writing);
+}
+
 }  // namespace
 
 void TlsSession::Free::operator()(SSL* ssl) const { SSL_free(ssl); }
@@ -84,16 +98,13 @@ Result<std::unique_ptr<TlsSession>> TlsSession::create(const TlsOptions& options
   SSL_CTX_set_verify(context.get(), SSL_VERIFY_PEER, nullptr);
   SSL_CTX_set_mode(context.get(),
                    SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
-  SSL_CTX_set_read_ahead(context.get(), 1);
-  SSL_CTX_set_default_read_buffer_len(context.get(), 128U << 10);
   if (options.identity != nullptr) {
     use_identity(context.get(), *options.identity);
   } else {
     SLUICE_TRY(use_web_roots(context.get(), options.ca_file));
   }
   std::unique_ptr<SSL, Free> ssl(SSL_new(context.get()));
-  BIO* const both_ways = transport.release();
-  SSL_set_bio(ssl.get(), both_ways, both_ways);
+  give_transport(ssl.get(), std::move(transport));
   SSL_set_connect_state(ssl.get());
   expect_name(ssl.get(), options.server_name);
   const std::string protocols = alpn_list(options.protocols);
