@@ -8,6 +8,7 @@
 #include <string_view>
 #include <utility>
 
+#include "fetcher/teleport/call_channel.h"
 #include "fetcher/teleport/connection.h"
 #include "fetcher/teleport/rate_limit.h"
 #include "fetcher/teleport/raw_call.h"
@@ -119,8 +120,8 @@ class Stream {
                   fmt::format("cannot {}: {}", what_, channel.error().message));
     }
     channel_ = std::move(*channel);
-    call_.emplace(TeleportChannel::for_calls(channel_), method_.path, std::move(request_),
-                  method_.silence_max, stop_);
+    call_.emplace(std::shared_ptr<CallChannel>(channel_, &channel_->calls()), method_.path,
+                  std::move(request_), method_.silence_max, stop_);
     return {};
   }
 

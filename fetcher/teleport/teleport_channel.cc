@@ -33,27 +33,8 @@ TeleportChannel::TeleportChannel(std::unique_ptr<Pump> pump) : pump_(std::move(p
   arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, kKeepaliveTimeoutMs);
   arguments.SetInt(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
   arguments.SetInt(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
-  channel_ =
-      grpc::CreateCustomInsecureChannelFromFd("teleport", pump_->take_local_end(), arguments);
-  // gRPC looks at such a channel only while somebody waits: with no call under way pings would go
-  // unanswered, and the connection be taken for dead.
-  poller_ = std::thread([this] {
-    void* tag = nullptr;
-    bool ok = false;
-    while (queue_.Next(&tag, &ok)) {
-    }
-  });
-}
-
-TeleportChannel::~TeleportChannel() {
-  channel_.reset();
-  queue_.Shutdown();
-  poller_.join();
-}
-
-std::shared_ptr<grpc::Channel> TeleportChannel::for_calls(
-    const std::shared_ptr<TeleportChannel>& channel) {
-  return {channel, channel->channel_.get()};
+  calls_.emplace(
+      grpc::CreateCustomInsecureChannelFromFd("teleport", pump_->take_local_end(), arguments));
 }
 
 }  // namespace sluice::fetcher

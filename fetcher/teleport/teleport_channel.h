@@ -5,20 +5,14 @@
 #ifndef SLUICE_FETCHER_TELEPORT_TELEPORT_CHANNEL_H_
 #define SLUICE_FETCHER_TELEPORT_TELEPORT_CHANNEL_H_
 
-#include <grpcpp/completion_queue.h>
-
 #include <memory>
 #include <optional>
 #include <string>
-#include <thread>
 
 #include "common/error.h"
+#include "fetcher/teleport/call_channel.h"
 #include "fetcher/teleport/dial.h"
 #include "fetcher/teleport/pump.h"
-
-namespace grpc {
-class Channel;
-}
 
 namespace sluice::fetcher {
 
@@ -26,12 +20,9 @@ class TeleportChannel {
  public:
   // kIo: the machine has no resources for it.
   static Result<std::shared_ptr<TeleportChannel>> make(SecureConnection connection);
-  ~TeleportChannel();
-  TeleportChannel(const TeleportChannel&) = delete;
-  TeleportChannel& operator=(const TeleportChannel&) = delete;
 
-  // For calls, which keep all of it alive.
-  static std::shared_ptr<grpc::Channel> for_calls(const std::shared_ptr<TeleportChannel>& channel);
+  // For calls, which keep this alive until they have ended.
+  CallChannel& calls() { return *calls_; }
 
   // Why the connection ended; nothing while it stands.
   std::optional<std::string> error() const { return pump_->error(); }
@@ -40,9 +31,7 @@ class TeleportChannel {
   explicit TeleportChannel(std::unique_ptr<Pump> pump);
 
   std::unique_ptr<Pump> pump_;
-  std::shared_ptr<grpc::Channel> channel_;
-  grpc::CompletionQueue queue_;
-  std::thread poller_;
+  std::optional<CallChannel> calls_;
 };
 
 }  // namespace sluice::fetcher
