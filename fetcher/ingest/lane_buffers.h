@@ -22,8 +22,8 @@
 namespace sluice::fetcher {
 
 struct TakeLimits {
-  std::size_t items_max = 500;
-  std::size_t bytes_max = 1U << 20;      // the first item is taken however large
+  std::size_t items_max = 2'000;
+  std::size_t bytes_max = 2U << 20;      // the first item is taken however large
   queue::PerLane<bool> left_alone = {};  // lanes of which nothing is taken
 };
 
