@@ -15,6 +15,7 @@ find_package(nlohmann_json 3.11 REQUIRED)
 pkg_check_modules(SYSTEMD REQUIRED IMPORTED_TARGET libsystemd)
 if(SLUICE_BUILD_TESTS)
   find_package(GTest REQUIRED)
+  pkg_check_modules(NGHTTP2 REQUIRED IMPORTED_TARGET libnghttp2)
 endif()
 
 # ccache and mold make a rebuild quick; neither is needed.

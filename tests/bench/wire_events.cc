@@ -14,6 +14,7 @@ constexpr std::size_t kJsonMin = 512;
 constexpr std::size_t kJsonMax = 1840;
 constexpr std::string_view kCursor = "a1:00000000";
 constexpr std::size_t kCursorDigits = 8;
+constexpr std::size_t kDaySeconds = 86'400;
 constexpr std::size_t kIdDigits = 12;  // the last part of a UUID
 
 // Lower-case hexadecimal digits, up to `end`.
@@ -45,8 +46,12 @@ void WireEvent::copy(std::uint64_t id, std::uint64_t place, char* to) const {
 std::vector<WireEvent> make_wire_events(std::size_t count, Day day, std::uint64_t seed) {
   const teleport_sim::EventMaker maker(seed, "bank.example.com", {}, {});
   std::vector<WireEvent> events;
+  // A chunk's events are in the order of their times.
+  const auto apart = static_cast<std::int64_t>(kDaySeconds / count);
   teleport_sim::Entry entry{.time = start_of_day(day)};
   for (; events.size() < count; ++entry.number) {
+    entry.time.seconds =
+        start_of_day(day).seconds + apart * static_cast<std::int64_t>(events.size());
     const teleport_sim::Event event = maker.audit_event(entry, "");
     const std::size_t size = event.body.dump().size();
     if (!event.body.contains("uid") || size < kJsonMin || size > kJsonMax) continue;

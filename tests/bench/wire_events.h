@@ -33,7 +33,7 @@ class WireEvent {
   std::size_t cursor_end_ = 0;
 };
 
-// `count` events of that day.
+// `count` events of that day, in the order of their times.
 std::vector<WireEvent> make_wire_events(std::size_t count, Day day, std::uint64_t seed);
 
 }  // namespace sluice::bench
