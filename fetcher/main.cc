@@ -1,9 +1,11 @@
 // sluice-fetcher: takes audit events and session recordings from Teleport into the queue.
 #include "common/daemon.h"
+#include "common/memory.h"
 #include "common/time.h"
 #include "fetcher/fetcher.h"
 
 int main(int argc, char** argv) {
+  sluice::keep_freed_memory();
   const sluice::Daemon daemon{
       .name = "sluice-fetcher",
       .description = "Takes Teleport's audit events and session recordings into a Sluice queue.",

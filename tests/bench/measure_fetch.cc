@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "common/log.h"
+#include "common/memory.h"
 #include "fetcher/ingest/event_filter.h"
 #include "fetcher/ingest/ingest_loop.h"
 #include "fetcher/ingest/lane_buffers.h"
@@ -213,6 +214,7 @@ Result<Values> measure_against_server(
   const int port = static_cast<int>(serving.at("port").front());
   SLUICE_ASSIGN(Values values, run_child("the fetching measurement", [&](const Parent& parent) {
                   init_logging("bench-fetch", false);
+                  keep_freed_memory();  // as the fetcher does
                   return measurement(plan, port, parent);
                 }));
   server.go_on();
