@@ -42,7 +42,7 @@ WindowSearchOptions window_search_options(const FetcherConfig& config, const Sou
 // Where the bulk export takes over from a search. What that has not read yet begins in this day,
 // and chunks may come late for those before it; what it has of them is known by its ids. Not so
 // where it has not moved on since it took over itself: the days before that are closed, and their
-// ids may be forgotten. An event's own day may be the one before that of its chunk.
+// ids may be forgotten. A day more, in case an event's own day is not that of its chunk.
 Day bulk_from(const SourceState& saved, std::uint32_t late_days) {
   const Day from = day_of(saved.search->from) - static_cast<Day>(late_days);
   return saved.ids_from ? std::max(from, *saved.ids_from + 1) : from;
@@ -63,8 +63,8 @@ std::unique_ptr<AuditSource> make_bulk_export(const SourceParts& parts, SourceSt
                                       parts.buffers, parts.clock, parts.teleport_clock);
 }
 
-// Where a search takes over from the bulk export: a day before the first one that is not closed. An
-// event's own day may be the one before that of its chunk, and that chunk be unread. The ids of
+// Where a search takes over from the bulk export: a day before the first one that is not closed, in
+// case an event's own day is the one before that of its chunk, and that chunk is unread. The ids of
 // that day are remembered (BulkExport::close_first_day).
 Timestamp search_from(const SourceStart& start) {
   const auto& first_day = start.saved.bulk.first_day;

@@ -280,7 +280,7 @@ bool BulkExport::close_first_day(const std::stop_token& stop) {
           StateChange{state_key(options_.backfill, chunk_key(first_day_, name)), std::nullopt});
     }
   }
-  // An event's own day may be the one before that of its chunk.
+  // A day more than needed while an event's own day is that of its chunk (bulk_export.h).
   if (!options_.backfill) mark.forget_ids_before = first_day_ - 1;
   if (!buffers_.push(std::move(mark), stop)) return false;
   const std::lock_guard lock(mutex_);

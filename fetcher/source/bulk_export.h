@@ -11,6 +11,10 @@
 // is ahead therefore closes nothing. While a cluster is quiet its last days stay open; those that
 // are old by our clock are then listed again each kQuietInterval only.
 //
+// An event's own UTC day is that of its chunk: Teleport on Athena files each event by its time
+// (lib/events/athena/consumer.go, writeToS3), and so "read up to", and where a span ends, go by the
+// days of the chunks. Where it costs only a comparison of ids nothing relies on it.
+//
 // A day whose listing fails is listed again with the next poll, and the days after it meanwhile.
 // A chunk that fails is tried again later, with growing waits, while others are read. One that
 // Teleport does not have (NotFound) is given up, with an error in the log, after kNotFoundMax tries

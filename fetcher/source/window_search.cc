@@ -201,7 +201,7 @@ Result<void> WindowSearch::save(const std::stop_token& stop) {
   Item mark = mark_of(queue::Lane::kAudit, state_key(options_.backfill, kSearchKey), encoded);
   mark.also = options_.takeover;
   // Neither this search nor one after a restart asks for events before `from`, but a bulk export
-  // may. An event's own day may be the one before that of its chunk.
+  // may. A day more, in case an event's own day is not that of its chunk.
   const Day needed_from = day_of(state_.from) - static_cast<Day>(options_.late_days) - 1;
   if (needed_from != ids_needed_from_ && !options_.backfill) mark.forget_ids_before = needed_from;
   if (read_up_to_ != saved_read_up_to_) mark.read_up_to = read_up_to_;
