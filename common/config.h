@@ -18,6 +18,7 @@
 #include <utility>
 #include <vector>
 
+#include "common/body_form.h"
 #include "common/error.h"
 #include "common/time.h"
 #include "common/time_range.h"
@@ -98,7 +99,8 @@ struct FluentdConfig {
 
 struct ShipperConfig {
   std::uint32_t connections = 4;  // of each lane; capped by fluentd-max-connections
-  std::uint32_t batch_events = 500;
+  BodyForm body = BodyForm::kArray;
+  std::uint32_t batch_events = 500;  // 1 with BodyForm::kSingle
   std::uint64_t batch_bytes = 512U << 10;
   std::chrono::milliseconds request_timeout{30'000};
   std::chrono::milliseconds retry_min{500};  // first wait after a failure

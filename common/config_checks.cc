@@ -244,6 +244,38 @@ Result<void> check_retries(const GivenSettings& given, const Config& config) {
       format_duration(config.shipper.retry_min), format_duration(config.shipper.retry_max))));
 }
 
+Result<void> check_body(const GivenSettings& given) {
+  const GivenSetting* body = find(given, "body");
+  if (body == nullptr) return {};
+  const auto& name = std::get<std::string>(body->value);
+  if (body_form(name)) return {};
+  return fail(
+      body->origin.mistake(fmt::format("is \"{}\", but must be array, ndjson or single", name)));
+}
+
+// Fluentd's answer to what it drops is the same as to what it takes.
+void warn_about_ndjson(const GivenSettings& given, Config* config) {
+  if (config->shipper.body != BodyForm::kNdjson) return;
+  warn(
+      find(given, "body")->origin,
+      "is \"ndjson\", which a Fluentd with \"<parse> @type json\" answers with 200 and drops: make "
+      "sure that what is there takes application/x-ndjson",
+      config);
+}
+
+// Whatever sends single events sends batches of one.
+void limit_batches(const GivenSettings& given, Config* config) {
+  if (config->shipper.body != BodyForm::kSingle) return;
+  const GivenSetting* events = find(given, "batch-events");
+  if (events != nullptr && config->shipper.batch_events > 1) {
+    warn(events->origin,
+         fmt::format("is {}, but {} = \"single\" lowers it to 1", config->shipper.batch_events,
+                     find(given, "body")->origin.label),
+         config);
+  }
+  config->shipper.batch_events = 1;
+}
+
 void limit_connections(const GivenSettings& given, Config* config) {
   const GivenSetting* limit = find(given, "fluentd-max-connections");
   if (limit == nullptr) return;
@@ -266,6 +298,9 @@ Result<void> check_shipper(const GivenSettings& given, Config* config) {
   constexpr std::array<std::string_view, 3> kFiles = {"fluentd-ca", "fluentd-cert", "fluentd-key"};
   SLUICE_TRY(check_files(given, kFiles));
   SLUICE_TRY(check_retries(given, *config));
+  SLUICE_TRY(check_body(given));
+  warn_about_ndjson(given, config);
+  limit_batches(given, config);
   limit_connections(given, config);
   return {};
 }
@@ -274,7 +309,8 @@ Result<void> check_shipper(const GivenSettings& given, Config* config) {
 
 Result<void> check_config(Program program, const GivenSettings& given, Config* config) {
   if (program == Program::kQueuectl) {
-    // It shows how many events can be sent twice, which follows from the connections.
+    // It shows how many events can be sent twice, which follows from the connections and batches.
+    limit_batches(given, config);
     limit_connections(given, config);
     return {};
   }

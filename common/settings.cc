@@ -74,6 +74,13 @@ void set_teleport_mode(const Value& value, Config* config) {
   config->teleport.mode = mode.value_or(defaults().teleport.mode);
 }
 
+// What is no form is refused when all is checked.
+void set_body(const Value& value, Config* config) {
+  const auto* name = std::get_if<std::string>(&value);
+  const auto form = name == nullptr ? std::nullopt : body_form(*name);
+  config->shipper.body = form.value_or(defaults().shipper.body);
+}
+
 // What is no span is refused when all is checked.
 void set_backfill(const Value& value, Config* config) {
   config->fetcher.backfill.clear();
@@ -342,6 +349,12 @@ constexpr auto kSettings = std::to_array<Setting>({
      .type = kCount, .initial = "4", .bounds = {1, 64}, .users = Users::kShipper,
      .help = "Connections to Fluentd of each lane; 1 keeps the strict order of events",
      .assign = kShipper<&ShipperConfig::connections>},
+    {.name = "body", .key = "shipper.body", .environment = "SLUICE_SHIPPER_BODY",
+     .type = kText, .initial = "array", .users = Users::kShipper,
+     .help = "What a request carries: array (a JSON array of events), ndjson (an event a line; not "
+             "for Fluentd with a json parser, which answers 200 to it and drops it) or single (one "
+             "event; batch-events is then 1)",
+     .assign = set_body},
     {.name = "batch-events", .key = "shipper.batch-events",
      .environment = "SLUICE_SHIPPER_BATCH_EVENTS",
      .type = kCount, .initial = "500", .bounds = {1, 10'000}, .users = Users::kShipper,

@@ -1,5 +1,7 @@
 #include "shipper/batch.h"
 
+#include <algorithm>
+
 #include "common/check.h"
 
 namespace sluice::shipper {
@@ -12,6 +14,18 @@ void Batch::append(RecordPtr record) {
   records_.push_back(std::move(record));
 }
 
+std::string Batch::body(BodyForm form) const {
+  switch (form) {
+    case BodyForm::kArray:
+      return json_array();
+    case BodyForm::kNdjson:
+      return json_lines();
+    case BodyForm::kSingle:
+      break;
+  }
+  return single();
+}
+
 std::string Batch::json_array() const {
   std::string json;
   json.reserve(body_bytes_ + records_.size() + 1);
@@ -22,6 +36,26 @@ std::string Batch::json_array() const {
   }
   json.push_back(']');
   return json;
+}
+
+// A line's end inside an event can only be space between its parts, so that another space may stand
+// for it.
+std::string Batch::json_lines() const {
+  std::string lines;
+  lines.reserve(body_bytes_ + records_.size());
+  for (const auto& record : records_) {
+    const auto begin = static_cast<std::ptrdiff_t>(lines.size());
+    lines.append(record->record.body);
+    std::replace_if(
+        lines.begin() + begin, lines.end(), [](char c) { return c == '\n' || c == '\r'; }, ' ');
+    lines.push_back('\n');
+  }
+  return lines;
+}
+
+std::string Batch::single() const {
+  SLUICE_CHECK(size() == 1, "a request for a single event must have one");
+  return std::string(records_.front()->record.body);
 }
 
 std::pair<Batch, Batch> Batch::halves() const {

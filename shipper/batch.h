@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "common/body_form.h"
 #include "queue/record.h"
 #include "queue/types.h"
 
@@ -33,13 +34,17 @@ class Batch {
   queue::Seq first() const { return records_.front()->seq; }
   queue::Seq last() const { return records_.back()->seq; }
 
-  // The events as a JSON array.
-  std::string json_array() const;
+  // The events as what a request carries. The form of single events needs a batch of one.
+  std::string body(BodyForm form) const;
 
   // Two batches that have half of the records each, the earlier ones first. Needs two or more.
   std::pair<Batch, Batch> halves() const;
 
  private:
+  std::string json_array() const;
+  std::string json_lines() const;
+  std::string single() const;
+
   std::string route_;
   std::vector<RecordPtr> records_;
   std::size_t body_bytes_ = 0;

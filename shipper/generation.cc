@@ -35,6 +35,7 @@ LaneOptions lane_options(const Config& config, queue::Lane lane) {
   const bool is_audit = lane == queue::Lane::kAudit;
   return {.lane = lane,
           .url = is_audit ? config.fluentd.url : config.fluentd.session_url,
+          .body = config.shipper.body,
           .connections = config.shipper.connections,
           .batch_events = config.shipper.batch_events,
           .batch_bytes = config.shipper.batch_bytes,
@@ -53,6 +54,7 @@ fluentd::HttpOptions http_options(const Config& config, std::uint32_t connection
           .ca = config.fluentd.ca,
           .cert = config.fluentd.cert,
           .key = config.fluentd.key,
+          .content_type = content_type(config.shipper.body),
           .request_timeout = config.shipper.request_timeout};
 }
 

@@ -51,8 +51,9 @@ inline constexpr unsigned kLoneRefusalsMax = 3;
 struct LaneOptions {
   queue::Lane lane = queue::Lane::kAudit;
   std::string url;  // the session lane's: without session id
+  BodyForm body = BodyForm::kArray;
   std::size_t connections = 4;
-  std::size_t batch_events = 500;
+  std::size_t batch_events = 500;  // 1 with BodyForm::kSingle
   std::size_t batch_bytes = 512U << 10;
   std::chrono::milliseconds retry_min{500};
   std::chrono::milliseconds retry_max{30'000};

@@ -7,6 +7,7 @@
 #include <csignal>
 #include <deque>
 #include <mutex>
+#include <string>
 #include <unordered_map>
 #include <utility>
 
@@ -74,8 +75,9 @@ Result<void> HttpTransport::Impl::open() {
   multi = curl_multi_init();
   if (multi == nullptr) return fail(ErrorKind::kInternal, "libcurl cannot make a multi handle");
   curl_multi_setopt(multi, CURLMOPT_MAXCONNECTS, static_cast<long>(options.connections));
-  for (const char* line : {"Content-Type: application/json", "Expect:"}) {
-    curl_slist* longer = curl_slist_append(headers, line);
+  for (const auto& line :
+       {"Content-Type: " + std::string(options.content_type), std::string("Expect:")}) {
+    curl_slist* longer = curl_slist_append(headers, line.c_str());
     if (longer == nullptr) return fail(ErrorKind::kInternal, "libcurl cannot keep a header");
     headers = longer;
   }

@@ -21,6 +21,7 @@
 #include <filesystem>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "common/error.h"
@@ -33,6 +34,7 @@ struct HttpOptions {
   std::filesystem::path ca = {};  // empty: the system's
   std::filesystem::path cert = {};
   std::filesystem::path key = {};
+  std::string_view content_type = "application/json";  // must outlive the transport
   std::chrono::milliseconds request_timeout{30'000};
   std::chrono::milliseconds connect_timeout{10'000};
   std::chrono::milliseconds dial_interval{150};

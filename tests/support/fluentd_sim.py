@@ -21,6 +21,8 @@ Commands on the control socket, one line each, answered by "ok", JSON (stats) or
     reset-after N               read and store the next N requests, then reset without an answer
     stall SECONDS [N]           wait before storing and answering, N requests or until "stall 0"
     poison TEXT                 400 for a request whose body contains TEXT; "poison" alone ends it
+    ndjson on|off               take a body of application/x-ndjson apart by lines, as Fluentd does without
+                                <parse>; off at the start: it is dropped, as with <parse> @type json
     stats                       counts
     quit
 """
@@ -46,7 +48,7 @@ TIME_FORMAT = re.compile(
     r"T(?:[01]?\d|2[0-3]):[0-5]?\d:(?:60|[0-5]?\d)(?!\d)")
 # Outside of a string no JSON text needs a line end; inside it cannot have one.
 SPACES = re.compile(r"[ \t\n\r]*")
-REASONS = {200: "OK", 204: "No Content", 400: "Bad Request", 413: "Request Entity Too Large",
+REASONS = {200: "OK", 201: "Created", 204: "No Content", 400: "Bad Request", 413: "Request Entity Too Large",
            417: "Expectation Failed", 429: "Too Many Requests", 500: "Internal Server Error",
            502: "Bad Gateway", 503: "Service Unavailable"}
 
@@ -130,6 +132,7 @@ class Faults:
         self.retry_after = None
         self.max_body = 32 * 1024 * 1024
         self.poison = None
+        self.ndjson = False
 
     def set_status(self, code, count, body):
         with self._lock:
@@ -232,6 +235,16 @@ def split_events(body):
         return [], 1
     except RecursionError:
         raise Refused(500, "500 Internal Server Error\nToo deeply nested.\n") from None
+
+
+def split_lines(body):
+    """The same of an event a line; a line that is none is one dropped element."""
+    events, skipped = [], 0
+    for line in body.split(b"\n"):
+        if line.strip():
+            found, dropped = split_events(line)
+            events, skipped = events + found, skipped + dropped
+    return events, skipped
 
 
 def _split_array(text, at, decode):
@@ -385,14 +398,16 @@ class Connection:
         forced = faults.take_status()
         if forced and not 200 <= forced[0] < 300:
             raise Refused(*forced)
+        body = decompress(body, headers.get("content-encoding"))
         if faults.poison and faults.poison.encode() in body:
             raise Refused(400, "400 Bad Request\nthe body contains poison\n")
-        stored = self._store(tag_of(target), decompress(body, headers.get("content-encoding")))
+        is_lines = faults.ndjson and headers.get("content-type") == "application/x-ndjson"
+        stored = self._store(tag_of(target), body, split_lines if is_lines else split_events)
         return (*(forced or (200, "")), stored)
 
-    def _store(self, tag, body):
+    def _store(self, tag, body, split):
         statistics = self._server.statistics
-        events, skipped = split_events(body)
+        events, skipped = split(body)
         for event, _ in events:
             check_time(event)
         if tag == "":
@@ -565,12 +580,12 @@ class Control:
         actions = {"status": self._status, "retry-after": self._retry_after,
                    "max-body": self._max_body, "refuse": self._refuse, "poison": self._poison,
                    "reset-before": self._reset, "reset-after": self._reset, "stall": self._stall,
-                   "stats": self._stats, "quit": self._quit}
+                   "ndjson": self._ndjson, "stats": self._stats, "quit": self._quit}
         if words[0] not in actions:
             return f"error no such command: {line}"
         try:
             return actions[words[0]](words) or "ok"
-        except (ValueError, IndexError):
+        except (ValueError, IndexError, KeyError):
             return f"error wrong arguments: {line}"
 
     def _status(self, words):
@@ -592,6 +607,9 @@ class Control:
 
     def _poison(self, words):
         self._server.faults.poison = " ".join(words[1:]) or None
+
+    def _ndjson(self, words):
+        self._server.faults.ndjson = {"on": True, "off": False}[words[1]]
 
     def _reset(self, words):
         self._server.faults.set_resets(words[0], int(words[1]))

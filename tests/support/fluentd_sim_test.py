@@ -108,6 +108,15 @@ class FluentdSimTest(unittest.TestCase):
         self.connection.getresponse().read()
         self.assertEqual([{"a": 1}, {"a": 2}], [event for _, event in self.stored()])
 
+    def test_takes_lines_only_when_told_to_and_by_their_content_type(self):
+        lines, header = '{"a":1}\n{"a":2}\nx\n', {"Content-Type": "application/x-ndjson"}
+        self.assertEqual((200, ""), self.post(lines, **header))
+        self.command("ndjson on")
+        self.assertEqual((200, ""), self.post(lines))
+        self.assertEqual([], self.stored())
+        self.assertEqual((200, ""), self.post(lines, **header))
+        self.assertEqual([{"a": 1}, {"a": 2}], [event for _, event in self.stored()])
+
     def test_refuses_a_body_above_the_limit(self):
         self.command("max-body 10")
         self.assertEqual(200, self.post('{"a":1234}')[0])

@@ -378,6 +378,42 @@ TEST_F(ConfigTest, QueuectlKnowsTheCappedConnectionsToo) {
   EXPECT_EQ(config->shipper.connections, 2u);
 }
 
+TEST_F(ConfigTest, SingleEventsMakeBatchesOfOneAndALargerBatchIsAnsweredWithAWarning) {
+  const std::string file(kUpstreamFile);
+  const auto single = load(Program::kShipper, file + "[shipper]\nbody = \"single\"");
+  ASSERT_TRUE(single) << single.error().message;
+  EXPECT_EQ(single->shipper.body, BodyForm::kSingle);
+  EXPECT_EQ(single->shipper.batch_events, 1U);
+  EXPECT_THAT(warnings(single), IsEmpty());
+
+  const auto lowered =
+      load(Program::kShipper, file + "[shipper]\nbody = \"single\"\nbatch-events = 500");
+  ASSERT_TRUE(lowered) << lowered.error().message;
+  EXPECT_EQ(lowered->shipper.batch_events, 1U);
+  EXPECT_THAT(warnings(lowered),
+              ElementsAre("sluice.toml:18:16: shipper.batch-events is 500, but shipper.body = "
+                          "\"single\" lowers it to 1"));
+
+  const auto queuectl = load_any("[shipper]\nbody = \"single\"\nbatch-events = 500");
+  ASSERT_TRUE(queuectl) << queuectl.error().message;
+  EXPECT_EQ(queuectl->shipper.batch_events, 1U);
+}
+
+TEST_F(ConfigTest, NdjsonIsAnsweredWithAWarningSinceFluentdMayDropItWith200) {
+  const auto config =
+      load(Program::kShipper, std::string(kUpstreamFile) + "[shipper]\nbody = \"ndjson\"");
+  ASSERT_TRUE(config) << config.error().message;
+  EXPECT_EQ(config->shipper.body, BodyForm::kNdjson);
+  EXPECT_EQ(config->shipper.batch_events, 500U);
+  EXPECT_THAT(warnings(config), ElementsAre(testing::HasSubstr("answers with 200 and drops")));
+}
+
+TEST_F(ConfigTest, ABodyOfNoKnownFormIsRefused) {
+  EXPECT_EQ(message(load(Program::kShipper,
+                         std::string(kUpstreamFile) + "[shipper]\nbody = \"msgpack\"")),
+            "sluice.toml:17:8: shipper.body is \"msgpack\", but must be array, ndjson or single");
+}
+
 TEST_F(ConfigTest, AnEmptyListOfSkippedSessionTypesIsKeptWithAWarning) {
   for (const char* empty : {"[]", "\"\""}) {
     const auto config = load(Program::kFetcher, fmt::format("skip-session-types = {}\n[teleport]\n"

@@ -17,9 +17,37 @@ Batch batch_of(FakeLane* lane, std::size_t count) {
 TEST(Batch, BodyIsAnArrayOfTheEventsAsTheyAre) {
   FakeLane lane;
   lane.add_event(R"({"a":1})");
-  EXPECT_EQ(batch_of(&lane, 1).json_array(), R"([{"a":1}])");
+  EXPECT_EQ(batch_of(&lane, 1).body(BodyForm::kArray), R"([{"a":1}])");
   lane.add_event(R"({"b":"ü, []"})");
-  EXPECT_EQ(batch_of(&lane, 2).json_array(), R"([{"a":1},{"b":"ü, []"}])");
+  EXPECT_EQ(batch_of(&lane, 2).body(BodyForm::kArray), R"([{"a":1},{"b":"ü, []"}])");
+}
+
+TEST(Batch, LinesHaveOneEventEachAndAnEndEach) {
+  FakeLane lane;
+  lane.add_event(R"({"a":1})");
+  EXPECT_EQ(batch_of(&lane, 1).body(BodyForm::kNdjson), "{\"a\":1}\n");
+  lane.add_event(R"({"b":"ü\n, []"})");
+  EXPECT_EQ(batch_of(&lane, 2).body(BodyForm::kNdjson), "{\"a\":1}\n{\"b\":\"ü\\n, []\"}\n");
+}
+
+TEST(Batch, AnEventThatIsWrittenInSeveralLinesIsOneLine) {
+  FakeLane lane;
+  lane.add_event("{\"a\":\r\n1}");
+  lane.add_event(R"({"b":2})");
+  EXPECT_EQ(batch_of(&lane, 2).body(BodyForm::kNdjson), "{\"a\":  1}\n{\"b\":2}\n");
+}
+
+TEST(Batch, ASingleEventGoesAsItIs) {
+  FakeLane lane;
+  lane.add_event("{\"a\":\n[1]}");
+  EXPECT_EQ(batch_of(&lane, 1).body(BodyForm::kSingle), "{\"a\":\n[1]}");
+}
+
+TEST(BatchDeathTest, OfSeveralEventsIsNoSingleEvent) {
+  FakeLane lane;
+  lane.add_events(2);
+  const Batch batch = batch_of(&lane, 2);
+  EXPECT_DEATH((void)batch.body(BodyForm::kSingle), "single event");
 }
 
 TEST(Batch, HalvesHaveAllRecordsInOrder) {
@@ -30,7 +58,7 @@ TEST(Batch, HalvesHaveAllRecordsInOrder) {
   EXPECT_EQ(earlier.last(), 2U);
   EXPECT_EQ(later.first(), 3U);
   EXPECT_EQ(later.last(), 5U);
-  EXPECT_EQ(event_numbers(earlier.json_array() + later.json_array()),
+  EXPECT_EQ(event_numbers(earlier.body(BodyForm::kArray) + later.body(BodyForm::kArray)),
             (std::vector<int>{1, 2, 3, 4, 5}));
 }
 
@@ -39,7 +67,7 @@ TEST(Batch, RecordsOutliveTheirReader) {
   lane->add_events(2);
   const Batch batch = batch_of(lane.get(), 2);
   lane.reset();
-  EXPECT_EQ(batch.json_array(), R"([{"n":1},{"n":2}])");
+  EXPECT_EQ(batch.body(BodyForm::kArray), R"([{"n":1},{"n":2}])");
 }
 
 }  // namespace

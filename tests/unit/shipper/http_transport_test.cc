@@ -60,6 +60,14 @@ TEST(HttpTransport, PostsJsonWithoutExpectOnAKeptConnection) {
   }
 }
 
+TEST(HttpTransport, SaysWhichTypeOfContentItSends) {
+  TinyHttpServer server(always(TinyHttpServer::response(200)));
+  auto transport = make_transport({.content_type = "application/x-ndjson"});
+  transport->start(1, server.url("/"), "{}\n");
+  ASSERT_EQ(wait_for(transport.get(), 1).size(), 1U);
+  EXPECT_THAT(server.requests().at(0).head, HasSubstr("Content-Type: application/x-ndjson\r\n"));
+}
+
 TEST(HttpTransport, AnswersBodyIsCut) {
   TinyHttpServer server(always(TinyHttpServer::response(400, std::string(1 << 20, 'e'))));
   auto transport = make_transport();

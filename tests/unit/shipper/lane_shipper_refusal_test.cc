@@ -54,6 +54,37 @@ TEST(LaneShipperRefusal, OnePoisonEventAmongAThousandCostsLogarithmicallyManyReq
   EXPECT_EQ(rig.store.letters.front().seq, 333U);
 }
 
+TEST(LaneShipperRefusal, BatchesOfLinesAreTakenApartAsArraysAre) {
+  LaneOptions options = options_with(2, 100);
+  options.body = BodyForm::kNdjson;
+  LaneRig rig(options);
+  rig.lane.add_events(200);
+  PickySink sink{.poison = {33, 150}, .refusal = status(400), .taken = {}};
+  rig.transport.responder = sink.responder();
+  ASSERT_TRUE(rig.step_until_position(200));
+
+  EXPECT_EQ(sink.taken.size(), 198U);
+  ASSERT_EQ(rig.store.letters.size(), 2U);
+  EXPECT_EQ(rig.store.letters[0].seq + rig.store.letters[1].seq, 183U);
+  for (const auto& request : rig.transport.sent) EXPECT_TRUE(request.body.starts_with("{\"n\":"));
+}
+
+TEST(LaneShipperRefusal, ASingleEventThatIsRefusedIsSetAsideAtOnce) {
+  LaneOptions options = options_with(2, 1);
+  options.body = BodyForm::kSingle;
+  LaneRig rig(options);
+  rig.lane.add_events(10);
+  PickySink sink{.poison = {3}, .refusal = status(400), .taken = {}};
+  rig.transport.responder = sink.responder();
+  ASSERT_TRUE(rig.step_until_position(10));
+
+  EXPECT_EQ(rig.transport.sent.size(), 10U);
+  EXPECT_EQ(rig.transport.sent.front().body, R"({"n":1})");
+  EXPECT_EQ(sink.taken.size(), 9U);
+  ASSERT_EQ(rig.store.letters.size(), 1U);
+  EXPECT_EQ(rig.store.letters.front().seq, 3U);
+}
+
 TEST(LaneShipperRefusal, DeadLetterSaysWhatHappened) {
   LaneRig rig(options_with(1, 4));
   rig.lane.add_events(4);

@@ -1,0 +1,24 @@
+// In which form a request carries its events. Pure; any thread.
+#ifndef SLUICE_COMMON_BODY_FORM_H_
+#define SLUICE_COMMON_BODY_FORM_H_
+
+#include <optional>
+#include <string_view>
+
+namespace sluice {
+
+enum class BodyForm {
+  kArray,   // a JSON array of events
+  kNdjson,  // an event a line
+  kSingle,  // one event a request, as it is
+};
+
+// "array", "ndjson" or "single"; nothing: it is none of them.
+std::optional<BodyForm> body_form(std::string_view name);
+
+// What such a body's Content-Type header says.
+std::string_view content_type(BodyForm form);
+
+}  // namespace sluice
+
+#endif  // SLUICE_COMMON_BODY_FORM_H_

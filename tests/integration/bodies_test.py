@@ -1,0 +1,111 @@
+#!/usr/bin/env python3
+"""Every form of a request's body brings every event once, sets aside the one that is refused, and sends it again when asked to.
+
+bodies_test.py BIN_FOLDER
+"""
+
+import collections
+import sys
+import unittest
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "support"))
+
+import oracle  # noqa: E402
+import rig as rigs  # noqa: E402
+from processes import stats  # noqa: E402
+
+BIN = None
+BATCH = 50
+
+
+class BodiesCase(unittest.TestCase):
+    def begin(self, settings, *commands):
+        """A full queue, and a sink that has been told what it is."""
+        self.rig = rigs.Rig(BIN, rigs.temporary_folder("bodies"), events=400, sessions=2,
+                            events_per_session=60, batch_events=BATCH, shipper_settings=settings)
+        self.addCleanup(self.rig.remove)
+        self.addCleanup(self.rig.__exit__, None, None, None)
+        self.rig.start_stand_ins()
+        for command in commands:
+            self.assertEqual("ok", self.rig.sink.command(command))
+        code, said = self.rig.run("sluice-fetcher", "--exit-on-last-event")
+        self.assertEqual(0, code, said)
+
+    def ship(self):
+        """What the shipper said."""
+        code, said = self.rig.run("sluice-shipper", "--exit-when-drained")
+        self.assertEqual(0, code, said)
+        return said
+
+    def expect_all(self, **options):
+        report = self.rig.judge(skip_session_types=rigs.UNCONFIGURED_SKIPPED_TYPES, **options)
+        self.assertEqual([], report.failures() + self.rig.ledger_failures())
+        self.assertGreater(report.lanes["audit"].delivered, 0)
+        self.assertGreater(report.lanes["session"].delivered, 0)
+        return report
+
+    def events_of_requests(self):
+        """How many events each request had that was accepted."""
+        with open(self.rig.sink.record, "rb") as lines:
+            return list(collections.Counter(oracle.parse(line)["batch"] for line in lines).values())
+
+    def some_audit_record(self):
+        """One in the middle that is known by its id."""
+        lines = self.rig.queuectl("peek", "--lane", "audit", "--from", "200", "--count", "50",
+                                  "--output", "json").rstrip("\n").split("\n")
+        return next(record for record in map(oracle.parse, lines)
+                    if record["event"].get("uid") == record["id"])
+
+    def poison_and_heal(self):
+        """One event is refused and set aside, all others arrive; later it is sent again."""
+        poisoned = self.some_audit_record()
+        self.rig.sink.command(f"poison {poisoned['id']}")
+        said = self.ship()
+        self.expect_all(duplicates_max=0,
+                        may_be_set_aside=lambda line: poisoned["id"] in str(line))
+        self.assertEqual(1, self.rig.status()["lanes"]["audit"]["dead"])
+        self.assertEqual(0, self.rig.status()["lanes"]["session"]["dead"])
+        self.rig.sink.command("poison")
+        number = str(int(poisoned["seq"]))
+        self.rig.queuectl("replay", "--lane", "audit", "--reason", "healed", "--from-seq", number,
+                          "--to-seq", number)
+        self.ship()
+        self.expect_all(duplicates_max=0)
+        self.assertEqual(0, stats(self.rig.sink.control_path)["dropped"])
+        return said
+
+
+class Bodies(BodiesCase):
+    def test_arrays(self):
+        self.begin('body = "array"')
+        self.poison_and_heal()
+        self.assertLess(len(self.events_of_requests()), 100)
+
+    def test_lines(self):
+        self.begin('body = "ndjson"', "ndjson on")
+        said = self.poison_and_heal()
+        self.assertLess(len(self.events_of_requests()), 100)
+        self.assertRegex(said, r"warn.* shipper\.body is \"ndjson\", which a Fluentd")
+
+    def test_single_events(self):
+        self.begin('body = "single"')
+        said = self.poison_and_heal()
+        self.assertEqual({1}, set(self.events_of_requests()))
+        self.assertRegex(said, r"warn.* shipper\.batch-events is 50, but .* lowers it to 1")
+
+
+class Receivers(BodiesCase):
+    def test_every_answer_from_200_to_299_is_an_acceptance(self):
+        for name, answer in (("Fluent Bit", "201"), ("Logstash", "200 ok"), ("Vector", "200"),
+                             ("Fluentd with use_204_response", "204")):
+            with self.subTest(name):
+                self.begin("", f"status {answer}")
+                self.ship()
+                self.expect_all(duplicates_max=0)
+                self.assertEqual({answer[:3]}, set(stats(self.rig.sink.control_path)["status"]))
+
+
+if __name__ == "__main__":
+    BIN = Path(sys.argv.pop(1))
+    unittest.main(verbosity=2)
