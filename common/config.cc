@@ -149,6 +149,12 @@ class Loader {
     std::map<std::string, RawValue, std::less<>> values;
     for (const auto& [name, value] : sources_.flags) {
       SLUICE_ASSIGN(const Setting* const setting, find_flag(name));
+      if (setting->type == ValueType::kHeaders) {
+        RawValue& headers = values[name];
+        headers.kind = RawValue::Kind::kArray;
+        if (!value.empty()) headers.items.push_back({RawValue::Kind::kText, value, {}});
+        continue;
+      }
       const bool bare_switch = setting->type == ValueType::kSwitch && value.empty();
       const RawValue raw{RawValue::Kind::kText, bare_switch ? "true" : value, {}};
       const auto [earlier, is_first] = values.emplace(name, raw);
@@ -249,6 +255,8 @@ std::string placeholder(ValueType type) {
       return "FOLDER";
     case ValueType::kFile:
       return "FILE";
+    case ValueType::kHeaders:
+      return "HEADER";
     case ValueType::kList:
       break;
   }

@@ -20,6 +20,7 @@
 
 #include "common/body_form.h"
 #include "common/error.h"
+#include "common/http_header.h"
 #include "common/time.h"
 #include "common/time_range.h"
 
@@ -102,6 +103,7 @@ struct ShipperConfig {
   BodyForm body = BodyForm::kArray;
   std::uint32_t batch_events = 500;  // 1 with BodyForm::kSingle
   std::uint64_t batch_bytes = 512U << 10;
+  std::vector<HttpHeader> headers;  // of every request, besides our own
   std::chrono::milliseconds request_timeout{30'000};
   std::chrono::milliseconds retry_min{500};  // first wait after a failure
   std::chrono::milliseconds retry_max{30'000};
@@ -147,8 +149,8 @@ struct FlagHelp {
   std::string help;
 };
 
-// The flags that `program` accepts besides --config and --instance. Only lists may be given more
-// than once; their items add up.
+// The flags that `program` accepts besides --config and --instance. Only lists and headers may be
+// given more than once; their items add up.
 std::vector<FlagHelp> config_flags(Program program);
 
 }  // namespace sluice

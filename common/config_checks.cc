@@ -244,6 +244,20 @@ Result<void> check_retries(const GivenSettings& given, const Config& config) {
       format_duration(config.shipper.retry_min), format_duration(config.shipper.retry_max))));
 }
 
+// Reads the values that are in files, too.
+Result<void> check_headers(const GivenSettings& given) {
+  const GivenSetting* headers = find(given, "headers");
+  if (headers == nullptr) return {};
+  for (const HttpHeader& header : std::get<std::vector<HttpHeader>>(headers->value)) {
+    const auto line = header_line(header);
+    if (line) continue;
+    const Origin& origin = headers->origin;
+    return fail(origin.kind,
+                fmt::format("{}{}: {}", origin.where, origin.label, line.error().message));
+  }
+  return {};
+}
+
 Result<void> check_body(const GivenSettings& given) {
   const GivenSetting* body = find(given, "body");
   if (body == nullptr) return {};
@@ -298,6 +312,7 @@ Result<void> check_shipper(const GivenSettings& given, Config* config) {
   constexpr std::array<std::string_view, 3> kFiles = {"fluentd-ca", "fluentd-cert", "fluentd-key"};
   SLUICE_TRY(check_files(given, kFiles));
   SLUICE_TRY(check_retries(given, *config));
+  SLUICE_TRY(check_headers(given));
   SLUICE_TRY(check_body(given));
   warn_about_ndjson(given, config);
   limit_batches(given, config);

@@ -42,6 +42,8 @@ std::string_view expected_form(ValueType type) {
       return "a string with the path of a folder in it";
     case ValueType::kFile:
       return "a string with the path of a file in it";
+    case ValueType::kHeaders:
+      return "an array of strings such as \"Authorization: Bearer file:token\"";
     case ValueType::kList:
       break;
   }
@@ -144,6 +146,27 @@ Result<Value> parse_list(const RawValue& raw, const Origin& origin) {
   return list;
 }
 
+// Sentences about it do not show what was written, which may be a secret.
+Result<Value> parse_headers(const RawValue& raw, const Origin& origin) {
+  std::vector<HttpHeader> headers;
+  if (is_text(raw) && raw.text.empty()) return headers;
+  if (!is_text(raw) && raw.kind != Kind::kArray) {
+    return fail(origin.mistake(fmt::format("must be {}", expected_form(ValueType::kHeaders))));
+  }
+  for (const RawValue& item : is_text(raw) ? std::vector<RawValue>{raw} : raw.items) {
+    if (!is_text(item)) {
+      return fail(origin.mistake(fmt::format("must be {}", expected_form(ValueType::kHeaders))));
+    }
+    auto header = parse_http_header(item.text, origin.folder);
+    if (!header) return fail(origin.mistake(header.error().message));
+    const bool is_known = std::ranges::any_of(
+        headers, [&](const HttpHeader& other) { return is_same_header(other.name, header->name); });
+    if (is_known) return fail(origin.mistake(fmt::format("has the header {} twice", header->name)));
+    headers.push_back(std::move(*header));
+  }
+  return headers;
+}
+
 std::filesystem::path resolve(const std::string& text, const Origin& origin) {
   return (origin.folder / text).lexically_normal();
 }
@@ -162,6 +185,7 @@ Error Origin::mistake(const std::string& rest) const {
 Result<Value> parse_value(ValueType type, const Bounds& bounds, const RawValue& raw,
                           const Origin& origin) {
   if (type == ValueType::kList) return parse_list(raw, origin);
+  if (type == ValueType::kHeaders) return parse_headers(raw, origin);
   if (type == ValueType::kSwitch) {
     const auto on = parse_switch(raw);
     if (!on) return fail(wrong_form(type, raw, origin));

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "common/error.h"
+#include "common/http_header.h"
 #include "common/raw_value.h"
 #include "common/time.h"
 
@@ -27,12 +28,14 @@ enum class ValueType {
   kFolder,    // std::filesystem::path
   kFile,      // std::filesystem::path
   kList,      // std::vector<std::string>
+  kHeaders,   // std::vector<HttpHeader>
 };
 
 // std::monostate: an empty text, which means "as if it were not given", so that a flag or the
 // environment can take back what the file says. Not for lists, where empty is a value.
 using Value = std::variant<std::monostate, bool, std::uint64_t, std::chrono::milliseconds,
-                           Timestamp, std::string, std::filesystem::path, std::vector<std::string>>;
+                           Timestamp, std::string, std::filesystem::path, std::vector<std::string>,
+                           std::vector<HttpHeader>>;
 
 // What a type accepts: counts and bytes as they are, durations in milliseconds.
 struct Bounds {

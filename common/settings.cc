@@ -365,6 +365,11 @@ constexpr auto kSettings = std::to_array<Setting>({
      .type = kBytes, .initial = "512KiB", .bounds = {kKib, 32 * kMib}, .users = Users::kShipper,
      .help = "Most bytes in one request; one larger event is sent alone",
      .assign = kShipper<&ShipperConfig::batch_bytes>},
+    {.name = "headers", .key = "shipper.headers", .environment = "SLUICE_SHIPPER_HEADERS",
+     .type = kHeaders, .users = Users::kShipper,
+     .help = "Headers of every request besides Sluice's own, each NAME: VALUE, where the value may "
+             "end with file:PATH or credential:NAME",
+     .assign = kShipper<&ShipperConfig::headers>},
     {.name = "request-timeout", .key = "shipper.request-timeout",
      .environment = "SLUICE_SHIPPER_REQUEST_TIMEOUT",
      .type = kDuration, .initial = "30s", .bounds = {100, kHour}, .users = Users::kShipper,

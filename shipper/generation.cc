@@ -55,6 +55,7 @@ fluentd::HttpOptions http_options(const Config& config, std::uint32_t connection
           .cert = config.fluentd.cert,
           .key = config.fluentd.key,
           .content_type = content_type(config.shipper.body),
+          .headers = config.shipper.headers,
           .request_timeout = config.shipper.request_timeout};
 }
 

@@ -30,21 +30,22 @@ void set(CURL* easy, CURLoption option, T value) {
 }  // namespace
 
 HttpRequest::HttpRequest(std::uint64_t id, std::string url, std::string body,
-                         const HttpOptions& options, curl_slist* headers, DialPacer* pacer)
+                         const HttpOptions& options, RequestHeaders::List headers, DialPacer* pacer)
     : easy_(curl_easy_init()),
       id_(id),
       url_(std::move(url)),
       body_(std::move(body)),
+      headers_(std::move(headers)),
       options_(options),
       pacer_(pacer) {
   SLUICE_CHECK(easy_ != nullptr, "libcurl must be able to make a handle");
-  set_options(headers);
+  set_options();
   set_tls();
 }
 
 HttpRequest::~HttpRequest() { curl_easy_cleanup(easy_); }
 
-void HttpRequest::set_options(curl_slist* headers) {
+void HttpRequest::set_options() {
   set(easy_, CURLOPT_PRIVATE, static_cast<void*>(this));
   set(easy_, CURLOPT_URL, url_.c_str());
   set(easy_, CURLOPT_PROTOCOLS_STR, "http,https");
@@ -53,7 +54,7 @@ void HttpRequest::set_options(curl_slist* headers) {
   // The end of a request must not wait for a name server: libcurl leaves its thread behind.
   set(easy_, CURLOPT_QUICK_EXIT, 1L);
   set(easy_, CURLOPT_HTTP_VERSION, static_cast<long>(CURL_HTTP_VERSION_1_1));
-  set(easy_, CURLOPT_HTTPHEADER, headers);
+  set(easy_, CURLOPT_HTTPHEADER, headers_.get());
   set(easy_, CURLOPT_POST, 1L);
   set(easy_, CURLOPT_POSTFIELDSIZE_LARGE, static_cast<curl_off_t>(body_.size()));
   set(easy_, CURLOPT_POSTFIELDS, body_.c_str());

@@ -14,15 +14,16 @@
 
 #include "shipper/fluentd/dial_pacer.h"
 #include "shipper/fluentd/http_transport.h"
+#include "shipper/fluentd/request_headers.h"
 #include "shipper/fluentd/transport.h"
 
 namespace sluice::shipper::fluentd {
 
 class HttpRequest {
  public:
-  // `options`, `headers` and `pacer` must outlive the request. The body is kept here.
+  // `options` and `pacer` must outlive the request. The body and the headers are kept here.
   HttpRequest(std::uint64_t id, std::string url, std::string body, const HttpOptions& options,
-              curl_slist* headers, DialPacer* pacer);
+              RequestHeaders::List headers, DialPacer* pacer);
   ~HttpRequest();
   HttpRequest(const HttpRequest&) = delete;
   HttpRequest& operator=(const HttpRequest&) = delete;
@@ -41,7 +42,7 @@ class HttpRequest {
  private:
   enum class Dial { kUndecided, kAllowed, kRefused };
 
-  void set_options(curl_slist* headers);
+  void set_options();
   void set_tls();
 
   static std::size_t on_body(char* data, std::size_t size, std::size_t count, void* self);
@@ -52,6 +53,7 @@ class HttpRequest {
   std::uint64_t id_;
   std::string url_;
   std::string body_;
+  RequestHeaders::List headers_;
   const HttpOptions& options_;
   DialPacer* pacer_;
   Dial dial_ = Dial::kUndecided;

@@ -15,6 +15,7 @@
 #include "common/time.h"
 #include "shipper/fluentd/dial_pacer.h"
 #include "shipper/fluentd/http_request.h"
+#include "shipper/fluentd/request_headers.h"
 
 namespace sluice::shipper::fluentd {
 namespace {
@@ -38,11 +39,18 @@ Result<void> set_up_libcurl() {
   return {};
 }
 
+// Ours, in every request.
+std::vector<std::string> own_header_lines(const HttpOptions& options) {
+  return {"Content-Type: " + std::string(options.content_type), "Expect:"};
+}
+
 }  // namespace
 
 struct HttpTransport::Impl {
   explicit Impl(const HttpOptions& http_options)
-      : options(http_options), pacer(http_options.dial_interval) {}
+      : options(http_options),
+        pacer(http_options.dial_interval),
+        headers(own_header_lines(options), options.headers) {}
   ~Impl();
   Impl(const Impl&) = delete;
   Impl& operator=(const Impl&) = delete;
@@ -59,7 +67,7 @@ struct HttpTransport::Impl {
   DialPacer pacer;
   CURLM* multi = nullptr;
   std::atomic<bool> woken = false;
-  curl_slist* headers = nullptr;
+  RequestHeaders headers;
   std::unordered_map<std::uint64_t, std::unique_ptr<HttpRequest>> requests;
   std::deque<HttpRequest*> deferred;  // wait until a connection is free or may be opened
 };
@@ -68,20 +76,13 @@ HttpTransport::Impl::~Impl() {
   for (auto& [id, request] : requests) curl_multi_remove_handle(multi, request->handle());
   requests.clear();
   if (multi != nullptr) curl_multi_cleanup(multi);
-  curl_slist_free_all(headers);
 }
 
 Result<void> HttpTransport::Impl::open() {
   multi = curl_multi_init();
   if (multi == nullptr) return fail(ErrorKind::kInternal, "libcurl cannot make a multi handle");
   curl_multi_setopt(multi, CURLMOPT_MAXCONNECTS, static_cast<long>(options.connections));
-  for (const auto& line :
-       {"Content-Type: " + std::string(options.content_type), std::string("Expect:")}) {
-    curl_slist* longer = curl_slist_append(headers, line.c_str());
-    if (longer == nullptr) return fail(ErrorKind::kInternal, "libcurl cannot keep a header");
-    headers = longer;
-  }
-  return {};
+  return headers.open(system_clock().monotonic());
 }
 
 void HttpTransport::Impl::add(HttpRequest* request) {
@@ -145,7 +146,8 @@ HttpTransport::~HttpTransport() = default;
 
 void HttpTransport::start(std::uint64_t request_id, const std::string& url, std::string body) {
   auto request = std::make_unique<HttpRequest>(request_id, url, std::move(body), impl_->options,
-                                               impl_->headers, &impl_->pacer);
+                                               impl_->headers.current(system_clock().monotonic()),
+                                               &impl_->pacer);
   impl_->add(request.get());
   const auto [place, inserted] = impl_->requests.emplace(request_id, std::move(request));
   SLUICE_CHECK(inserted, "a request id must not be used twice at once");

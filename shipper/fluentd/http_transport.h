@@ -9,7 +9,8 @@
 //  - No `Expect` header, no proxy from the environment, no redirects, HTTP/1.1 only, TLS 1.2 or
 //    later, and each request ends by its total timeout.
 //  - Certificate, key and authorities are read again for new connections (authorities at most a
-//    minute late), so that renewed ones are taken up without a restart.
+//    minute late), so that renewed ones are taken up without a restart; so are the files of
+//    headers.
 // The server's certificate and host name are always verified; nothing switches that off.
 //
 // Threads and errors as Transport says.
@@ -25,6 +26,7 @@
 #include <vector>
 
 #include "common/error.h"
+#include "common/http_header.h"
 #include "shipper/fluentd/transport.h"
 
 namespace sluice::shipper::fluentd {
@@ -35,6 +37,7 @@ struct HttpOptions {
   std::filesystem::path cert = {};
   std::filesystem::path key = {};
   std::string_view content_type = "application/json";  // must outlive the transport
+  std::vector<HttpHeader> headers = {};                // besides our own
   std::chrono::milliseconds request_timeout{30'000};
   std::chrono::milliseconds connect_timeout{10'000};
   std::chrono::milliseconds dial_interval{150};
@@ -42,7 +45,7 @@ struct HttpOptions {
 
 class HttpTransport final : public Transport {
  public:
-  // kInternal: libcurl cannot be set up, or lacks TLS.
+  // kInternal: libcurl cannot be set up, or lacks TLS. As header_line(): a header's file.
   static Result<std::unique_ptr<HttpTransport>> create(const HttpOptions& options);
   ~HttpTransport() override;
 

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Every form of a request's body brings every event once, sets aside the one that is refused, and sends it again when asked to.
+"""Every form of a request's body brings every event once, sets aside the one that is refused, and sends it again
+when asked to; and requests carry the headers that are configured.
 
 bodies_test.py BIN_FOLDER
 """
@@ -13,7 +14,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "support"))
 
 import oracle  # noqa: E402
 import rig as rigs  # noqa: E402
-from processes import stats  # noqa: E402
+from processes import stats, wait_until  # noqa: E402
 
 BIN = None
 BATCH = 50
@@ -93,6 +94,34 @@ class Bodies(BodiesCase):
         said = self.poison_and_heal()
         self.assertEqual({1}, set(self.events_of_requests()))
         self.assertRegex(said, r"warn.* shipper\.batch-events is 50, but .* lowers it to 1")
+
+
+class Headers(BodiesCase):
+    def test_a_token_is_read_from_its_file_again_when_that_changes_and_is_never_logged(self):
+        self.begin('headers = ["X-Env: test", "Authorization: Bearer file:token"]\nretry-max = "1s"',
+                   "token Bearer s3cret-new")
+        token = self.rig.folder / "token"
+        token.write_text("s3cret-old\n")
+        self.rig.start_shipper()
+        wait_until(lambda: "401" in self.rig.shipper.log_text(), "the token is refused",
+                   process=self.rig.shipper)
+        token.write_text("s3cret-new\n")
+        wait_until(lambda: all(lane["backlog"] == 0 for lane in self.rig.status()["lanes"].values()),
+                   "the queue is drained", process=self.rig.shipper)
+        self.rig.shipper.stop()
+        self.expect_all(duplicates_max=0)
+        self.assertEqual(0, self.rig.status()["lanes"]["audit"]["dead"])
+        self.assertNotIn("s3cret", self.rig.shipper.log_text())
+
+    def test_a_bad_header_ends_the_start_with_its_place(self):
+        self.begin("")
+        text = self.rig.config_path.read_text()
+        self.rig.config_path.write_text(text + 'headers = ["X-Env: a\\r\\nX-Other: s3cret"]\n')
+        line = len(text.splitlines()) + 1
+        code, said = self.rig.run("sluice-shipper", "--exit-when-drained")
+        self.assertEqual(78, code, said)
+        self.assertRegex(said, rf"sluice\.toml:{line}:11: shipper\.headers has a line end")
+        self.assertNotIn("s3cret", said)
 
 
 class Receivers(BodiesCase):

@@ -23,6 +23,7 @@ Commands on the control socket, one line each, answered by "ok", JSON (stats) or
     poison TEXT                 400 for a request whose body contains TEXT; "poison" alone ends it
     ndjson on|off               take a body of application/x-ndjson apart by lines, as Fluentd does without
                                 <parse>; off at the start: it is dropped, as with <parse> @type json
+    token TEXT                  401 for a request whose Authorization is not TEXT; "token" alone ends it
     stats                       counts
     quit
 """
@@ -48,9 +49,9 @@ TIME_FORMAT = re.compile(
     r"T(?:[01]?\d|2[0-3]):[0-5]?\d:(?:60|[0-5]?\d)(?!\d)")
 # Outside of a string no JSON text needs a line end; inside it cannot have one.
 SPACES = re.compile(r"[ \t\n\r]*")
-REASONS = {200: "OK", 201: "Created", 204: "No Content", 400: "Bad Request", 413: "Request Entity Too Large",
-           417: "Expectation Failed", 429: "Too Many Requests", 500: "Internal Server Error",
-           502: "Bad Gateway", 503: "Service Unavailable"}
+REASONS = {200: "OK", 201: "Created", 204: "No Content", 400: "Bad Request",
+           413: "Request Entity Too Large", 417: "Expectation Failed", 429: "Too Many Requests",
+           500: "Internal Server Error", 502: "Bad Gateway", 503: "Service Unavailable"}
 
 
 class Refused(Exception):
@@ -133,6 +134,7 @@ class Faults:
         self.max_body = 32 * 1024 * 1024
         self.poison = None
         self.ndjson = False
+        self.token = None
 
     def set_status(self, code, count, body):
         with self._lock:
@@ -398,6 +400,8 @@ class Connection:
         forced = faults.take_status()
         if forced and not 200 <= forced[0] < 300:
             raise Refused(*forced)
+        if faults.token and headers.get("authorization") != faults.token:
+            raise Refused(401, "the token is wrong")
         body = decompress(body, headers.get("content-encoding"))
         if faults.poison and faults.poison.encode() in body:
             raise Refused(400, "400 Bad Request\nthe body contains poison\n")
@@ -580,7 +584,7 @@ class Control:
         actions = {"status": self._status, "retry-after": self._retry_after,
                    "max-body": self._max_body, "refuse": self._refuse, "poison": self._poison,
                    "reset-before": self._reset, "reset-after": self._reset, "stall": self._stall,
-                   "ndjson": self._ndjson, "stats": self._stats, "quit": self._quit}
+                   "ndjson": self._ndjson, "token": self._token, "stats": self._stats, "quit": self._quit}
         if words[0] not in actions:
             return f"error no such command: {line}"
         try:
@@ -610,6 +614,9 @@ class Control:
 
     def _ndjson(self, words):
         self._server.faults.ndjson = {"on": True, "off": False}[words[1]]
+
+    def _token(self, words):
+        self._server.faults.token = " ".join(words[1:]) or None
 
     def _reset(self, words):
         self._server.faults.set_resets(words[0], int(words[1]))

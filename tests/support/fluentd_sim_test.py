@@ -108,6 +108,15 @@ class FluentdSimTest(unittest.TestCase):
         self.connection.getresponse().read()
         self.assertEqual([{"a": 1}, {"a": 2}], [event for _, event in self.stored()])
 
+    def test_wants_a_token_when_told_to(self):
+        self.command("token Bearer a b")
+        self.assertEqual(401, self.post('{"a":1}')[0])
+        self.assertEqual(401, self.post('{"a":1}', Authorization="Bearer a")[0])
+        self.assertEqual(200, self.post('{"a":2}', Authorization="Bearer a b")[0])
+        self.command("token")
+        self.assertEqual(200, self.post('{"a":3}')[0])
+        self.assertEqual([{"a": 2}, {"a": 3}], [event for _, event in self.stored()])
+
     def test_takes_lines_only_when_told_to_and_by_their_content_type(self):
         lines, header = '{"a":1}\n{"a":2}\nx\n', {"Content-Type": "application/x-ndjson"}
         self.assertEqual((200, ""), self.post(lines, **header))

@@ -408,6 +408,84 @@ TEST_F(ConfigTest, NdjsonIsAnsweredWithAWarningSinceFluentdMayDropItWith200) {
   EXPECT_THAT(warnings(config), ElementsAre(testing::HasSubstr("answers with 200 and drops")));
 }
 
+TEST_F(ConfigTest, HeadersAreReadWithTheirFilesFromTheFilesFolder) {
+  folder_.write("token", "abc\n");
+  const auto config = load(Program::kShipper, std::string(kUpstreamFile) +
+                                                  "[shipper]\nheaders = [\"X-Env: a, b\", "
+                                                  "\"Authorization: Bearer file:token\"]");
+  ASSERT_TRUE(config) << config.error().message;
+  const auto& headers = config->shipper.headers;
+  ASSERT_EQ(headers.size(), 2U);
+  EXPECT_EQ(header_line(headers[0]).value_or(""), "X-Env: a, b");
+  EXPECT_EQ(headers[1].file, folder_.path() / "token");
+  EXPECT_EQ(header_line(headers[1]).value_or(""), "Authorization: Bearer abc");
+}
+
+TEST_F(ConfigTest, HeadersFlagMayBeGivenSeveralTimesAndReplacesThoseOfTheFile) {
+  const std::string file = std::string(kUpstreamFile) + "[shipper]\nheaders = [\"X-Env: a\"]";
+  const auto config =
+      load(Program::kShipper, file, {{"headers", "X-One: 1, 2"}, {"headers", "X-Two: 3"}});
+  ASSERT_TRUE(config) << config.error().message;
+  ASSERT_EQ(config->shipper.headers.size(), 2U);
+  EXPECT_EQ(header_line(config->shipper.headers[0]).value_or(""), "X-One: 1, 2");
+  EXPECT_EQ(header_line(config->shipper.headers[1]).value_or(""), "X-Two: 3");
+
+  const auto none = load(Program::kShipper, file, {{"headers", ""}});
+  ASSERT_TRUE(none) << none.error().message;
+  EXPECT_THAT(none->shipper.headers, IsEmpty());
+}
+
+TEST_F(ConfigTest, MistakesInHeadersNameThePlaceAndNeverTheValue) {
+  const std::vector<std::pair<std::string, std::string>> mistakes = {
+      {R"(["X-Env: s3cret\r\nX-Other: 1"])", "control character in the value of the header X-Env"},
+      {R"(["X Env: s3cret"])", "does not begin with a header's name and a colon"},
+      {R"(["s3cret"])", "does not begin with a header's name and a colon"},
+      {R"([": s3cret"])", "does not begin with a header's name and a colon"},
+      {R"(["X-Env:  "])", "has no value for the header X-Env"},
+      {R"(["content-type: s3cret"])", "has the header content-type, which Sluice sets by itself"},
+      {R"(["Content-Length: 1"])", "which Sluice sets by itself"},
+      {R"(["Host: s3cret"])", "which Sluice sets by itself"},
+      {R"(["Transfer-Encoding: s3cret"])", "which Sluice sets by itself"},
+      {R"(["X-Env: s3cret", "x-env: s3cret"])", "has the header x-env twice"},
+      {R"(["Authorization: Bearer file:"])", "names no file after \"file:\""},
+      {R"(["Authorization: credential:../s3cret"])", "that is no name of a file"},
+      {R"([7])", "must be an array of strings"},
+      {"7777", "must be an array of strings"},
+  };
+  for (const auto& [value, expected] : mistakes) {
+    const std::string sentence = message(load_any("[shipper]\nheaders = " + value));
+    EXPECT_THAT(sentence, testing::StartsWith("sluice.toml:2:11: shipper.headers ")) << value;
+    EXPECT_THAT(sentence, testing::HasSubstr(expected));
+    EXPECT_THAT(sentence, testing::Not(testing::HasSubstr("s3cret")));
+    EXPECT_THAT(sentence, testing::Not(testing::HasSubstr("7777")));
+  }
+}
+
+TEST_F(ConfigTest, FilesOfHeadersAreOpenedByTheShipperOnly) {
+  const std::string file =
+      std::string(kUpstreamFile) + "[shipper]\nheaders = [\"Authorization: Bearer file:absent\"]";
+  EXPECT_THAT(message(load(Program::kShipper, file)),
+              testing::AllOf(testing::StartsWith("sluice.toml:17:11: shipper.headers: "),
+                             testing::HasSubstr("absent: No such file")));
+  EXPECT_TRUE(load(Program::kFetcher, file));
+  folder_.write("absent", "\n");
+  EXPECT_THAT(message(load(Program::kShipper, file)), testing::HasSubstr("the file is empty"));
+  folder_.write("absent", "one\nX-Two: two\n");
+  EXPECT_THAT(message(load(Program::kShipper, file)), testing::HasSubstr("must be one line"));
+}
+
+TEST_F(ConfigTest, ACredentialIsAFileInTheFolderThatSystemdMakes) {
+  const std::string file =
+      std::string(kUpstreamFile) + "[shipper]\nheaders = [\"Authorization: credential:token\"]";
+  ::unsetenv("CREDENTIALS_DIRECTORY");
+  EXPECT_THAT(message(load(Program::kShipper, file)), testing::HasSubstr("LoadCredential=token"));
+  folder_.write("token", "Splunk abc\n");
+  set_environment("CREDENTIALS_DIRECTORY", folder_.path().native());
+  const auto config = load(Program::kShipper, file);
+  ASSERT_TRUE(config) << config.error().message;
+  EXPECT_EQ(header_line(config->shipper.headers.at(0)).value_or(""), "Authorization: Splunk abc");
+}
+
 TEST_F(ConfigTest, ABodyOfNoKnownFormIsRefused) {
   EXPECT_EQ(message(load(Program::kShipper,
                          std::string(kUpstreamFile) + "[shipper]\nbody = \"msgpack\"")),

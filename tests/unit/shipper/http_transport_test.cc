@@ -5,8 +5,11 @@
 
 #include <algorithm>
 #include <atomic>
+#include <filesystem>
 #include <future>
+#include <thread>
 
+#include "tests/unit/common/temp_folder.h"
 #include "tests/unit/shipper/tiny_http_server.h"
 
 namespace sluice::shipper::fluentd {
@@ -66,6 +69,46 @@ TEST(HttpTransport, SaysWhichTypeOfContentItSends) {
   transport->start(1, server.url("/"), "{}\n");
   ASSERT_EQ(wait_for(transport.get(), 1).size(), 1U);
   EXPECT_THAT(server.requests().at(0).head, HasSubstr("Content-Type: application/x-ndjson\r\n"));
+}
+
+TEST(HttpTransport, ConfiguredHeadersAreSentBesidesOurOwn) {
+  TinyHttpServer server(always(TinyHttpServer::response(200)));
+  auto transport = make_transport(
+      {.headers = {{.name = "X-Env", .value = "a, b", .file = {}, .credential = {}}}});
+  transport->start(1, server.url("/"), "[]");
+  ASSERT_EQ(wait_for(transport.get(), 1).size(), 1U);
+  EXPECT_THAT(server.requests().at(0).head,
+              testing::AllOf(HasSubstr("X-Env: a, b\r\n"),
+                             HasSubstr("Content-Type: application/json\r\n")));
+}
+
+TEST(HttpTransport, AHeadersFileIsReadAgainAndItsLastValueStaysWhileItIsGone) {
+  const TempFolder folder;
+  const auto file = folder.write("token", "one\n");
+  TinyHttpServer server(always(TinyHttpServer::response(200)));
+  auto transport = make_transport(
+      {.headers = {{.name = "Authorization", .value = "Bearer ", .file = file, .credential = {}}}});
+  std::uint64_t id = 0;
+  const auto sent = [&] {
+    transport->start(++id, server.url("/"), "[]");
+    EXPECT_EQ(wait_for(transport.get(), 1).size(), 1U);
+    return server.requests().back().head;
+  };
+  EXPECT_THAT(sent(), HasSubstr("Authorization: Bearer one\r\n"));
+  std::filesystem::remove(file);
+  std::this_thread::sleep_for(milliseconds(1100));
+  EXPECT_THAT(sent(), HasSubstr("Authorization: Bearer one\r\n"));
+  folder.write("token", "two\n");
+  std::this_thread::sleep_for(milliseconds(1100));
+  EXPECT_THAT(sent(), HasSubstr("Authorization: Bearer two\r\n"));
+}
+
+TEST(HttpTransport, CannotBeMadeWithoutTheFileOfAHeader) {
+  const auto made = HttpTransport::create(
+      {.headers = {
+           {.name = "Authorization", .value = "", .file = "/no/such/file", .credential = {}}}});
+  ASSERT_FALSE(made.has_value());
+  EXPECT_EQ(made.error().kind, ErrorKind::kNotFound);
 }
 
 TEST(HttpTransport, AnswersBodyIsCut) {
