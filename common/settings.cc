@@ -370,6 +370,11 @@ constexpr auto kSettings = std::to_array<Setting>({
      .help = "Headers of every request besides Sluice's own, each NAME: VALUE, where the value may "
              "end with file:PATH or credential:NAME",
      .assign = kShipper<&ShipperConfig::headers>},
+    {.name = "gzip", .key = "shipper.gzip", .environment = "SLUICE_SHIPPER_GZIP",
+     .type = kSwitch, .initial = "false", .users = Users::kShipper,
+     .help = "Pack what requests carry with gzip: less to send over a slow or costly link, for "
+             "more processor time an event",
+     .assign = kShipper<&ShipperConfig::gzip>},
     {.name = "request-timeout", .key = "shipper.request-timeout",
      .environment = "SLUICE_SHIPPER_REQUEST_TIMEOUT",
      .type = kDuration, .initial = "30s", .bounds = {100, kHour}, .users = Users::kShipper,

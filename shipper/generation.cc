@@ -56,6 +56,7 @@ fluentd::HttpOptions http_options(const Config& config, std::uint32_t connection
           .key = config.fluentd.key,
           .content_type = content_type(config.shipper.body),
           .headers = config.shipper.headers,
+          .gzip = config.shipper.gzip,
           .request_timeout = config.shipper.request_timeout};
 }
 

@@ -7,6 +7,7 @@
 #include <csignal>
 #include <deque>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <unordered_map>
 #include <utility>
@@ -14,6 +15,7 @@
 #include "common/check.h"
 #include "common/time.h"
 #include "shipper/fluentd/dial_pacer.h"
+#include "shipper/fluentd/gzip.h"
 #include "shipper/fluentd/http_request.h"
 #include "shipper/fluentd/request_headers.h"
 
@@ -41,7 +43,10 @@ Result<void> set_up_libcurl() {
 
 // Ours, in every request.
 std::vector<std::string> own_header_lines(const HttpOptions& options) {
-  return {"Content-Type: " + std::string(options.content_type), "Expect:"};
+  std::vector<std::string> lines = {"Content-Type: " + std::string(options.content_type),
+                                    "Expect:"};
+  if (options.gzip) lines.emplace_back("Content-Encoding: gzip");
+  return lines;
 }
 
 }  // namespace
@@ -50,7 +55,9 @@ struct HttpTransport::Impl {
   explicit Impl(const HttpOptions& http_options)
       : options(http_options),
         pacer(http_options.dial_interval),
-        headers(own_header_lines(options), options.headers) {}
+        headers(own_header_lines(options), options.headers) {
+    if (options.gzip) gzip.emplace();
+  }
   ~Impl();
   Impl(const Impl&) = delete;
   Impl& operator=(const Impl&) = delete;
@@ -68,6 +75,7 @@ struct HttpTransport::Impl {
   CURLM* multi = nullptr;
   std::atomic<bool> woken = false;
   RequestHeaders headers;
+  std::optional<Gzip> gzip;
   std::unordered_map<std::uint64_t, std::unique_ptr<HttpRequest>> requests;
   std::deque<HttpRequest*> deferred;  // wait until a connection is free or may be opened
 };
@@ -145,6 +153,7 @@ HttpTransport::HttpTransport(std::unique_ptr<Impl> impl) : impl_(std::move(impl)
 HttpTransport::~HttpTransport() = default;
 
 void HttpTransport::start(std::uint64_t request_id, const std::string& url, std::string body) {
+  if (impl_->gzip) body = impl_->gzip->pack(body);
   auto request = std::make_unique<HttpRequest>(request_id, url, std::move(body), impl_->options,
                                                impl_->headers.current(system_clock().monotonic()),
                                                &impl_->pacer);

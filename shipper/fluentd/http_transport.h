@@ -38,6 +38,7 @@ struct HttpOptions {
   std::filesystem::path key = {};
   std::string_view content_type = "application/json";  // must outlive the transport
   std::vector<HttpHeader> headers = {};                // besides our own
+  bool gzip = false;
   std::chrono::milliseconds request_timeout{30'000};
   std::chrono::milliseconds connect_timeout{10'000};
   std::chrono::milliseconds dial_interval{150};

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Every form of a request's body brings every event once, sets aside the one that is refused, and sends it again
+"""Every form of a request's body, packed or not, brings every event once, sets aside the one that is refused, and sends it again
 when asked to; and requests carry the headers that are configured.
 
 bodies_test.py BIN_FOLDER
@@ -21,10 +21,11 @@ BATCH = 50
 
 
 class BodiesCase(unittest.TestCase):
-    def begin(self, settings, *commands):
+    def begin(self, settings, *commands, **options):
         """A full queue, and a sink that has been told what it is."""
         self.rig = rigs.Rig(BIN, rigs.temporary_folder("bodies"), events=400, sessions=2,
-                            events_per_session=60, batch_events=BATCH, shipper_settings=settings)
+                            events_per_session=60, batch_events=BATCH, shipper_settings=settings,
+                            **options)
         self.addCleanup(self.rig.remove)
         self.addCleanup(self.rig.__exit__, None, None, None)
         self.rig.start_stand_ins()
@@ -94,6 +95,26 @@ class Bodies(BodiesCase):
         said = self.poison_and_heal()
         self.assertEqual({1}, set(self.events_of_requests()))
         self.assertRegex(said, r"warn.* shipper\.batch-events is 50, but .* lowers it to 1")
+
+
+class Gzip(BodiesCase):
+    def test_packed_bodies(self):
+        for form in ("array", "single"):
+            with self.subTest(form):
+                self.begin(f'body = "{form}"\ngzip = true')
+                self.poison_and_heal()
+                now = stats(self.rig.sink.control_path)
+                self.assertEqual(now["requests"], now["gzip"])
+
+    def test_packed_bodies_and_single_events_into_a_real_fluentd(self):
+        if not rigs.has_real_fluentd():
+            self.skipTest("there is no `fluentd` on the PATH")
+        for settings in ("gzip = true", 'body = "single"', 'body = "single"\ngzip = true'):
+            with self.subTest(settings):
+                self.begin(settings, real_fluentd=True)
+                self.ship()
+                self.rig.sink.process.stop()
+                self.expect_all(duplicates_max=0)
 
 
 class Headers(BodiesCase):

@@ -24,7 +24,7 @@ Commands on the control socket, one line each, answered by "ok", JSON (stats) or
     ndjson on|off               take a body of application/x-ndjson apart by lines, as Fluentd does without
                                 <parse>; off at the start: it is dropped, as with <parse> @type json
     token TEXT                  401 for a request whose Authorization is not TEXT; "token" alone ends it
-    stats                       counts
+    stats                       counts; "gzip": of requests that were packed
     quit
 """
 
@@ -182,7 +182,7 @@ class Statistics:
     def __init__(self):
         self._lock = threading.Lock()
         self._counts = {"connections": 0, "requests": 0, "events": 0, "dropped": 0,
-                        "unanswered_requests": 0, "unanswered_events": 0}
+                        "unanswered_requests": 0, "unanswered_events": 0, "gzip": 0}
         self._status = {}
         self._tags = {}
 
@@ -403,6 +403,8 @@ class Connection:
         if faults.token and headers.get("authorization") != faults.token:
             raise Refused(401, "the token is wrong")
         body = decompress(body, headers.get("content-encoding"))
+        if headers.get("content-encoding") == "gzip":
+            self._server.statistics.add("gzip")
         if faults.poison and faults.poison.encode() in body:
             raise Refused(400, "400 Bad Request\nthe body contains poison\n")
         is_lines = faults.ndjson and headers.get("content-type") == "application/x-ndjson"

@@ -107,6 +107,7 @@ class FluentdSimTest(unittest.TestCase):
                                 headers={"Transfer-Encoding": "chunked"})
         self.connection.getresponse().read()
         self.assertEqual([{"a": 1}, {"a": 2}], [event for _, event in self.stored()])
+        self.assertEqual(1, self.stats()["gzip"])
 
     def test_wants_a_token_when_told_to(self):
         self.command("token Bearer a b")

@@ -2,6 +2,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <zlib.h>
 
 #include <algorithm>
 #include <atomic>
@@ -33,6 +34,21 @@ std::vector<Answer> wait_for(HttpTransport* transport, std::size_t count) {
     for (auto& answer : transport->poll(seconds(1))) answers.push_back(std::move(answer));
   }
   return answers;
+}
+
+std::string unpacked(const std::string& packed) {
+  z_stream stream{};
+  EXPECT_EQ(inflateInit2(&stream, 15 + 16), Z_OK);
+  std::string text(2 << 20, '\0');
+  std::string input = packed;
+  stream.next_in = reinterpret_cast<Bytef*>(input.data());
+  stream.avail_in = static_cast<uInt>(input.size());
+  stream.next_out = reinterpret_cast<Bytef*>(text.data());
+  stream.avail_out = static_cast<uInt>(text.size());
+  EXPECT_EQ(inflate(&stream, Z_FINISH), Z_STREAM_END);
+  text.resize(text.size() - stream.avail_out);
+  inflateEnd(&stream);
+  return text;
 }
 
 TinyHttpServer::Handler always(const std::string& response) {
@@ -109,6 +125,21 @@ TEST(HttpTransport, CannotBeMadeWithoutTheFileOfAHeader) {
            {.name = "Authorization", .value = "", .file = "/no/such/file", .credential = {}}}});
   ASSERT_FALSE(made.has_value());
   EXPECT_EQ(made.error().kind, ErrorKind::kNotFound);
+}
+
+TEST(HttpTransport, PackedBodiesSaySoAndAreTheBodyAgainWhenUnpacked) {
+  TinyHttpServer server(always(TinyHttpServer::response(200)));
+  auto transport = make_transport({.gzip = true});
+  const std::vector<std::string> bodies = {"[" + std::string(1 << 20, ' ') + "]", "",
+                                           "[{\"a\":1}]"};
+  for (std::uint64_t id = 0; id < bodies.size(); ++id) {
+    transport->start(id, server.url("/"), bodies[id]);
+    ASSERT_EQ(wait_for(transport.get(), 1).size(), 1U);
+    const auto request = server.requests().back();
+    EXPECT_THAT(request.head, HasSubstr("Content-Encoding: gzip\r\n"));
+    EXPECT_EQ(unpacked(request.body), bodies[id]);
+  }
+  EXPECT_LT(server.requests().front().body.size(), 10'000U);
 }
 
 TEST(HttpTransport, AnswersBodyIsCut) {
