@@ -105,6 +105,7 @@ struct ShipperConfig {
   std::uint64_t batch_bytes = 512U << 10;
   std::vector<HttpHeader> headers;  // of every request, besides our own
   bool gzip = false;
+  bool stamp = false;  // whether each event says where it comes from
   std::chrono::milliseconds request_timeout{30'000};
   std::chrono::milliseconds retry_min{500};  // first wait after a failure
   std::chrono::milliseconds retry_max{30'000};

@@ -375,6 +375,11 @@ constexpr auto kSettings = std::to_array<Setting>({
      .help = "Pack what requests carry with gzip: less to send over a slow or costly link, for "
              "more processor time an event",
      .assign = kShipper<&ShipperConfig::gzip>},
+    {.name = "stamp", .key = "shipper.stamp", .environment = "SLUICE_SHIPPER_STAMP",
+     .type = kSwitch, .initial = "false", .users = Users::kShipper,
+     .help = "Add a member _sluice to each event that is sent, with the queue, the lane, the number "
+             "in it and the event's id, by which a receiver finds holes and duplicates",
+     .assign = kShipper<&ShipperConfig::stamp>},
     {.name = "request-timeout", .key = "shipper.request-timeout",
      .environment = "SLUICE_SHIPPER_REQUEST_TIMEOUT",
      .type = kDuration, .initial = "30s", .bounds = {100, kHour}, .users = Users::kShipper,

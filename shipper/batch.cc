@@ -14,25 +14,25 @@ void Batch::append(RecordPtr record) {
   records_.push_back(std::move(record));
 }
 
-std::string Batch::body(BodyForm form) const {
+std::string Batch::body(BodyForm form, const Stamp& stamp) const {
   switch (form) {
     case BodyForm::kArray:
-      return json_array();
+      return json_array(stamp);
     case BodyForm::kNdjson:
-      return json_lines();
+      return json_lines(stamp);
     case BodyForm::kSingle:
       break;
   }
-  return single();
+  return single(stamp);
 }
 
-std::string Batch::json_array() const {
+std::string Batch::json_array(const Stamp& stamp) const {
   std::string json;
   json.reserve(body_bytes_ + records_.size() + 1);
   json.push_back('[');
   for (const auto& record : records_) {
     if (json.size() > 1) json.push_back(',');
-    json.append(record->record.body);
+    append_event(*record, stamp, &json);
   }
   json.push_back(']');
   return json;
@@ -40,12 +40,12 @@ std::string Batch::json_array() const {
 
 // A line's end inside an event can only be space between its parts, so that another space may stand
 // for it.
-std::string Batch::json_lines() const {
+std::string Batch::json_lines(const Stamp& stamp) const {
   std::string lines;
   lines.reserve(body_bytes_ + records_.size());
   for (const auto& record : records_) {
     const auto begin = static_cast<std::ptrdiff_t>(lines.size());
-    lines.append(record->record.body);
+    append_event(*record, stamp, &lines);
     std::replace_if(
         lines.begin() + begin, lines.end(), [](char c) { return c == '\n' || c == '\r'; }, ' ');
     lines.push_back('\n');
@@ -53,9 +53,11 @@ std::string Batch::json_lines() const {
   return lines;
 }
 
-std::string Batch::single() const {
+std::string Batch::single(const Stamp& stamp) const {
   SLUICE_CHECK(size() == 1, "a request for a single event must have one");
-  return std::string(records_.front()->record.body);
+  std::string event;
+  append_event(*records_.front(), stamp, &event);
+  return event;
 }
 
 std::pair<Batch, Batch> Batch::halves() const {

@@ -14,6 +14,7 @@
 #include "common/body_form.h"
 #include "queue/record.h"
 #include "queue/types.h"
+#include "shipper/stamp.h"
 
 namespace sluice::shipper {
 
@@ -34,16 +35,17 @@ class Batch {
   queue::Seq first() const { return records_.front()->seq; }
   queue::Seq last() const { return records_.back()->seq; }
 
-  // The events as what a request carries. The form of single events needs a batch of one.
-  std::string body(BodyForm form) const;
+  // The events as what a request carries. The form of single events needs a batch of one. The stamp
+  // comes on top of body_bytes().
+  std::string body(BodyForm form, const Stamp& stamp = {}) const;
 
   // Two batches that have half of the records each, the earlier ones first. Needs two or more.
   std::pair<Batch, Batch> halves() const;
 
  private:
-  std::string json_array() const;
-  std::string json_lines() const;
-  std::string single() const;
+  std::string json_array(const Stamp& stamp) const;
+  std::string json_lines(const Stamp& stamp) const;
+  std::string single(const Stamp& stamp) const;
 
   std::string route_;
   std::vector<RecordPtr> records_;

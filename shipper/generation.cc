@@ -31,11 +31,12 @@ bool may_pass(ErrorKind kind) {
          kind == ErrorKind::kEpochChanged;
 }
 
-LaneOptions lane_options(const Config& config, queue::Lane lane) {
+LaneOptions lane_options(const Config& config, const queue::Id128& queue_id, queue::Lane lane) {
   const bool is_audit = lane == queue::Lane::kAudit;
   return {.lane = lane,
           .url = is_audit ? config.fluentd.url : config.fluentd.session_url,
           .body = config.shipper.body,
+          .stamp = {.lane = lane, .queue = config.shipper.stamp ? queue_id.to_string() : ""},
           .connections = config.shipper.connections,
           .batch_events = config.shipper.batch_events,
           .batch_bytes = config.shipper.batch_bytes,
@@ -130,6 +131,7 @@ Result<void> Generation::try_attach() {
         "{} numbers belong to other records now and will be shipped",
         queue::name_of(rewind.lane), rewind.from, rewind.old_position, rewind.voided);
   }
+  queue_id_ = view.queue_id;
   log_start(view);
   return {};
 }
@@ -158,14 +160,15 @@ Result<std::unique_ptr<LaneRunner>> Generation::start_lane(queue::Lane lane, Rec
                         .clock = options_.clock};
   const auto patience = options_.config->shipper.request_timeout + kAnswerMargin;
   return std::make_unique<LaneRunner>(
-      lane_options(*options_.config, lane), parts, store_->progress(lane), std::move(transport),
-      FinishOptions{.patience = patience, .hurry = std::move(hurry)},
+      lane_options(*options_.config, queue_id_, lane), parts, store_->progress(lane),
+      std::move(transport), FinishOptions{.patience = patience, .hurry = std::move(hurry)},
       [this, lane] { note_end(lane); });
 }
 
 ReplaysOptions Generation::replays_options(RecordSource* source, std::stop_token hurry) {
   const Config* const config = options_.config;
-  return {.lane_options = [config](queue::Lane lane) { return lane_options(*config, lane); },
+  return {.lane_options =
+              [this](queue::Lane lane) { return lane_options(*options_.config, queue_id_, lane); },
           .make_transport = [config]() -> Result<std::unique_ptr<fluentd::Transport>> {
             return fluentd::HttpTransport::create(http_options(*config, 1));
           },

@@ -86,6 +86,7 @@ class Generation {
   std::unique_ptr<queue::ControlHandler> handler_;
   std::unique_ptr<queue::ControlServer> control_;
   std::unique_ptr<queue::Reader> reader_;
+  queue::Id128 queue_id_;  // of what reader_ has open
 };
 
 }  // namespace sluice::shipper

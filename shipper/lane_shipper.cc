@@ -155,7 +155,7 @@ void LaneShipper::send(Slot* slot) {
   flights_.emplace(request_id, slot);
   ++parts_.counters->requests;
   parts_.transport->start(request_id, destination_.url_for(slot->route()),
-                          slot->piece().batch.body(options_.body));
+                          slot->piece().batch.body(options_.body, options_.stamp));
 }
 
 Result<void> LaneShipper::receive(milliseconds timeout) {

@@ -52,6 +52,7 @@ struct LaneOptions {
   queue::Lane lane = queue::Lane::kAudit;
   std::string url;  // the session lane's: without session id
   BodyForm body = BodyForm::kArray;
+  Stamp stamp = {};
   std::size_t connections = 4;
   std::size_t batch_events = 500;  // 1 with BodyForm::kSingle
   std::size_t batch_bytes = 512U << 10;

@@ -6,7 +6,6 @@
 #include <utility>
 
 #include "shipper/own_record.h"
-#include "shipper/replay/mark.h"
 
 namespace sluice::shipper {
 namespace {
@@ -62,7 +61,7 @@ Result<std::vector<RecordPtr>> ReplayWork::read(queue::Lane /*lane*/, queue::Seq
     } else if (!records.empty() && bytes + size > limits.bytes_max) {
       break;
     } else {
-      records.push_back(to_send(*record));
+      records.push_back(own_copy(*record));
       tracker_.hand_out(record->seq);
       bytes += size;
       is_full = records.size() == records_max || bytes >= limits.bytes_max;
@@ -117,11 +116,6 @@ bool ReplayWork::may_be_an_intention() {
   const auto now = parts_.clock->monotonic();
   if (!trimmed_since_) trimmed_since_ = now;
   return now - *trimmed_since_ < kIntentionMax;
-}
-
-RecordPtr ReplayWork::to_send(const queue::StoredRecord& stored) const {
-  if (!job_.spec.mark) return own_copy(stored);
-  return own_copy(stored, marked(stored.record.body, job_.id, job_.spec.lane, stored.seq));
 }
 
 Result<void> ReplayWork::commit(queue::Lane /*lane*/, const Finished& finished) {

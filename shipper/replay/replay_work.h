@@ -54,7 +54,6 @@ class ReplayWork final : public RecordSource, public CompletionSink {
   Result<RecordPtr> next();
   Result<void> read_block();
   bool may_be_an_intention();
-  RecordPtr to_send(const queue::StoredRecord& stored) const;
   bool has_reached_end() const;
   Result<void> save(queue::ReplayState state);
   Result<void> save_if_due();

@@ -136,6 +136,7 @@ void Replays::start(const queue::ReplayJob& job) {
   auto fresh = std::make_unique<Running>(job, options_);
   fresh->transport = transport->get();
   LaneOptions lane = options_.lane_options(job.spec.lane);
+  if (job.spec.mark) lane.stamp.replay = job.id;
   lane.regroups = lane.connections > 1;
   lane.connections = 1;
   lane.lone_refusals_max = kReplayLoneRefusalsMax;

@@ -145,6 +145,25 @@ class Headers(BodiesCase):
         self.assertNotIn("s3cret", said)
 
 
+class Stamp(BodiesCase):
+    def test_a_receiver_can_see_by_the_stamps_that_nothing_is_missing(self):
+        self.begin("stamp = true")
+        self.ship()
+        self.expect_all(duplicates_max=0)
+        queue = self.rig.status()["queue_id"]
+        with open(self.rig.sink.record, "rb") as lines:
+            stamps = [oracle.parse(line)["event"]["_sluice"] for line in lines]
+        for lane in ("audit", "session"):
+            told = {record["seq"]: record["id"] for record in map(oracle.parse, self.rig.queuectl(
+                "peek", "--lane", lane, "--from", "1", "--count", "100000", "--output", "json").rstrip("\n").split("\n"))}
+            self.assertEqual(list(range(1, len(told) + 1)), sorted(told))
+            arrived = [stamp for stamp in stamps if stamp["lane"] == lane]
+            self.assertEqual({seq: {"queue": queue, "lane": lane, "seq": seq, "id": event_id}
+                              for seq, event_id in told.items()},
+                             {stamp["seq"]: stamp for stamp in arrived})
+            self.assertEqual(len(told), len(arrived))
+
+
 class Receivers(BodiesCase):
     def test_every_answer_from_200_to_299_is_an_acceptance(self):
         for name, answer in (("Fluent Bit", "201"), ("Logstash", "200 ok"), ("Vector", "200"),

@@ -1,11 +1,10 @@
-// The small parts of a replay: which numbers are finished, how fast it goes, how events are marked.
+// The small parts of a replay: which numbers are finished, and how fast it goes.
 #include <gtest/gtest.h>
 
 #include <random>
 #include <set>
 
 #include "shipper/replay/job_tracker.h"
-#include "shipper/replay/mark.h"
 #include "shipper/replay/rate_limit.h"
 
 namespace sluice::shipper {
@@ -15,21 +14,6 @@ using queue::Lane;
 using queue::Seq;
 using queue::SeqRange;
 using std::chrono::milliseconds;
-
-TEST(Mark, AddsAMemberAtTheEndAndChangesNothingElse) {
-  EXPECT_EQ(marked(R"({"a":1})", 14, Lane::kAudit, 42),
-            R"({"a":1,"_sluice":{"replay":14,"lane":"audit","seq":42}})");
-  EXPECT_EQ(marked(R"({"a":{}})", 1, Lane::kSession, 2),
-            R"({"a":{},"_sluice":{"replay":1,"lane":"session","seq":2}})");
-  EXPECT_EQ(marked("{\"a\":\"}\"} \n", 1, Lane::kAudit, 2),
-            "{\"a\":\"}\",\"_sluice\":{\"replay\":1,\"lane\":\"audit\",\"seq\":2}} \n");
-}
-
-TEST(Mark, EmptyObjectGetsNoComma) {
-  EXPECT_EQ(marked("{}", 1, Lane::kAudit, 2), R"({"_sluice":{"replay":1,"lane":"audit","seq":2}})");
-  EXPECT_EQ(marked("{ \n }", 1, Lane::kAudit, 2),
-            "{ \n \"_sluice\":{\"replay\":1,\"lane\":\"audit\",\"seq\":2}}");
-}
 
 TEST(RateLimit, GivesTheRateAndKeepsASecondAtMost) {
   RateLimit limit(500, milliseconds(1000));

@@ -169,19 +169,6 @@ TEST(ReplayWork, RateIsKept) {
   EXPECT_LE(rig.transport.sent.back().at - begin, seconds(10));
 }
 
-TEST(ReplayWork, MarkedEventsNameTheJob) {
-  ReplayRig rig;
-  rig.job.spec.mark = true;
-  rig.job.progress.last = 101;
-  rig.start();
-  EXPECT_EQ(rig.run(), ErrorKind::kStopped);
-  ASSERT_EQ(rig.transport.sent.size(), 1u);
-  EXPECT_NE(
-      rig.transport.sent[0].body.find(R"("_sluice":{"replay":14,"lane":"audit","seq":101}}])"),
-      std::string::npos)
-      << rig.transport.sent[0].body;
-}
-
 TEST(ReplayWork, RefusedEventsAreCountedAndDoNotBlock) {
   ReplayRig rig;
   rig.options.lone_refusals_max = 1000;
