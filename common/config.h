@@ -105,6 +105,8 @@ struct ShipperConfig {
   std::uint64_t batch_bytes = 512U << 10;
   std::vector<HttpHeader> headers;  // of every request, besides our own
   bool gzip = false;
+  std::uint32_t events_per_second_max = 0;  // 0: no limit, here and in the next
+  std::uint64_t bytes_per_second_max = 0;
   bool stamp = false;  // whether each event says where it comes from
   std::chrono::milliseconds request_timeout{30'000};
   std::chrono::milliseconds retry_min{500};  // first wait after a failure

@@ -380,6 +380,17 @@ constexpr auto kSettings = std::to_array<Setting>({
      .help = "Add a member _sluice to each event that is sent, with the queue, the lane, the number "
              "in it and the event's id, by which a receiver finds holes and duplicates",
      .assign = kShipper<&ShipperConfig::stamp>},
+    {.name = "max-events-per-second", .key = "shipper.max-events-per-second",
+     .environment = "SLUICE_SHIPPER_MAX_EVENTS_PER_SECOND",
+     .type = kCount, .initial = "0", .bounds = {0, 100'000'000}, .users = Users::kShipper,
+     .help = "How many events may be sent in a second, by both lanes and all replays; 0: no limit",
+     .assign = kShipper<&ShipperConfig::events_per_second_max>},
+    {.name = "max-bytes-per-second", .key = "shipper.max-bytes-per-second",
+     .environment = "SLUICE_SHIPPER_MAX_BYTES_PER_SECOND",
+     .type = kBytes, .initial = "0", .bounds = {0, 1ULL << 40}, .users = Users::kShipper,
+     .help = "How many bytes of bodies, before they are packed, may be sent in a second, by both "
+             "lanes and all replays; 0: no limit",
+     .assign = kShipper<&ShipperConfig::bytes_per_second_max>},
     {.name = "request-timeout", .key = "shipper.request-timeout",
      .environment = "SLUICE_SHIPPER_REQUEST_TIMEOUT",
      .type = kDuration, .initial = "30s", .bounds = {100, kHour}, .users = Users::kShipper,

@@ -92,7 +92,10 @@ void Generation::start_control() {
 }
 
 Generation::Generation(const GenerationOptions& options)
-    : options_(options), waiting_("waiting for the queue", LogLevel::kInfo, *options.clock) {}
+    : options_(options),
+      rate_(options.config->shipper.events_per_second_max,
+            options.config->shipper.bytes_per_second_max),
+      waiting_("waiting for the queue", LogLevel::kInfo, *options.clock) {}
 
 Result<void> Generation::run(const std::stop_token& stop) {
   while (true) {
@@ -157,7 +160,8 @@ Result<std::unique_ptr<LaneRunner>> Generation::start_lane(queue::Lane lane, Rec
                         .transport = transport.get(),
                         .observer = options_.observers[lane],
                         .counters = &(*options_.counters)[lane],
-                        .clock = options_.clock};
+                        .clock = options_.clock,
+                        .rate = &rate_};
   const auto patience = options_.config->shipper.request_timeout + kAnswerMargin;
   return std::make_unique<LaneRunner>(
       lane_options(*options_.config, queue_id_, lane), parts, store_->progress(lane),
@@ -175,6 +179,7 @@ ReplaysOptions Generation::replays_options(RecordSource* source, std::stop_token
           .finish = {.patience = config->shipper.request_timeout + kAnswerMargin,
                      .hurry = std::move(hurry)},
           .clock = options_.clock,
+          .rate = &rate_,
           .store = store_.get(),
           .source = source,
           .on_failure =

@@ -31,6 +31,7 @@
 #include "shipper/lane_runner.h"
 #include "shipper/record_source.h"
 #include "shipper/replay/replays.h"
+#include "shipper/send_rate.h"
 #include "shipper/status_line.h"
 
 namespace sluice::shipper {
@@ -77,6 +78,7 @@ class Generation {
   void log_start(const queue::QueueView& view) const;
 
   GenerationOptions options_;
+  SendRate rate_;
   RepeatedMessage waiting_;
   std::mutex mutex_;
   std::condition_variable_any changed_;

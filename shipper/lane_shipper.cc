@@ -70,12 +70,16 @@ void LaneShipper::drop_flights() {
 
 Result<void> LaneShipper::send() {
   more_to_read_ = false;
-  while (flights_.size() < options_.connections && gate_.may_send(parts_.clock->monotonic())) {
+  while (may_send(parts_.clock->monotonic())) {
     SLUICE_ASSIGN(Slot * slot, next_slot(parts_.clock->monotonic()));
     if (slot == nullptr) return {};
     send(slot);
   }
   return {};
+}
+
+bool LaneShipper::may_send(milliseconds now) const {
+  return flights_.size() < options_.connections && now >= may_send_at_ && gate_.may_send(now);
 }
 
 Result<Slot*> LaneShipper::next_slot(milliseconds now) {
@@ -150,12 +154,15 @@ std::set<std::string, std::less<>> LaneShipper::busy_routes() const {
 
 void LaneShipper::send(Slot* slot) {
   const std::uint64_t request_id = ++last_request_id_;
-  slot->sent(request_id, parts_.clock->monotonic(), to_unix_ms(parts_.clock->now()));
+  const auto now = parts_.clock->monotonic();
+  slot->sent(request_id, now, to_unix_ms(parts_.clock->now()));
   gate_.sent(request_id);
   flights_.emplace(request_id, slot);
   ++parts_.counters->requests;
-  parts_.transport->start(request_id, destination_.url_for(slot->route()),
-                          slot->piece().batch.body(options_.body, options_.stamp));
+  const Batch& batch = slot->piece().batch;
+  std::string body = batch.body(options_.body, options_.stamp);
+  if (parts_.rate != nullptr) may_send_at_ = parts_.rate->sent(batch.size(), body.size(), now);
+  parts_.transport->start(request_id, destination_.url_for(slot->route()), std::move(body));
 }
 
 Result<void> LaneShipper::receive(milliseconds timeout) {
@@ -321,6 +328,7 @@ milliseconds LaneShipper::wait_max() const {
   if (more_to_read_) return milliseconds{0};
   const auto now = parts_.clock->monotonic();
   auto wait = gate_.wait(now).value_or(kIdleWaitMax);
+  if (may_send_at_ > now) wait = std::min(wait, may_send_at_ - now);
   for (const Slot& slot : slots_) {
     if (!slot.in_flight() && slot.not_before() > now) {
       wait = std::min(wait, slot.not_before() - now);

@@ -40,6 +40,7 @@
 #include "shipper/read_ahead.h"
 #include "shipper/record_source.h"
 #include "shipper/retry_gate.h"
+#include "shipper/send_rate.h"
 #include "shipper/slot.h"
 
 namespace sluice::shipper {
@@ -75,6 +76,7 @@ struct LaneParts {
   LaneObserver* observer = nullptr;
   LaneCounters* counters = nullptr;
   const Clock* clock = nullptr;
+  SendRate* rate = nullptr;  // that of the whole shipper; nullptr: no limit
 };
 
 // How many times a batch may be answered with Fluentd's chunk limit before it is taken apart. Few,
@@ -107,6 +109,7 @@ class LaneShipper {
 
  private:
   Result<void> send();
+  bool may_send(std::chrono::milliseconds now) const;
   Result<Slot*> next_slot(std::chrono::milliseconds now);
   Slot* slot_to_send_again(std::chrono::milliseconds now);
   Result<Slot*> slot_for_new_batch();
@@ -140,6 +143,7 @@ class LaneShipper {
   Destination destination_;
   ReadAhead ahead_;
   RetryGate gate_;
+  std::chrono::milliseconds may_send_at_{0};          // by parts_.rate
   std::list<Slot> slots_;                             // oldest first
   std::unordered_map<std::uint64_t, Slot*> flights_;  // by request id
   Finished finished_;                                 // not yet committed

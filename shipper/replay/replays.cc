@@ -145,7 +145,8 @@ void Replays::start(const queue::ReplayJob& job) {
                         .transport = nullptr,
                         .observer = &fresh->log,
                         .counters = &fresh->counters,
-                        .clock = options_.clock};
+                        .clock = options_.clock,
+                        .rate = options_.rate};
   queue::LaneProgress begin;
   begin.position = job.progress.position;
   log_info("replay {} {} behind number {} of lane {}, up to {}", job.id,

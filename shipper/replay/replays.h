@@ -42,6 +42,7 @@ struct ReplaysOptions {
   std::function<Result<std::unique_ptr<fluentd::Transport>>()> make_transport;
   FinishOptions finish;
   const Clock* clock = nullptr;
+  SendRate* rate = nullptr;  // shared with the live flow; nullptr: no limit
   queue::DeliveryStore* store = nullptr;
   RecordSource* source = nullptr;  // read by several threads at once
   // Called once, on any thread, when result() is no longer a success.

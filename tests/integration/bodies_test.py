@@ -7,6 +7,7 @@ bodies_test.py BIN_FOLDER
 
 import collections
 import sys
+import time
 import unittest
 from pathlib import Path
 
@@ -162,6 +163,18 @@ class Stamp(BodiesCase):
                               for seq, event_id in told.items()},
                              {stamp["seq"]: stamp for stamp in arrived})
             self.assertEqual(len(told), len(arrived))
+
+
+class Rates(BodiesCase):
+    def test_both_lanes_together_keep_to_the_rate(self):
+        self.begin("max-events-per-second = 200")
+        begin = time.monotonic()
+        self.ship()
+        took = time.monotonic() - begin
+        report = self.expect_all(duplicates_max=0)
+        events = sum(lane.delivered for lane in report.lanes.values())
+        # What waits for each lane's last request to have had its time is not waited for.
+        self.assertGreaterEqual(took, (events - 2 * BATCH) / 200)
 
 
 class Receivers(BodiesCase):

@@ -156,7 +156,8 @@ LaneShipper& LaneRig::start() {
                         .transport = &transport,
                         .observer = &observer,
                         .counters = &counters,
-                        .clock = &clock};
+                        .clock = &clock,
+                        .rate = rate};
   shipper = std::make_unique<LaneShipper>(options, parts, store.progress());
   return *shipper;
 }

@@ -136,6 +136,7 @@ struct LaneRig {
   FakeStore store;
   FakeObserver observer;
   LaneCounters counters;
+  SendRate* rate = nullptr;
   std::unique_ptr<LaneShipper> shipper;
 };
 
