@@ -5,6 +5,7 @@
 #include <CLI/CLI.hpp>
 #include <map>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "common/lifecycle.h"
@@ -32,7 +33,7 @@ ConfigSources to_sources(const Arguments& arguments) {
   return sources;
 }
 
-void declare_start(Program program, CLI::App* command, Arguments* arguments) {
+void declare_settings(Program program, CLI::App* command, Arguments* arguments) {
   command->add_option("-c,--config", arguments->config, "The configuration file")
       ->type_name("FILE");
   command->add_option("-i,--instance", arguments->instance, "The instance's name")
@@ -53,7 +54,8 @@ int end_with(const Error& error) {
   return exit_status(error.kind);
 }
 
-int start(const Daemon& daemon, const Arguments& arguments) {
+int run_configured(const Daemon& daemon, const Arguments& arguments,
+                   const std::function<Result<void>(const Config&, const std::stop_token&)>& run) {
   // Before there is a second thread, since it replaces the logger: SignalStop's threads log.
   init_logging(daemon.name, false);
   // Then at once, so that a signal at any later moment is a request to stop.
@@ -63,14 +65,31 @@ int start(const Daemon& daemon, const Arguments& arguments) {
   if (!signals) return end_with(signals.error());
   if (!config) return end_with(config.error());
   for (const std::string& warning : config->warnings) log_warn("{}", warning);
-  log_info("{} {} is starting", daemon.name, SLUICE_VERSION);
-  const auto done = daemon.run(*config, (*signals)->token());
-  notify_stopping();
-  if (!done) {
-    return end_with({done.error().kind, address_queuectl(done.error().message, *config)});
+  const auto done = run(*config, (*signals)->token());
+  if (done) return 0;
+  return end_with({done.error().kind, address_queuectl(done.error().message, *config)});
+}
+
+int start(const Daemon& daemon, const Arguments& arguments) {
+  return run_configured(daemon, arguments, [&](const Config& config, const std::stop_token& stop) {
+    log_info("{} {} is starting", daemon.name, SLUICE_VERSION);
+    auto done = daemon.run(config, stop);
+    notify_stopping();
+    if (done) log_info("stopped");
+    return done;
+  });
+}
+
+int run_command(const Daemon& daemon, const DaemonCommand& command, const Arguments& arguments) {
+  if (command.takes_config) {
+    return run_configured(daemon, arguments,
+                          [&](const Config& config, const std::stop_token& stop) {
+                            return command.run(&config, stop);
+                          });
   }
-  log_info("stopped");
-  return 0;
+  init_logging(daemon.name, false);
+  const auto done = command.run(nullptr, {});
+  return done ? 0 : end_with(done.error());
 }
 
 }  // namespace
@@ -79,8 +98,15 @@ int run_daemon(const Daemon& daemon, int argc, char** argv) {
   CLI::App app(daemon.description, daemon.name);
   app.require_subcommand(1);
   Arguments arguments;
-  CLI::App* start_command = app.add_subcommand("start", "Work until stopped by a signal");
-  declare_start(daemon.program, start_command, &arguments);
+  declare_settings(daemon.program, app.add_subcommand("start", "Work until stopped by a signal"),
+                   &arguments);
+  std::vector<std::pair<const DaemonCommand*, CLI::App*>> commands;
+  for (const DaemonCommand& command : daemon.commands) {
+    CLI::App* parser = app.add_subcommand(command.name, command.description);
+    if (command.takes_config) declare_settings(daemon.program, parser, &arguments);
+    if (command.declare) command.declare(parser);
+    commands.emplace_back(&command, parser);
+  }
   const CLI::App* version_command = app.add_subcommand("version", "Print the version");
   try {
     app.parse(argc, argv);
@@ -92,6 +118,9 @@ int run_daemon(const Daemon& daemon, int argc, char** argv) {
   if (version_command->parsed()) {
     fmt::print("{} {}\n", daemon.name, SLUICE_VERSION);
     return 0;
+  }
+  for (const auto& [command, parser] : commands) {
+    if (parser->parsed()) return run_command(daemon, *command, arguments);
   }
   return start(daemon, arguments);
 }

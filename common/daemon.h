@@ -2,6 +2,7 @@
 //
 //   PROGRAM start [--config FILE] [--instance NAME] [settings as flags]
 //   PROGRAM version
+//   PROGRAM COMMAND …      (what else the daemon's program can do)
 //
 // Called once, from main(), before there is any other thread.
 #ifndef SLUICE_COMMON_DAEMON_H_
@@ -9,11 +10,30 @@
 
 #include <functional>
 #include <stop_token>
+#include <string>
+#include <vector>
 
 #include "common/config.h"
 #include "common/error.h"
 
+namespace CLI {  // NOLINT(readability-identifier-naming): the library's
+class App;
+}
+
 namespace sluice {
+
+// Something else that a daemon's program can do.
+struct DaemonCommand {
+  std::string name;
+  std::string description;  // one sentence for --help
+  // Whether it reads the configuration, and takes the same flags as `start`.
+  bool takes_config = true;
+  // Declares what the command has of its own; may be empty.
+  std::function<void(CLI::App*)> declare;
+  // Prints its result to standard output. `config` is nullptr without takes_config. Its error ends
+  // the process with that kind's exit status.
+  std::function<Result<void>(const Config* config, const std::stop_token&)> run;
+};
 
 struct Daemon {
   const char* name = "";         // "sluice-fetcher"
@@ -21,6 +41,7 @@ struct Daemon {
   Program program = Program::kFetcher;
   // Works until it is stopped, or done. Its error ends the process with that kind's exit status.
   std::function<Result<void>(const Config&, const std::stop_token&)> run;
+  std::vector<DaemonCommand> commands = {};
 };
 
 // Returns the exit status (docs/exit-codes.md).

@@ -52,9 +52,7 @@ std::uint64_t crash_repeats_max(const Config& config) {
 
 fluentd::HttpOptions http_options(const Config& config, std::uint32_t connections) {
   return {.connections = connections,
-          .ca = config.fluentd.ca,
-          .cert = config.fluentd.cert,
-          .key = config.fluentd.key,
+          .tls = {.ca = config.fluentd.ca, .cert = config.fluentd.cert, .key = config.fluentd.key},
           .content_type = content_type(config.shipper.body),
           .headers = config.shipper.headers,
           .gzip = config.shipper.gzip,

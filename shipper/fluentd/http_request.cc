@@ -76,14 +76,14 @@ void HttpRequest::set_tls() {
   set(easy_, CURLOPT_SSL_VERIFYPEER, 1L);
   set(easy_, CURLOPT_SSL_VERIFYHOST, 2L);
   set(easy_, CURLOPT_CA_CACHE_TIMEOUT, kAuthoritiesCacheSeconds);
-  if (!options_.ca.empty()) {
-    set(easy_, CURLOPT_CAINFO, options_.ca.c_str());
+  if (!options_.tls.ca.empty()) {
+    set(easy_, CURLOPT_CAINFO, options_.tls.ca.c_str());
     // The system's authorities must not be trusted besides.
     set(easy_, CURLOPT_CAPATH, static_cast<const char*>(nullptr));
   }
-  if (!options_.cert.empty()) {
-    set(easy_, CURLOPT_SSLCERT, options_.cert.c_str());
-    set(easy_, CURLOPT_SSLKEY, options_.key.c_str());
+  if (!options_.tls.cert.empty()) {
+    set(easy_, CURLOPT_SSLCERT, options_.tls.cert.c_str());
+    set(easy_, CURLOPT_SSLKEY, options_.tls.key.c_str());
     // Without this an encrypted key would make OpenSSL ask for its passphrase at the terminal.
     set(easy_, CURLOPT_KEYPASSWD, "");
   }
@@ -122,11 +122,11 @@ Answer HttpRequest::answer(CURLcode code) {
                         .detail = error_text_.data(),
                         .os_error = static_cast<int>(os_error)};
   answer.outcome_unknown = times_sent_ > 0 && !is_client_certificate_refusal(failure);
-  answer.failure =
-      NetworkFailure{.code = failure.code,
-                     .kind = is_client_certificate_refusal(failure) ? ErrorKind::kUnauthorized
-                                                                    : ErrorKind::kUnavailable,
-                     .sentence = failure_sentence(failure, {url_, options_.ca, options_.cert})};
+  answer.failure = NetworkFailure{
+      .code = failure.code,
+      .kind = is_client_certificate_refusal(failure) ? ErrorKind::kUnauthorized
+                                                     : ErrorKind::kUnavailable,
+      .sentence = failure_sentence(failure, {url_, options_.tls.ca, options_.tls.cert})};
   return answer;
 }
 

@@ -19,7 +19,6 @@
 
 #include <chrono>
 #include <cstdint>
-#include <filesystem>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -27,15 +26,14 @@
 
 #include "common/error.h"
 #include "common/http_header.h"
+#include "shipper/fluentd/tls_files.h"
 #include "shipper/fluentd/transport.h"
 
 namespace sluice::shipper::fluentd {
 
 struct HttpOptions {
   std::uint32_t connections = 4;
-  std::filesystem::path ca = {};  // empty: the system's
-  std::filesystem::path cert = {};
-  std::filesystem::path key = {};
+  TlsFiles tls = {};
   std::string_view content_type = "application/json";  // must outlive the transport
   std::vector<HttpHeader> headers = {};                // besides our own
   bool gzip = false;
