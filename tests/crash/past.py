@@ -20,6 +20,7 @@ EVENTS = 300
 SESSIONS = 2
 EVENTS_PER_SESSION = 25
 CONNECTIONS = 4
+SLOWNESS_MS = (15, 60, 240)  # a pause of Teleport's stand-in between events
 
 
 @contextlib.contextmanager
@@ -39,15 +40,10 @@ class Past:
     def __init__(self, rig, neighbour_rig):
         self.rig = rig
         self.total = {"audit": EVENTS, "session": SESSIONS * EVENTS_PER_SESSION}  # what is there to fetch
-        self.site = sites.fresh(rig, "past", CONNECTIONS)
-        control(rig.teleport_control, "slow 15")
-        with self.site.processes:
-            self._grow(80, 50)
-            self.acknowledged = self._keep("yesterday")
-            self._grow(160, 110)
-            self.acknowledged_today = self._keep("today")
-        control(rig.teleport_control, "slow 0")
-        if self.site.status()["lanes"]["audit"]["fetched"] >= EVENTS:
+        for slowness_ms in SLOWNESS_MS:
+            if self._make(slowness_ms):
+                break
+        else:
             raise TestFailure("nothing is left for the future: Teleport's stand-in must be slower")
         self.record = self.site.folder / "delivered"
         shutil.copyfile(sites.cut_record(rig, self.site, 0), self.record)
@@ -55,6 +51,20 @@ class Past:
         for daemon in ("fetcher", "shipper"):
             sites.run_to_end(neighbour_rig, daemon)
         sites.copy_state(neighbour_rig.state, self.copy("neighbour"))
+
+    def _make(self, slowness_ms):
+        """Whether something is left for the future: on a busy machine a daemon may come farther than it was to, before
+        it is seen."""
+        shutil.rmtree(self.rig.folder / "copies", ignore_errors=True)
+        self.site = sites.fresh(self.rig, f"past{slowness_ms}", CONNECTIONS)
+        control(self.rig.teleport_control, f"slow {slowness_ms}")
+        with self.site.processes:
+            self._grow(80, 50)
+            self.acknowledged = self._keep("yesterday")
+            self._grow(160, 110)
+            self.acknowledged_today = self._keep("today")
+        control(self.rig.teleport_control, "slow 0")
+        return self.site.status()["lanes"]["audit"]["fetched"] < EVENTS
 
     def _grow(self, fetched, acknowledged):
         sites.run_until(self.site, "fetcher", lambda lanes: lanes["audit"]["fetched"] >= fetched)
