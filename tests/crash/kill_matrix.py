@@ -25,7 +25,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "support"))
 import rig as rigs  # noqa: E402
 import sites  # noqa: E402
 from kill_cells import CELLS  # noqa: E402
-from kill_point import Wrong  # noqa: E402
+from kill_point import Wrong, writes_of  # noqa: E402
 from processes import TestFailure, control  # noqa: E402
 from torture_result import SKIPPED, Result, add_arguments, parse  # noqa: E402
 
@@ -39,13 +39,14 @@ SLOWNESS_MAX_MS = 64
 FAILURES_MAX = 3  # of a cell; more would tell nothing new
 
 
-def record(point):
-    """The recorded runs of a cell, at a pace at which there are enough calls."""
+def record(point, writes_wanted):
+    """The recorded runs of a cell, at a pace at which there are enough calls, and among them enough that write or sync."""
     slowness_ms = 1
     while True:
         control(point.rig.teleport_control, f"slow {slowness_ms}")
         first, second = point.record("recorded")
-        if not point.is_paced or len(first) >= CALLS_WANTED or slowness_ms >= SLOWNESS_MAX_MS:
+        is_enough = len(first) >= CALLS_WANTED and len(writes_of(first)) >= writes_wanted
+        if is_enough or not point.is_paced or slowness_ms >= SLOWNESS_MAX_MS:
             return first, second
         slowness_ms *= 2
 
@@ -111,7 +112,7 @@ def play_cell(kind, result, arguments, folder):
             rig.start_stand_ins()
             point = kind(rig, result.seed)
             point.make_template()
-            first, second = record(point)
+            first, second = record(point, arguments.first_writes or 0)
             if arguments.first_writes:
                 plans = point.plans_of_first_writes(first, arguments.first_writes)
             else:

@@ -199,7 +199,7 @@ class KillPoint:
 
     def plans_of_first_writes(self, first, wanted):
         """Each of the first `wanted` calls of the recorded run that write or sync."""
-        numbers = [int(line.split()[0]) for line in first if line.split()[1] in WRITES]
+        numbers = writes_of(first)
         if len(numbers) < wanted:
             raise TestFailure(f"the recorded run has {len(numbers)} calls that write or sync, not {wanted}")
         return [Plan(number, HOWS[(number + self.seed) % len(HOWS)]) for number in numbers[:wanted]]
@@ -290,6 +290,11 @@ class KillPoint:
     def judge_records(self, site, records, outcome):
         return oracle.judge(self.rig.served, records, strict=outcome.strict_lanes,
                             skip_session_types=sites.SKIPPED_TYPES, duplicates_max=outcome.bound)
+
+
+def writes_of(calls):
+    """The numbers of those recorded calls that write or sync."""
+    return [int(number) for number, call, *_ in map(str.split, calls) if call in WRITES]
 
 
 def check_while_dead(site):
