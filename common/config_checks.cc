@@ -4,13 +4,13 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <cstdint>
 #include <string>
 #include <string_view>
 #include <variant>
 
 #include "common/files.h"
+#include "common/host_port.h"
 #include "common/settings.h"
 
 namespace sluice {
@@ -74,25 +74,8 @@ Result<void> check_backfill(const GivenSettings& given) {
   return {};
 }
 
-bool is_port(std::string_view text) {
-  std::uint16_t port = 0;
-  const char* const text_end = text.data() + text.size();
-  const auto [end, status] = std::from_chars(text.data(), text_end, port);
-  return status == std::errc() && end == text_end && port != 0;
-}
-
 bool has_blank(std::string_view text) {
   return std::ranges::any_of(text, [](unsigned char c) { return c <= 0x20 || c == 0x7f; });
-}
-
-bool is_host_port(std::string_view text) {
-  const std::size_t colon = text.rfind(':');
-  if (colon == std::string_view::npos || !is_port(text.substr(colon + 1))) return false;
-  std::string_view host = text.substr(0, colon);
-  if (host.starts_with('[') && host.ends_with(']')) {
-    return host.size() > 2 && host.find_first_not_of("0123456789abcdefABCDEF:.%[]") == host.npos;
-  }
-  return !host.empty() && !has_blank(host) && host.find_first_of(":/[]@") == host.npos;
 }
 
 Result<void> check_address(const GivenSettings& given) {

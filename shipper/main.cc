@@ -1,11 +1,13 @@
 // sluice-shipper: takes events out of the queue and sends them to Fluentd.
 #include "common/daemon.h"
+#include "shipper/configure/configure.h"
 #include "shipper/shipper.h"
 
 int main(int argc, char** argv) {
   const sluice::Daemon daemon{.name = "sluice-shipper",
                               .description = "Ships the events of a Sluice queue to Fluentd.",
                               .program = sluice::Program::kShipper,
-                              .run = sluice::shipper::run_shipper};
+                              .run = sluice::shipper::run_shipper,
+                              .commands = {sluice::shipper::configure::configure_command()}};
   return sluice::run_daemon(daemon, argc, argv);
 }

@@ -219,6 +219,11 @@ int rename(const char* from, const char* to) noexcept {
   return other_call("rename", to, SYS_renameat2, AT_FDCWD, from, AT_FDCWD, to, 0);
 }
 
+int renameat2(int from_folder, const char* from, int to_folder, const char* to,
+              unsigned flags) noexcept {
+  return other_call("renameat2", to, SYS_renameat2, from_folder, from, to_folder, to, flags);
+}
+
 int unlink(const char* path) noexcept {
   return other_call("unlink", path, SYS_unlinkat, AT_FDCWD, path, 0);
 }
