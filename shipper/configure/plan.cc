@@ -165,10 +165,9 @@ Result<void> take_teleport(const Options& options, Plan* plan) {
 // Stands between single quotes in Fluentd's file, where these are special; % and $ are in paths of
 // outputs, which have times and tags put in.
 Result<void> check_fluentd_folder(std::string_view argument, const std::string& folder) {
-  constexpr std::string_view kSpecial = "'\\%$";
-  const bool is_plain = std::ranges::none_of(folder, [](unsigned char c) {
-    return c < 0x20 || c == 0x7f || kSpecial.find(static_cast<char>(c)) != kSpecial.npos;
-  });
+  const bool is_plain =
+      folder.find_first_of("'\\%$") == std::string::npos &&
+      std::ranges::none_of(folder, [](unsigned char c) { return c < 0x20 || c == 0x7f; });
   if (folder.starts_with('/') && is_plain) return {};
   return wrong(argument, folder, "must be an absolute path without ', \\, % and $ in it");
 }
