@@ -56,10 +56,11 @@ class FluentdFiles:
     server_key: Path
     cert: Path
     key: Path
-    expired_cert: Path
-    other_ca: Path
-    other_cert: Path  # signed by other_ca
-    other_key: Path
+    expired_cert: Path | None = None
+    other_ca: Path | None = None
+    other_cert: Path | None = None  # signed by other_ca
+    other_key: Path | None = None
+    server_passphrase: str | None = None  # None: the key is not encrypted
 
 
 @dataclass(frozen=True)

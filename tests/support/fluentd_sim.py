@@ -643,7 +643,7 @@ def make_context(arguments):
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     if arguments.tls12:
         context.maximum_version = ssl.TLSVersion.TLSv1_2
-    context.load_cert_chain(arguments.cert, arguments.key)
+    context.load_cert_chain(arguments.cert, arguments.key, arguments.passphrase)
     context.load_verify_locations(arguments.ca)
     context.verify_mode = ssl.CERT_REQUIRED
     return context
@@ -657,6 +657,7 @@ def parse_arguments():
     parser.add_argument("--ca", required=True, help="who may sign client certificates")
     parser.add_argument("--cert", required=True)
     parser.add_argument("--key", required=True)
+    parser.add_argument("--passphrase", help="of the key, if it is encrypted")
     parser.add_argument("--record", required=True, help="gets the accepted events")
     parser.add_argument("--port-file", help="gets the port when the server is ready")
     parser.add_argument("--control", help="Unix socket for commands")

@@ -46,11 +46,12 @@ class FluentdSim:
     def start(self):
         """Starts it; again on the same port, if it was killed."""
         files = self._rig.fluentd_files
+        passphrase = ["--passphrase", files.server_passphrase] if files.server_passphrase else []
         self._port_file.unlink(missing_ok=True)
         self.process = self._rig.processes.start("fluentd-sim", [
             sys.executable, SUPPORT / "fluentd_sim.py", "--listen", f"127.0.0.1:{self.port or 0}",
             "--ca", files.ca,
-            "--cert", files.server_cert, "--key", files.server_key, "--record", self.record,
+            "--cert", files.server_cert, "--key", files.server_key, *passphrase, "--record", self.record,
             "--port-file", self._port_file, "--control", self.control_path])
         self.port = wait_for_port(self._port_file, self.process)
 
