@@ -310,6 +310,15 @@ class Arguments(ConfigureCase):
                 self.assertLessEqual(len(said.strip().splitlines()), 2, said)
                 self.assertEqual([], os.listdir(self.folder))
 
+    def test_each_option_is_in_the_document(self):
+        status, said = configure("--help")
+        self.assertEqual(0, status, said)
+        document = (Path(__file__).resolve().parents[2] / "docs/configure.md").read_text()
+        options = set(re.findall(r"^  (?:-h,)?(--[a-z-]+)", said, re.MULTILINE)) - {"--help"}
+        self.assertGreater(len(options), 10)
+        for option in options:
+            self.assertRegex(document, rf"(?m)^\|.*{option}[, ]")
+
     def test_a_parent_that_is_not_there_is_told(self):
         status, said = configure(self.folder / "none" / "out")
         self.assertEqual(CANNOT_CREATE, status, said)
