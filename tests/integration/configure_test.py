@@ -180,15 +180,16 @@ class Shipping(ShippingCase):
 class GeneratedFluentd(rigs.RealFluentd):
     """A real Fluentd with what `configure` made for it, on a machine whose own time zone is far from UTC."""
 
-    def __init__(self, rig, out):
+    def __init__(self, rig, out, arguments):
         super().__init__(rig)
         self._out = out
+        self._arguments = arguments
         self.config = out / "fluent.conf"
 
     def start(self):
         self.port = free_port()
         status, said = configure(self._out, f"localhost:{self._rig.teleport_port}", "--port", self.port,
-                                 "--fluentd-data", self._folder)
+                                 "--fluentd-data", self._folder, *self._arguments)
         if status != 0:
             raise TestFailure(said)
         # Nothing else may be changed: another test's Fluentd may have that port.
@@ -209,14 +210,14 @@ class GeneratedFluentd(rigs.RealFluentd):
 
 @unittest.skipUnless(rigs.has_real_fluentd(), "there is no `fluentd` on the PATH, so nothing was tried against a real one")
 class RealFluentd(ShippingCase):
-    def begin_with_fluentd(self):
+    def begin_with_fluentd(self, *arguments):
         rig = self.rig = rigs.Rig(BIN, rigs.temporary_folder("configure"), events=20_000, sessions=4,
                                   events_per_session=100)
         self.addCleanup(rig.remove)
         self.addCleanup(rig.__exit__, None, None, None)
         rig.make_certificates()
         rig.start_teleport()
-        rig.sink = GeneratedFluentd(rig, self.out)
+        rig.sink = GeneratedFluentd(rig, self.out, arguments)
         rig.sink.start()
         self.take_configuration(rig)
         self.run_daemon("sluice-fetcher", "--exit-on-last-event")
@@ -236,8 +237,7 @@ class RealFluentd(ShippingCase):
                 self.assertEqual(0, done.returncode, done.stdout + done.stderr)
                 self.assertNotRegex(done.stdout + done.stderr, r"\[(warn|error)\]")
 
-    def test_everything_arrives_with_its_time(self):
-        self.begin_with_fluentd()
+    def ship_and_expect_times(self):
         self.run_daemon("sluice-shipper", "--exit-when-drained")
         wait_until(self.all_are_in_files, "Fluentd has written its files", process=self.rig.sink.process)
         self.expect_all(duplicates_max=0)
@@ -250,6 +250,17 @@ class RealFluentd(ShippingCase):
                     self.assertEqual(event_time[:19], shown.decode()[:19])
                     self.assertTrue(shown.endswith(b"Z") and event_time.endswith("Z"))
         self.assertNotRegex(self.rig.sink.process.log_text(), r"\[(warn|error)\]")
+
+    def test_everything_arrives_with_its_time(self):
+        self.begin_with_fluentd()
+        self.ship_and_expect_times()
+
+    def test_everything_arrives_with_its_time_by_the_forward_input(self):
+        if "forward+tls://" not in subprocess.run([BIN / "sluice-shipper", "start", "--help"], capture_output=True,
+                                                  text=True, timeout=60, check=True).stdout:
+            self.skipTest("this sluice-shipper does not speak the forward protocol")
+        self.begin_with_fluentd("--forward")
+        self.ship_and_expect_times()
 
     def test_what_it_was_killed_over_is_kept(self):
         self.begin_with_fluentd()
