@@ -16,7 +16,6 @@
 namespace sluice::shipper::configure {
 namespace {
 
-using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::Not;
 using ::testing::StartsWith;
