@@ -82,7 +82,9 @@ bool has_ip(const std::string& pem, const char* ip) {
 
 class CertificatesOfBothKinds : public testing::TestWithParam<KeyType> {};
 INSTANTIATE_TEST_SUITE_P(KeyTypes, CertificatesOfBothKinds,
-                         testing::Values(KeyType::kEcdsa, KeyType::kRsa));
+                         testing::Values(KeyType::kEcdsa, KeyType::kRsa), [](const auto& tested) {
+                           return tested.param == KeyType::kRsa ? "Rsa" : "Ecdsa";
+                         });
 
 TEST_P(CertificatesOfBothKinds, AreTrustedForTheirOwnPurposeOnly) {
   const auto made = make_certificates(order(GetParam()));
