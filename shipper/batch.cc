@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "common/check.h"
+#include "shipper/entry_packer.h"
 
 namespace sluice::shipper {
 
@@ -20,6 +21,8 @@ std::string Batch::body(BodyForm form, const Stamp& stamp) const {
       return json_array(stamp);
     case BodyForm::kNdjson:
       return json_lines(stamp);
+    case BodyForm::kEntries:
+      return entries(stamp);
     case BodyForm::kSingle:
       break;
   }
@@ -51,6 +54,15 @@ std::string Batch::json_lines(const Stamp& stamp) const {
     lines.push_back('\n');
   }
   return lines;
+}
+
+std::string Batch::entries(const Stamp& stamp) const {
+  std::string packed;
+  packed.reserve(kUint32Bytes + body_bytes_ + body_bytes_ / 8);
+  put_uint32(static_cast<std::uint32_t>(size()), &packed);
+  EntryPacker packer;
+  for (const auto& record : records_) packer.append(*record, stamp, &packed);
+  return packed;
 }
 
 std::string Batch::single(const Stamp& stamp) const {

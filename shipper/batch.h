@@ -45,6 +45,7 @@ class Batch {
  private:
   std::string json_array(const Stamp& stamp) const;
   std::string json_lines(const Stamp& stamp) const;
+  std::string entries(const Stamp& stamp) const;
   std::string single(const Stamp& stamp) const;
 
   std::string route_;
