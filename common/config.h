@@ -96,11 +96,15 @@ struct FluentdConfig {
   std::filesystem::path ca;  // empty: the system's
   std::filesystem::path cert;
   std::filesystem::path key;
+  // Of the forward protocol: both URLs are of it, or neither.
+  std::filesystem::path shared_key_file;  // empty: the server has no <security>
+  std::string username;
+  std::filesystem::path password_file;  // together with username
 };
 
 struct ShipperConfig {
-  std::uint32_t connections = 4;  // of each lane; capped by fluentd-max-connections
-  BodyForm body = BodyForm::kArray;
+  std::uint32_t connections = 4;     // of each lane; capped by fluentd-max-connections
+  BodyForm body = BodyForm::kArray;  // kEntries with URLs of the forward protocol
   std::uint32_t batch_events = 500;  // 1 with BodyForm::kSingle
   std::uint64_t batch_bytes = 512U << 10;
   std::vector<HttpHeader> headers;  // of every request, besides our own

@@ -10,6 +10,7 @@
 #include <variant>
 
 #include "common/files.h"
+#include "common/forward_url.h"
 #include "common/host_port.h"
 #include "common/settings.h"
 
@@ -160,11 +161,9 @@ Result<void> check_fetcher(const GivenSettings& given, Config* config) {
 
 // What is wrong with a URL, as the rest of a sentence; empty: nothing.
 std::string url_complaint(std::string_view url) {
-  if (url.starts_with("forward://") || url.starts_with("forward+tls://")) {
-    return fmt::format(
-        "is \"{}\", but this version of Sluice does not speak the forward protocol: "
-        "use https:// and Fluentd's http input",
-        url);
+  if (is_forward_url(url)) {
+    const auto parsed = parse_forward_url(url);
+    return parsed ? "" : fmt::format("is \"{}\", {}", url, parsed.error().message);
   }
   std::string_view rest = url;
   if (rest.starts_with("https://")) {
@@ -172,7 +171,9 @@ std::string url_complaint(std::string_view url) {
   } else if (rest.starts_with("http://")) {
     rest.remove_prefix(7);
   } else {
-    return fmt::format("is \"{}\", but must start with https:// or http://", url);
+    return fmt::format(
+        "is \"{}\", but must start with https:// or http://, or with forward+tls:// or forward://",
+        url);
   }
   if (has_blank(url)) return fmt::format("is \"{}\", but must have no spaces in it", url);
   const std::string_view authority = rest.substr(0, rest.find_first_of("/?#"));
@@ -192,9 +193,12 @@ Result<void> check_url(const GivenSettings& given, std::string_view name, Config
   if (const std::string complaint = url_complaint(url); !complaint.empty()) {
     return fail(setting->origin.mistake(complaint));
   }
-  if (url.starts_with("http://")) {
+  for (const std::string_view scheme : {"http://", "forward://"}) {
+    if (!url.starts_with(scheme)) continue;
     warn(setting->origin,
-         "starts with http://, so events travel unencrypted and no certificate is checked", config);
+         fmt::format("starts with {}, so events travel unencrypted and no certificate is checked",
+                     scheme),
+         config);
   }
   return {};
 }
@@ -260,6 +264,55 @@ void warn_about_ndjson(const GivenSettings& given, Config* config) {
       config);
 }
 
+// What the forward protocol has no place for.
+Result<void> check_forward(const GivenSettings& given, Config* config) {
+  for (const std::string_view name : {"body", "headers"}) {
+    if (const GivenSetting* setting = find(given, name)) {
+      return fail(setting->origin.mistake(
+          "is given, but the forward protocol, which forward.fluentd.url asks for, has no such "
+          "thing: leave it out"));
+    }
+  }
+  const GivenSetting* user = find(given, "fluentd-username");
+  const GivenSetting* password = find(given, "fluentd-password-file");
+  if ((user == nullptr) != (password == nullptr)) {
+    return fail((user != nullptr ? user : password)
+                    ->origin.mistake(fmt::format(
+                        "is given, but {} is missing: give both or neither",
+                        find_setting(user == nullptr ? "fluentd-username" : "fluentd-password-file")
+                            ->key)));
+  }
+  if (user != nullptr && find(given, "fluentd-shared-key-file") == nullptr) {
+    return fail(user->origin.mistake(
+        "is given, but forward.fluentd.shared-key-file is missing: Fluentd asks for users only "
+        "where it has a shared key"));
+  }
+  config->shipper.body = BodyForm::kEntries;
+  return {};
+}
+
+// What belongs to one of the protocols only.
+Result<void> check_protocol(const GivenSettings& given, Config* config) {
+  const bool is_forward = is_forward_url(config->fluentd.url);
+  if (is_forward != is_forward_url(config->fluentd.session_url)) {
+    return fail(find(given, "fluentd-session-url")
+                    ->origin.mistake(fmt::format(
+                        "is \"{}\", but forward.fluentd.url is \"{}\": both must be of the http "
+                        "input, or both of the forward input",
+                        config->fluentd.session_url, config->fluentd.url)));
+  }
+  if (is_forward) return check_forward(given, config);
+  for (const std::string_view name :
+       {"fluentd-shared-key-file", "fluentd-username", "fluentd-password-file"}) {
+    if (const GivenSetting* setting = find(given, name)) {
+      return fail(setting->origin.mistake(
+          "is given, but is of the forward protocol only: leave it out, or use URLs that begin "
+          "with forward+tls://"));
+    }
+  }
+  return {};
+}
+
 // Whatever sends single events sends batches of one.
 void limit_batches(const GivenSettings& given, Config* config) {
   if (config->shipper.body != BodyForm::kSingle) return;
@@ -292,7 +345,10 @@ Result<void> check_shipper(const GivenSettings& given, Config* config) {
   SLUICE_TRY(check_url(given, "fluentd-session-url", config));
   SLUICE_TRY(check_session_url(given));
   SLUICE_TRY(check_client_certificate(given));
-  constexpr std::array<std::string_view, 3> kFiles = {"fluentd-ca", "fluentd-cert", "fluentd-key"};
+  SLUICE_TRY(check_protocol(given, config));
+  constexpr std::array<std::string_view, 5> kFiles = {"fluentd-ca", "fluentd-cert", "fluentd-key",
+                                                      "fluentd-shared-key-file",
+                                                      "fluentd-password-file"};
   SLUICE_TRY(check_files(given, kFiles));
   SLUICE_TRY(check_retries(given, *config));
   SLUICE_TRY(check_headers(given));

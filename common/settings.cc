@@ -317,13 +317,14 @@ constexpr auto kSettings = std::to_array<Setting>({
     // Where events go to.
     {.name = "fluentd-url", .key = "forward.fluentd.url", .environment = "FDFWD_FLUENTD_URL",
      .type = kUrl, .users = Users::kShipper, .upstream = true,
-     .help = "Where audit events are posted to; https:// or http://",
+     .help = "Where audit events are sent to: https:// or http:// for Fluentd's http input, "
+             "forward+tls://HOST:PORT/TAG or forward:// for its forward input",
      .assign = kFluentd<&FluentdConfig::url>},
     {.name = "fluentd-session-url", .key = "forward.fluentd.session-url",
      .environment = "FDFWD_FLUENTD_SESSION_URL",
      .type = kUrl, .users = Users::kShipper, .upstream = true,
-     .help = "Where events of session recordings are posted to, with \".SESSION-ID.log\" at its "
-             "end",
+     .help = "Where events of session recordings are sent to, with \".SESSION-ID.log\" at its "
+             "end; of the same kind as forward.fluentd.url",
      .assign = kFluentd<&FluentdConfig::session_url>},
     {.name = "fluentd-ca", .key = "forward.fluentd.ca", .environment = "FDFWD_FLUENTD_CA",
      .type = kFile, .users = Users::kShipper, .upstream = true,
@@ -338,6 +339,23 @@ constexpr auto kSettings = std::to_array<Setting>({
      .type = kFile, .users = Users::kShipper, .upstream = true,
      .help = "Private key (PEM) of that certificate",
      .assign = kFluentd<&FluentdConfig::key>},
+    {.name = "fluentd-shared-key-file", .key = "forward.fluentd.shared-key-file",
+     .environment = "SLUICE_FLUENTD_SHARED_KEY_FILE",
+     .type = kFile, .users = Users::kShipper,
+     .help = "The file that holds the shared_key of the forward input's <security>; none: it has no "
+             "<security>",
+     .assign = kFluentd<&FluentdConfig::shared_key_file>},
+    {.name = "fluentd-username", .key = "forward.fluentd.username",
+     .environment = "SLUICE_FLUENTD_USERNAME",
+     .type = kText, .users = Users::kShipper,
+     .help = "Our name, if the forward input has user_auth; together with "
+             "forward.fluentd.password-file",
+     .assign = kFluentd<&FluentdConfig::username>},
+    {.name = "fluentd-password-file", .key = "forward.fluentd.password-file",
+     .environment = "SLUICE_FLUENTD_PASSWORD_FILE",
+     .type = kFile, .users = Users::kShipper,
+     .help = "The file that holds the password of that user",
+     .assign = kFluentd<&FluentdConfig::password_file>},
     {.name = "fluentd-max-connections", .key = "forward.fluentd.max-connections",
      .environment = "FDFWD_MAX_CONNECTIONS",
      .type = kCount, .bounds = {0, 10'000}, .users = Users::kShipper, .upstream = true,
@@ -351,7 +369,7 @@ constexpr auto kSettings = std::to_array<Setting>({
      .assign = kShipper<&ShipperConfig::connections>},
     {.name = "body", .key = "shipper.body", .environment = "SLUICE_SHIPPER_BODY",
      .type = kText, .initial = "array", .users = Users::kShipper,
-     .help = "What a request carries: array (a JSON array of events), ndjson (an event a line; not "
+     .help = "What a request over HTTP carries: array (a JSON array of events), ndjson (an event a line; not "
              "for Fluentd with a json parser, which answers 200 to it and drops it) or single (one "
              "event; batch-events is then 1)",
      .assign = set_body},
@@ -367,7 +385,7 @@ constexpr auto kSettings = std::to_array<Setting>({
      .assign = kShipper<&ShipperConfig::batch_bytes>},
     {.name = "headers", .key = "shipper.headers", .environment = "SLUICE_SHIPPER_HEADERS",
      .type = kHeaders, .users = Users::kShipper,
-     .help = "Headers of every request besides Sluice's own, each NAME: VALUE, where the value may "
+     .help = "Headers of every request over HTTP besides Sluice's own, each NAME: VALUE, where the value may "
              "end with file:PATH or credential:NAME",
      .assign = kShipper<&ShipperConfig::headers>},
     {.name = "gzip", .key = "shipper.gzip", .environment = "SLUICE_SHIPPER_GZIP",

@@ -65,6 +65,7 @@ bool is_chunk_limit_refusal(const fluentd::Answer& answer) {
 }
 
 bool may_be_an_events_fault(const fluentd::Answer& answer) {
+  if (answer.is_silent) return true;
   return answer.status == 500 &&
          answer.body.find("buffer space has too many data") == std::string::npos;
 }

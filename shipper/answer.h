@@ -26,7 +26,7 @@ Verdict verdict_of(const fluentd::Answer& answer);
 bool is_chunk_limit_refusal(const fluentd::Answer& answer);
 
 // Whether a failure may concern this batch alone and for ever: a 500 other than that of a buffer
-// that is full for all.
+// that is full for all, or the silence of a forward input, which may mean either.
 bool may_be_an_events_fault(const fluentd::Answer& answer);
 
 // The longest wait that a sink can ask for with Retry-After.

@@ -10,7 +10,7 @@
 #include "common/log.h"
 #include "queue/instance.h"
 #include "shipper/doorbell.h"
-#include "shipper/fluentd/http_transport.h"
+#include "shipper/fluentd/make_transport.h"
 #include "shipper/reader_source.h"
 #include "shipper/store_sink.h"
 
@@ -48,15 +48,6 @@ LaneOptions lane_options(const Config& config, const queue::Id128& queue_id, que
 std::uint64_t crash_repeats_max(const Config& config) {
   return std::uint64_t{queue::kLaneCount} * config.shipper.connections *
          config.shipper.batch_events;
-}
-
-fluentd::HttpOptions http_options(const Config& config, std::uint32_t connections) {
-  return {.connections = connections,
-          .tls = {.ca = config.fluentd.ca, .cert = config.fluentd.cert, .key = config.fluentd.key},
-          .content_type = content_type(config.shipper.body),
-          .headers = config.shipper.headers,
-          .gzip = config.shipper.gzip,
-          .request_timeout = config.shipper.request_timeout};
 }
 
 }  // namespace
@@ -151,8 +142,8 @@ void Generation::log_start(const queue::QueueView& view) const {
 Result<std::unique_ptr<LaneRunner>> Generation::start_lane(queue::Lane lane, RecordSource* source,
                                                            CompletionSink* sink,
                                                            std::stop_token hurry) {
-  SLUICE_ASSIGN(auto transport, fluentd::HttpTransport::create(http_options(
-                                    *options_.config, options_.config->shipper.connections)));
+  SLUICE_ASSIGN(auto transport,
+                fluentd::make_transport(*options_.config, options_.config->shipper.connections));
   const LaneParts parts{.source = source,
                         .sink = sink,
                         .transport = transport.get(),
@@ -171,9 +162,7 @@ ReplaysOptions Generation::replays_options(RecordSource* source, std::stop_token
   const Config* const config = options_.config;
   return {.lane_options =
               [this](queue::Lane lane) { return lane_options(*options_.config, queue_id_, lane); },
-          .make_transport = [config]() -> Result<std::unique_ptr<fluentd::Transport>> {
-            return fluentd::HttpTransport::create(http_options(*config, 1));
-          },
+          .make_transport = [config] { return fluentd::make_transport(*config, 1); },
           .finish = {.patience = config->shipper.request_timeout + kAnswerMargin,
                      .hurry = std::move(hurry)},
           .clock = options_.clock,

@@ -24,7 +24,7 @@ inline constexpr std::size_t kAnswerBodyBytesMax = 1024;
 
 // No answer came.
 struct NetworkFailure {
-  int code = 0;  // libcurl's, for programs
+  int code = 0;  // libcurl's, also where libcurl has no part in it; for programs
   // kUnauthorized: the server refuses our certificate. Otherwise kUnavailable.
   ErrorKind kind = ErrorKind::kUnavailable;
   std::string sentence;  // names the server and the cause, for people
@@ -32,13 +32,18 @@ struct NetworkFailure {
 
 struct Answer {
   std::uint64_t request_id = 0;
-  int status = 0;                                        // HTTP status; 0 with a network failure
+  // HTTP status, which is 200 for a chunk that was acknowledged over the forward protocol; 0 with a
+  // network failure.
+  int status = 0;
   std::string body;                                      // its first kAnswerBodyBytesMax bytes
   std::optional<std::chrono::milliseconds> retry_after;  // what the sink asked for
   std::optional<NetworkFailure> failure;
   // The sink may have stored the request although it did not say so: to send it again may make
   // duplicates.
   bool outcome_unknown = false;
+  // The sink had the whole request and did not answer it, which over the forward protocol is all
+  // that it ever says of events that it cannot take. Never over HTTP.
+  bool is_silent = false;
   // How many times the request was sent again below us, on another connection, without a report.
   std::uint32_t hidden_resends = 0;
 };

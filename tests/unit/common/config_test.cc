@@ -525,6 +525,24 @@ TEST_F(ConfigTest, AnUnencryptedUrlGetsAWarning) {
                           "travel unencrypted and no certificate is checked"));
 }
 
+TEST_F(ConfigTest, ForwardUrlsAskForTheirOwnBody) {
+  const auto config = load(Program::kShipper,
+                           "[forward.fluentd]\nurl = \"forward+tls://f/a.log\"\n"
+                           "session-url = \"forward://f:1/s\"\nshared-key-file = \"client.key\"\n"
+                           "username = \"anna\"\npassword-file = \"client.crt\"\n"
+                           "[shipper]\ngzip = true");
+  ASSERT_TRUE(config) << config.error().message;
+  EXPECT_EQ(config->shipper.body, BodyForm::kEntries);
+  EXPECT_TRUE(config->shipper.gzip);
+  EXPECT_EQ(config->fluentd.username, "anna");
+  EXPECT_EQ(config->fluentd.shared_key_file.filename(), "client.key");
+  EXPECT_EQ(config->fluentd.password_file.filename(), "client.crt");
+  EXPECT_THAT(
+      warnings(config),
+      ElementsAre("sluice.toml:3:15: forward.fluentd.session-url starts with forward://, so "
+                  "events travel unencrypted and no certificate is checked"));
+}
+
 TEST_F(ConfigTest, AnEmptyFlagTakesBackWhatTheFileSays) {
   const auto config = load(Program::kFetcher, kUpstreamFile,
                            {{"storage", ""}, {"teleport-addr", ""}, {"timeout", ""}});
@@ -749,16 +767,42 @@ INSTANTIATE_TEST_SUITE_P(
                 "these events"},
         Refusal{"UrlOfAnotherScheme", Program::kShipper, "[forward.fluentd]\nurl = \"ftp://f\"",
                 "sluice.toml:2:7: forward.fluentd.url is \"ftp://f\", but must start with https:// "
-                "or http://"},
-        Refusal{"ForwardUrl", Program::kShipper, "[forward.fluentd]\nurl = \"forward://f:24224\"",
-                "sluice.toml:2:7: forward.fluentd.url is \"forward://f:24224\", but this version "
-                "of Sluice does not speak the forward protocol: use https:// and Fluentd's http "
-                "input"},
-        Refusal{"ForwardTlsUrl", Program::kShipper,
-                "[forward.fluentd]\nurl = \"forward+tls://f:24224\"",
-                "sluice.toml:2:7: forward.fluentd.url is \"forward+tls://f:24224\", but this "
-                "version of Sluice does not speak the forward protocol: use https:// and Fluentd's "
-                "http input"},
+                "or http://, or with forward+tls:// or forward://"},
+        Refusal{"ForwardUrlWithoutTag", Program::kShipper,
+                "[forward.fluentd]\nurl = \"forward+tls://f:24224/\"",
+                "sluice.toml:2:7: forward.fluentd.url is \"forward+tls://f:24224/\", but has no "
+                "tag: put one behind its host, as in /test.log"},
+        Refusal{"UrlsOfTwoKinds", Program::kShipper,
+                "[forward.fluentd]\nurl = \"https://f\"\nsession-url = \"forward+tls://f/s\"",
+                "sluice.toml:3:15: forward.fluentd.session-url is \"forward+tls://f/s\", but "
+                "forward.fluentd.url is \"https://f\": both must be of the http input, or both of "
+                "the forward input"},
+        Refusal{"SharedKeyOverHttp", Program::kShipper,
+                "[forward.fluentd]\nurl = \"https://f\"\nsession-url = \"https://f\"\n"
+                "shared-key-file = \"client.key\"",
+                "sluice.toml:4:19: forward.fluentd.shared-key-file is given, but is of the forward "
+                "protocol only: leave it out, or use URLs that begin with forward+tls://"},
+        Refusal{"BodyOverForward", Program::kShipper,
+                "[forward.fluentd]\nurl = \"forward+tls://f/a\"\nsession-url = "
+                "\"forward+tls://f/s\"\n[shipper]\nbody = \"array\"",
+                "sluice.toml:5:8: shipper.body is given, but the forward protocol, which "
+                "forward.fluentd.url asks for, has no such thing: leave it out"},
+        Refusal{"HeadersOverForward", Program::kShipper,
+                "[forward.fluentd]\nurl = \"forward+tls://f/a\"\nsession-url = "
+                "\"forward+tls://f/s\"\n[shipper]\nheaders = [\"A: b\"]",
+                "sluice.toml:5:11: shipper.headers is given, but the forward protocol, which "
+                "forward.fluentd.url asks for, has no such thing: leave it out"},
+        Refusal{"UserWithoutPassword", Program::kShipper,
+                "[forward.fluentd]\nurl = \"forward+tls://f/a\"\nsession-url = "
+                "\"forward+tls://f/s\"\nusername = \"anna\"",
+                "sluice.toml:4:12: forward.fluentd.username is given, but "
+                "forward.fluentd.password-file is missing: give both or neither"},
+        Refusal{"UserWithoutSharedKey", Program::kShipper,
+                "[forward.fluentd]\nurl = \"forward+tls://f/a\"\nsession-url = "
+                "\"forward+tls://f/s\"\nusername = \"anna\"\npassword-file = \"client.key\"",
+                "sluice.toml:4:12: forward.fluentd.username is given, but "
+                "forward.fluentd.shared-key-file is missing: Fluentd asks for users only where it "
+                "has a shared key"},
         Refusal{"UrlWithoutHost", Program::kShipper, "[forward.fluentd]\nurl = \"https:///x\"",
                 "sluice.toml:2:7: forward.fluentd.url is \"https:///x\", but has no host"},
         Refusal{"UrlWithSpace", Program::kShipper, "[forward.fluentd]\nurl = \"https://f/a b\"",

@@ -1,0 +1,43 @@
+#include "shipper/fluentd/make_transport.h"
+
+#include "common/body_form.h"
+#include "common/forward_url.h"
+#include "shipper/fluentd/forward_transport.h"
+#include "shipper/fluentd/http_transport.h"
+
+namespace sluice::shipper::fluentd {
+namespace {
+
+TlsFiles tls_files(const FluentdConfig& fluentd) {
+  return {.ca = fluentd.ca, .cert = fluentd.cert, .key = fluentd.key};
+}
+
+HttpOptions http_options(const Config& config, std::uint32_t connections) {
+  return {.connections = connections,
+          .tls = tls_files(config.fluentd),
+          .content_type = content_type(config.shipper.body),
+          .headers = config.shipper.headers,
+          .gzip = config.shipper.gzip,
+          .request_timeout = config.shipper.request_timeout};
+}
+
+ForwardOptions forward_options(const Config& config, std::uint32_t connections) {
+  return {.connections = connections,
+          .tls = tls_files(config.fluentd),
+          .security = {.shared_key_file = config.fluentd.shared_key_file,
+                       .username = config.fluentd.username,
+                       .password_file = config.fluentd.password_file},
+          .gzip = config.shipper.gzip,
+          .request_timeout = config.shipper.request_timeout};
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Transport>> make_transport(const Config& config, std::uint32_t connections) {
+  if (is_forward_url(config.fluentd.url)) {
+    return std::make_unique<ForwardTransport>(forward_options(config, connections));
+  }
+  return HttpTransport::create(http_options(config, connections));
+}
+
+}  // namespace sluice::shipper::fluentd
