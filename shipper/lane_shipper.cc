@@ -218,6 +218,7 @@ void LaneShipper::sink_served() {
 void LaneShipper::accept(Slot* slot) {
   sink_served();
   ++accepted_;
+  if (slot->piece().attempts == 1) ++first_tries_.accepted;
   lone_refusals_ = 0;
   doubts_ = 0;
   if (slot->failures() > 0) parts_.observer->on_healed();
@@ -250,21 +251,34 @@ void LaneShipper::doubt(Slot* slot, const fluentd::Answer& answer) {
   postpone(slot, answer, milliseconds{0});
 }
 
+// Whether the sink has accepted others since it failed on this piece before. Its silence may be
+// that of a buffer that is full and takes a batch now and then: what counts then is that batches
+// pass at their first try, and far more of them than do not.
+bool LaneShipper::others_pass(const fluentd::Answer& answer, const Piece& piece) const {
+  if (!answer.is_silent) return accepted_ > piece.accepted_at_error;
+  const auto accepted = first_tries_.accepted - piece.first_tries_at_error.accepted;
+  const auto silent = first_tries_.silent - piece.first_tries_at_error.silent;
+  return accepted > 2 * silent;
+}
+
 // Whether the sink fails on this piece alone. A piece of several events is only taken apart for it,
 // so that one acceptance is enough; for a single event each failure counts only if others were
 // accepted since the one before, so that no outage makes dead letters.
 bool LaneShipper::fails_alone(const fluentd::Answer& answer, Piece* piece) const {
   if (!may_be_an_events_fault(answer)) return false;
-  if (piece->server_errors > 0 && accepted_ > piece->accepted_at_error) ++piece->errors_alone;
+  if (piece->server_errors > 0 && others_pass(answer, *piece)) ++piece->errors_alone;
   ++piece->server_errors;
   piece->accepted_at_error = accepted_;
+  piece->first_tries_at_error = first_tries_;
   if (piece->batch.size() == 1) return piece->errors_alone >= kServerErrorsMax;
-  return piece->errors_alone > 0 && piece->server_errors >= kServerErrorsMax;
+  const unsigned most = answer.is_silent ? kSilencesMax : kServerErrorsMax;
+  return piece->errors_alone > 0 && piece->server_errors >= most;
 }
 
 void LaneShipper::retry_later(Slot* slot, const fluentd::Answer& answer) {
   ++parts_.counters->requests_failed;
   Piece& piece = slot->piece();
+  if (answer.is_silent && piece.attempts == 1) ++first_tries_.silent;
   parts_.observer->on_failure(describe(answer, destination_.base_url()));
   piece.chunk_limit_refusals = is_chunk_limit_refusal(answer) ? piece.chunk_limit_refusals + 1 : 0;
   const bool is_at_fault = fails_alone(answer, &piece);
@@ -275,7 +289,7 @@ void LaneShipper::retry_later(Slot* slot, const fluentd::Answer& answer) {
 
 void LaneShipper::postpone(Slot* slot, const fluentd::Answer& answer, milliseconds wait_min) {
   const auto now = parts_.clock->monotonic();
-  last_failure_was_answered_ = !answer.failure;
+  last_failure_was_answered_ = !answer.failure || answer.is_silent;
   if (slot->fail(served_, now, wait_min)) {
     gate_.inconclusive(answer.request_id);
   } else {

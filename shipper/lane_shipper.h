@@ -87,6 +87,10 @@ inline constexpr unsigned kHastyProbesMax = 8;
 // How many times the sink may fail on a batch with status 500, while it accepts others, before the
 // batch is taken apart; and on a single event, before that is set aside.
 inline constexpr unsigned kServerErrorsMax = 8;
+// How many times the sink may be silent on a batch of several events, while it accepts others,
+// before it is taken apart. Few, because Fluentd stores what is beside a record that is too large
+// each time.
+inline constexpr unsigned kSilencesMax = 3;
 // How long answers under way are waited for when there is no time for more.
 inline constexpr std::chrono::milliseconds kFinishPatience{5000};
 // How much of the sink's answer a dead letter keeps.
@@ -127,6 +131,7 @@ class LaneShipper {
   void refuse(Slot* slot, const fluentd::Answer& answer);
   void doubt(Slot* slot, const fluentd::Answer& answer);
   bool fails_alone(const fluentd::Answer& answer, Piece* piece) const;
+  bool others_pass(const fluentd::Answer& answer, const Piece& piece) const;
   void postpone(Slot* slot, const fluentd::Answer& answer, std::chrono::milliseconds wait_min);
   void retry_later(Slot* slot, const fluentd::Answer& answer);
   void set_aside(Slot* slot, const fluentd::Answer& answer);
@@ -148,8 +153,9 @@ class LaneShipper {
   std::unordered_map<std::uint64_t, Slot*> flights_;  // by request id
   Finished finished_;                                 // not yet committed
   std::uint64_t last_request_id_ = 0;
-  std::uint64_t served_ = 0;                // answers that showed the sink at work
-  std::uint64_t accepted_ = 0;              // answers 2xx
+  std::uint64_t served_ = 0;    // answers that showed the sink at work
+  std::uint64_t accepted_ = 0;  // answers 2xx
+  FirstTries first_tries_;
   unsigned lone_refusals_ = 0;              // of single events, since the last 2xx
   unsigned doubts_ = 0;                     // refusals since lone_refusals_ reached its limit
   bool more_to_read_ = false;               // the last read was of records that are not sent

@@ -21,6 +21,13 @@
 
 namespace sluice::shipper {
 
+// How many batches the sink took when they were sent for the first time, and on how many it was
+// silent then.
+struct FirstTries {
+  std::uint64_t accepted = 0;
+  std::uint64_t silent = 0;
+};
+
 // A part of a slot's batch, with the history of its events.
 struct Piece {
   explicit Piece(Batch events) : batch(std::move(events)) {}
@@ -32,9 +39,10 @@ struct Piece {
   unsigned chunk_limit_refusals = 0;  // in a row
   // The lane's acceptances when it was refused and that was not believed.
   std::optional<std::uint64_t> accepted_at_doubt;
-  unsigned server_errors = 0;           // answers 500 that may be an event's fault
+  unsigned server_errors = 0;           // failures that may be an event's fault
   unsigned errors_alone = 0;            // those with other events accepted since the one before
   std::uint64_t accepted_at_error = 0;  // the lane's acceptances when the last one came
+  FirstTries first_tries_at_error;      // and how its first tries had gone
   bool outcome_unknown = false;         // an earlier attempt may have been stored
 };
 

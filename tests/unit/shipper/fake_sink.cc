@@ -102,6 +102,13 @@ fluentd::Answer network_failure(bool outcome_unknown) {
   return answer;
 }
 
+fluentd::Answer silence() {
+  fluentd::Answer answer = network_failure(true);
+  answer.failure->sentence = "the server closed the connection";
+  answer.is_silent = true;
+  return answer;
+}
+
 std::vector<int> event_numbers(const std::string& body) {
   std::vector<int> numbers;
   const std::string key = "\"n\":";

@@ -88,6 +88,8 @@ class FakeTransport final : public fluentd::Transport {
 
 fluentd::Answer status(int code, std::string body = "");
 fluentd::Answer network_failure(bool outcome_unknown);
+// As a forward input that closes the connection behind a whole chunk.
+fluentd::Answer silence();
 
 // The numbers of the events in a body made by FakeLane::add_events().
 std::vector<int> event_numbers(const std::string& body);

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <random>
 #include <utility>
 
 #include "shipper/lane_shipper.h"
@@ -273,6 +274,74 @@ TEST(LaneShipperRefusal, OutagesOfServerErrorsThatComeAndGoMakeNoDeadLetters) {
     };
     ASSERT_TRUE(rig.step_until_position(600, 100'000));
     EXPECT_TRUE(rig.store.letters.empty());
+  }
+}
+
+TEST(LaneShipperSilence, RecordAboveTheChunkLimitIsFoundAndHoldsUpNothing) {
+  for (const std::size_t connections : {1U, 3U}) {
+    LaneRig rig(options_with(connections, 10));
+    rig.lane.add_events(20);
+    PickySink sink{.poison = {15}, .refusal = silence(), .taken = {}};
+    rig.transport.responder = sink.responder();
+    while (rig.store.letters.empty() && rig.lane.last() < 20'000) {
+      rig.lane.add_events(1);
+      rig.clock.advance(std::chrono::milliseconds{500});
+      rig.step();
+    }
+    const auto last = rig.lane.last();
+    ASSERT_TRUE(rig.step_until_position(last)) << connections;
+    ASSERT_EQ(rig.store.letters.size(), 1U);
+    EXPECT_EQ(rig.store.letters.front().seq, 15U);
+    EXPECT_EQ(rig.store.letters.front().reason, "the server closed the connection");
+    EXPECT_GT(rig.store.letters.front().attempts, kServerErrorsMax);
+    EXPECT_EQ(sink.taken.size(), last - 1);
+  }
+}
+
+TEST(LaneShipperSilence, AsManySuchRecordsAsConnectionsDoNotHoldUpALaneForEver) {
+  LaneRig rig(options_with(3, 10));
+  rig.lane.add_events(40);
+  PickySink sink{.poison = {5, 15, 25}, .refusal = silence(), .taken = {}};
+  rig.transport.responder = sink.responder();
+  while (rig.store.letters.size() < 3 && rig.lane.last() < 20'000) {
+    rig.lane.add_events(1);
+    rig.clock.advance(std::chrono::milliseconds{500});
+    rig.step();
+  }
+  EXPECT_EQ(rig.store.letters.size(), 3U);
+  ASSERT_TRUE(rig.step_until_position(rig.lane.last()));
+  EXPECT_EQ(sink.taken.size(), rig.lane.last() - 3);
+}
+
+TEST(LaneShipperSilence, AnOutageNeitherSplitsNorSetsAside) {
+  for (const std::size_t connections : {1U, 3U}) {
+    LaneRig rig(options_with(connections, 10));
+    rig.lane.add_events(200);
+    rig.transport.responder = [](const auto& request) {
+      EXPECT_EQ(event_numbers(request.body).size(), 10U);
+      return silence();
+    };
+    rig.step(1000);
+    EXPECT_TRUE(rig.store.letters.empty());
+    rig.transport.responder = [](const auto&) { return status(200); };
+    ASSERT_TRUE(rig.step_until_position(200));
+    EXPECT_TRUE(rig.store.letters.empty());
+  }
+}
+
+// As a buffer that is full and is emptied too slowly: whoever comes when there is room gets in.
+TEST(LaneShipperSilence, ASinkThatTakesABatchNowAndThenMakesNoDeadLetters) {
+  for (const unsigned percent_accepted : {5U, 20U, 50U}) {
+    for (const std::size_t connections : {1U, 3U}) {
+      LaneRig rig(options_with(connections, 10));
+      rig.lane.add_events(1000);
+      std::minstd_rand dice(percent_accepted);
+      rig.transport.responder = [&](const auto&) {
+        return dice() % 100 < percent_accepted ? status(200) : silence();
+      };
+      ASSERT_TRUE(rig.step_until_position(1000, 200'000)) << percent_accepted;
+      EXPECT_TRUE(rig.store.letters.empty()) << percent_accepted << " " << connections;
+    }
   }
 }
 
