@@ -256,9 +256,6 @@ class RealFluentd(ShippingCase):
         self.ship_and_expect_times()
 
     def test_everything_arrives_with_its_time_by_the_forward_input(self):
-        if "forward+tls://" not in subprocess.run([BIN / "sluice-shipper", "start", "--help"], capture_output=True,
-                                                  text=True, timeout=60, check=True).stdout:
-            self.skipTest("this sluice-shipper does not speak the forward protocol")
         self.begin_with_fluentd("--forward")
         self.ship_and_expect_times()
 

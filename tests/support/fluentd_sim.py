@@ -188,7 +188,7 @@ class Statistics:
 
     def add(self, name, count=1):
         with self._lock:
-            self._counts[name] += count
+            self._counts[name] = self._counts.get(name, 0) + count
 
     def stored(self, tag, events):
         with self._lock:
@@ -501,12 +501,13 @@ class Connection:
 class Server:
     """Listens, and keeps track of the connections."""
 
-    def __init__(self, context, address, store):
+    def __init__(self, context, address, store, connection_class=Connection, faults=None):
         self.store = store
-        self.faults = Faults()
+        self.faults = faults or Faults()
         self.statistics = Statistics()
         self.stopping = threading.Event()
-        self._context = context
+        self._context = context  # None: without TLS
+        self._connection_class = connection_class
         self._lock = threading.Lock()
         self._connections = set()
         self._listener = None
@@ -548,9 +549,9 @@ class Server:
             except OSError:
                 return
             plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            wrapped = self._context.wrap_socket(plain, server_side=True,
-                                                do_handshake_on_connect=False)
-            connection = Connection(self, wrapped)
+            wrapped = plain if self._context is None else self._context.wrap_socket(
+                plain, server_side=True, do_handshake_on_connect=False)
+            connection = self._connection_class(self, wrapped)
             with self._lock:
                 self._connections.add(connection)
             threading.Thread(target=connection.serve, daemon=True).start()
@@ -581,12 +582,15 @@ class Control:
                 except OSError:
                     return
 
+    def actions(self):
+        return {"status": self._status, "retry-after": self._retry_after,
+                "max-body": self._max_body, "refuse": self._refuse, "poison": self._poison,
+                "reset-before": self._reset, "reset-after": self._reset, "stall": self._stall,
+                "ndjson": self._ndjson, "token": self._token, "stats": self._stats, "quit": self._quit}
+
     def handle(self, line):
         words = line.split(" ")
-        actions = {"status": self._status, "retry-after": self._retry_after,
-                   "max-body": self._max_body, "refuse": self._refuse, "poison": self._poison,
-                   "reset-before": self._reset, "reset-after": self._reset, "stall": self._stall,
-                   "ndjson": self._ndjson, "token": self._token, "stats": self._stats, "quit": self._quit}
+        actions = self.actions()
         if words[0] not in actions:
             return f"error no such command: {line}"
         try:
@@ -649,31 +653,32 @@ def make_context(arguments):
     return context
 
 
-def parse_arguments():
-    parser = argparse.ArgumentParser(
-        description="Stands in for Fluentd's http input.", epilog=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter)
+def make_parser(description, epilog, tls_required=True):
+    parser = argparse.ArgumentParser(description=description, epilog=epilog,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--listen", default="127.0.0.1:0", metavar="HOST:PORT")
-    parser.add_argument("--ca", required=True, help="who may sign client certificates")
-    parser.add_argument("--cert", required=True)
-    parser.add_argument("--key", required=True)
+    parser.add_argument("--ca", required=tls_required, help="who may sign client certificates")
+    parser.add_argument("--cert", required=tls_required)
+    parser.add_argument("--key", required=tls_required)
     parser.add_argument("--passphrase", help="of the key, if it is encrypted")
     parser.add_argument("--record", required=True, help="gets the accepted events")
     parser.add_argument("--port-file", help="gets the port when the server is ready")
     parser.add_argument("--control", help="Unix socket for commands")
     parser.add_argument("--tls12", action="store_true", help="TLS 1.2 only, Fluentd's default")
-    return parser.parse_args()
+    return parser
 
 
-def main():
-    arguments = parse_arguments()
+def address_of(arguments):
     host, _, port = arguments.listen.rpartition(":")
-    server = Server(make_context(arguments), (host, int(port)), Store(arguments.record))
+    return host, int(port)
+
+
+def run(name, server, control, arguments):
+    """Serves until it is told to stop."""
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: server.stopping.set())
     if arguments.control:
-        threading.Thread(target=Control(server).serve, args=(arguments.control,),
-                         daemon=True).start()
+        threading.Thread(target=control.serve, args=(arguments.control,), daemon=True).start()
         while not os.path.exists(arguments.control):
             time.sleep(0.01)
     if arguments.port_file:
@@ -681,9 +686,15 @@ def main():
         with open(unfinished, "w", encoding="ascii") as file:
             file.write(f"{server.port}\n")
         os.rename(unfinished, arguments.port_file)
-    print(f"fluentd-sim: serving on port {server.port}", file=sys.stderr, flush=True)
+    print(f"{name}: serving on port {server.port}", file=sys.stderr, flush=True)
     server.stopping.wait()
     server.close()
+
+
+def main():
+    arguments = make_parser("Stands in for Fluentd's http input.", __doc__).parse_args()
+    server = Server(make_context(arguments), address_of(arguments), Store(arguments.record))
+    run("fluentd-sim", server, Control(server), arguments)
 
 
 if __name__ == "__main__":

@@ -28,11 +28,18 @@ CONNECTIONS = 4
 LANES = 2
 # Events of recordings that are not exported where nothing is configured.
 UNCONFIGURED_SKIPPED_TYPES = ("print", "desktop.recording")
+# Of the forward protocol.
+SHARED_KEY = "s3cret of both"
+USER, PASSWORD = "sluice", "s3cret of ours"
 START_PATIENCE_SECONDS = 240  # many events take long to be planned
 
 
 class FluentdSim:
     """The stand-in, which can fail on command."""
+
+    scheme = "https"
+    name, program = "fluentd-sim", "fluentd_sim.py"
+    more_options = ()
 
     def __init__(self, rig):
         self._rig = rig
@@ -48,11 +55,11 @@ class FluentdSim:
         files = self._rig.fluentd_files
         passphrase = ["--passphrase", files.server_passphrase] if files.server_passphrase else []
         self._port_file.unlink(missing_ok=True)
-        self.process = self._rig.processes.start("fluentd-sim", [
-            sys.executable, SUPPORT / "fluentd_sim.py", "--listen", f"127.0.0.1:{self.port or 0}",
+        self.process = self._rig.processes.start(self.name, [
+            sys.executable, SUPPORT / self.program, "--listen", f"127.0.0.1:{self.port or 0}",
             "--ca", files.ca,
             "--cert", files.server_cert, "--key", files.server_key, *passphrase, "--record", self.record,
-            "--port-file", self._port_file, "--control", self.control_path])
+            "--port-file", self._port_file, "--control", self.control_path, *self.more_options])
         self.port = wait_for_port(self._port_file, self.process)
 
     def command(self, line):
@@ -77,9 +84,21 @@ class FluentdSim:
         return stats(self.control_path)["unanswered_events"] + self._outages * events_in_flight
 
 
+class ForwardSim(FluentdSim):
+    """The stand-in for the forward input, with a shared key and one user."""
+
+    scheme = "forward+tls"
+    name, program = "forward-sim", "forward_sim.py"
+    more_options = ("--shared-key", SHARED_KEY, "--user", f"{USER}:{PASSWORD}")
+
+
 class RealFluentd:
     """A Fluentd from the PATH, with the configuration that Teleport's own handler generates, but for its output:
     files instead of the terminal, so that what arrived can be read back."""
+
+    scheme = "https"
+    time_format = "%Y-%m-%dT%H:%M:%S%:z"
+    more_of_buffer = ""
 
     def __init__(self, rig, keep_time=True):
         self._rig = rig
@@ -104,21 +123,18 @@ class RealFluentd:
                    "Fluentd is running", process=self.process)
 
     def _configuration(self):
-        files = self._rig.fluentd_files
         match = "\n".join(self._match(pattern, name) for pattern, name in
                           (("events.log", "events"), ("session.*.log", "session")))
+        return f"{self._source()}\n{match}\n"
+
+    def _source(self):
         keep_time = "keep_time_key true" if self._keep_time else ""
         return f"""
 <source>
   @type http
   bind 127.0.0.1
   port {self.port}
-  <transport tls>
-    client_cert_auth true
-    ca_path "{files.ca}"
-    cert_path "{files.server_cert}"
-    private_key_path "{files.server_key}"
-  </transport>
+  {self._transport()}
   <parse>
     @type json
     json_parser oj
@@ -126,9 +142,16 @@ class RealFluentd:
     time_format %Y-%m-%dT%H:%M:%S
     {keep_time}
   </parse>
-</source>
-{match}
-"""
+</source>"""
+
+    def _transport(self):
+        files = self._rig.fluentd_files
+        return f"""<transport tls>
+    client_cert_auth true
+    ca_path "{files.ca}"
+    cert_path "{files.server_cert}"
+    private_key_path "{files.server_key}"
+  </transport>"""
 
     def _match(self, pattern, name):
         return f"""
@@ -139,6 +162,7 @@ class RealFluentd:
   <format>
     @type out_file
     delimiter "\\t"
+    time_format {self.time_format}
   </format>
   <buffer []>
     @type file
@@ -146,12 +170,18 @@ class RealFluentd:
     flush_at_shutdown true
     flush_mode interval
     flush_interval 1s
+    {self.more_of_buffer}
   </buffer>
 </match>"""
 
     def outage_begins(self):
         self._outages += 1
         self.process.stop()
+
+    def crash(self):
+        """An outage that begins without a farewell."""
+        self._outages += 1
+        self.process.kill()
 
     def outage_ends(self):
         self.process.start()
@@ -171,6 +201,31 @@ class RealFluentd:
         return self._outages * events_in_flight
 
 
+class RealForwardFluentd(RealFluentd):
+    """The same with the forward input, and a <security>."""
+
+    scheme = "forward+tls"
+    time_format = "%Y-%m-%dT%H:%M:%S.%LZ"
+
+    def _source(self):
+        return f"""
+<source>
+  @type forward
+  bind 127.0.0.1
+  port {self.port}
+  {self._transport()}
+  <security>
+    self_hostname fluentd.test
+    shared_key "{SHARED_KEY}"
+    user_auth true
+    <user>
+      username {USER}
+      password "{PASSWORD}"
+    </user>
+  </security>
+</source>"""
+
+
 class Rig:
     """See the head of this file. `settings` is TOML that is put before the tables of the configuration file."""
 
@@ -178,7 +233,7 @@ class Rig:
                  mode="bulk", seed=1, chunk_events=1000, days=3, settings="", shipper_settings="",
                  connections=CONNECTIONS, batch_events=BATCH_EVENTS, poll="1s",
                  start_time=None, events_file=None, session_events_file=None,
-                 real_fluentd=False, rate=0, queue_settings=""):
+                 real_fluentd=False, forward=False, rate=0, queue_settings=""):
         self.bin = Path(bin_folder)
         self.folder = Path(folder)
         self.state = self.folder / "state"
@@ -190,7 +245,11 @@ class Rig:
         self.fluentd_files = None
         self.teleport = None
         self.teleport_port = None
-        self.sink = RealFluentd(self) if real_fluentd else FluentdSim(self)
+        if forward:
+            self.sink = RealForwardFluentd(self) if real_fluentd else ForwardSim(self)
+        else:
+            self.sink = RealFluentd(self) if real_fluentd else FluentdSim(self)
+        self._forward = forward
         self.fetcher = None
         self.shipper = None
         self.shipper_kills = 0
@@ -258,10 +317,11 @@ class Rig:
         cert, key, url, session_url, addr, identity, queue."""
         teleport, fluentd = self.teleport_files, self.fluentd_files
         values = {"ca": fluentd.ca, "cert": fluentd.cert, "key": fluentd.key,
-                  "url": f"https://localhost:{self.sink.port}/events.log",
-                  "session_url": f"https://localhost:{self.sink.port}/session",
+                  "url": f"{self.sink.scheme}://localhost:{self.sink.port}/events.log",
+                  "session_url": f"{self.sink.scheme}://localhost:{self.sink.port}/session",
                   "addr": f"localhost:{self.teleport_port}", "identity": teleport.identity,
                   "queue": self.state, **changes}
+        security = self._write_secrets() if self._forward else ""
         self.config_path.write_text(f"""storage = "{self.folder}/storage"
 timeout = "{self._poll}"
 batch = 20
@@ -272,6 +332,7 @@ cert = "{values['cert']}"
 key = "{values['key']}"
 url = "{values['url']}"
 session-url = "{values['session_url']}"
+{security}
 
 [teleport]
 addr = "{values['addr']}"
@@ -288,6 +349,13 @@ connections = {self.connections}
 """)
         self.state.mkdir(exist_ok=True)
 
+    def _write_secrets(self):
+        """The files with the secrets of the forward protocol, and the settings that name them."""
+        (self.folder / "shared-key").write_text(SHARED_KEY + "\n")
+        (self.folder / "password").write_text(PASSWORD + "\n")
+        return (f'shared-key-file = "shared-key"\nusername = "{USER}"\n'
+                'password-file = "password"')
+
     def twin(self, name, connections=None):
         """Another installation, with a state, a configuration and processes of its own, that shares the stand-ins,
         which have to be running. Its events have tags that begin with the name, so that the sink's record says
@@ -301,7 +369,7 @@ connections = {self.connections}
         one.fetcher = one.shipper = None
         one.processes = Processes(one.folder)
         self._twins.append(one)
-        sink = f"https://localhost:{self.sink.port}/{name}"
+        sink = f"{self.sink.scheme}://localhost:{self.sink.port}/{name}"
         one.write_config(url=f"{sink}/events.log", session_url=f"{sink}/session")
         return one
 
