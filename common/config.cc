@@ -159,7 +159,7 @@ class Loader {
       const RawValue raw{RawValue::Kind::kText, bare_switch ? "true" : value, {}};
       const auto [earlier, is_first] = values.emplace(name, raw);
       if (is_first) continue;
-      if (setting->type != ValueType::kList) {
+      if (setting->type != ValueType::kList && setting->type != ValueType::kUrls) {
         return fail(ErrorKind::kUsage, fmt::format("--{} is given twice: keep one of them", name));
       }
       earlier->second.text += "," + value;
@@ -249,7 +249,7 @@ std::string placeholder(ValueType type) {
       return "TEXT";
     case ValueType::kAddress:
       return "HOST:PORT";
-    case ValueType::kUrl:
+    case ValueType::kUrls:
       return "URL";
     case ValueType::kFolder:
       return "FOLDER";

@@ -91,8 +91,8 @@ struct FetcherConfig {
 };
 
 struct FluentdConfig {
-  std::string url;
-  std::string session_url;
+  std::vector<std::string> urls;  // the first is preferred; as many of the other kind
+  std::vector<std::string> session_urls;
   std::filesystem::path ca;  // empty: the system's
   std::filesystem::path cert;
   std::filesystem::path key;
@@ -107,7 +107,9 @@ struct ShipperConfig {
   BodyForm body = BodyForm::kArray;  // kEntries with URLs of the forward protocol
   std::uint32_t batch_events = 500;  // 1 with BodyForm::kSingle
   std::uint64_t batch_bytes = 512U << 10;
-  std::vector<HttpHeader> headers;  // of every request, besides our own
+  std::chrono::milliseconds linger{0};  // how long a batch that is not full waits for more events
+  bool adaptive = true;                 // whether batches and requests may be fewer than that
+  std::vector<HttpHeader> headers;      // of every request, besides our own
   bool gzip = false;
   std::uint32_t events_per_second_max = 0;  // 0: no limit, here and in the next
   std::uint64_t bytes_per_second_max = 0;

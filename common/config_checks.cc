@@ -183,18 +183,33 @@ std::string url_complaint(std::string_view url) {
   return {};
 }
 
-Result<void> check_url(const GivenSettings& given, std::string_view name, Config* config) {
+// More would only make it take longer until the preferred one is tried again.
+constexpr std::size_t kUrlsMax = 8;
+
+Result<void> check_urls(const GivenSettings& given, std::string_view name, Config* config) {
   const GivenSetting* setting = find(given, name);
-  if (setting == nullptr) {
+  const auto* urls =
+      setting == nullptr ? nullptr : &std::get<std::vector<std::string>>(setting->value);
+  if (urls == nullptr || urls->empty()) {
     const Setting* known = find_setting(name);
     return fail(missing(*config, known->key, "say where Fluentd takes these events"));
   }
-  const auto& url = std::get<std::string>(setting->value);
-  if (const std::string complaint = url_complaint(url); !complaint.empty()) {
-    return fail(setting->origin.mistake(complaint));
+  if (urls->size() > kUrlsMax) {
+    return fail(setting->origin.mistake(
+        fmt::format("has {} URLs, but must have at most {}", urls->size(), kUrlsMax)));
+  }
+  for (const std::string& url : *urls) {
+    if (const std::string complaint = url_complaint(url); !complaint.empty()) {
+      return fail(setting->origin.mistake(complaint));
+    }
+    if (std::ranges::count(*urls, url) > 1) {
+      return fail(setting->origin.mistake(fmt::format("has \"{}\" twice", url)));
+    }
   }
   for (const std::string_view scheme : {"http://", "forward://"}) {
-    if (!url.starts_with(scheme)) continue;
+    const bool is_used =
+        std::ranges::any_of(*urls, [&](const auto& url) { return url.starts_with(scheme); });
+    if (!is_used) continue;
     warn(setting->origin,
          fmt::format("starts with {}, so events travel unencrypted and no certificate is checked",
                      scheme),
@@ -204,12 +219,20 @@ Result<void> check_url(const GivenSettings& given, std::string_view name, Config
 }
 
 // A session's URL is made by putting its name at the end, which must be the end of the path.
-Result<void> check_session_url(const GivenSettings& given) {
+Result<void> check_session_urls(const GivenSettings& given, const Config& config) {
   const GivenSetting& setting = given.find("fluentd-session-url")->second;
-  const auto& url = std::get<std::string>(setting.value);
-  if (url.find_first_of("?#") == std::string::npos) return {};
+  for (const std::string& url : config.fluentd.session_urls) {
+    if (url.find_first_of("?#") == std::string::npos) continue;
+    return fail(setting.origin.mistake(fmt::format(
+        "is \"{}\", but must have no ? or #, since the name of the session is put at its end",
+        url)));
+  }
+  const std::size_t sessions = config.fluentd.session_urls.size();
+  const std::size_t audits = config.fluentd.urls.size();
+  if (sessions == audits) return {};
   return fail(setting.origin.mistake(fmt::format(
-      "is \"{}\", but must have no ? or #, since the name of the session is put at its end", url)));
+      "has {} URLs and {} has {}, but both must have as many, in the same order of servers",
+      sessions, find_setting("fluentd-url")->key, audits)));
 }
 
 Result<void> check_client_certificate(const GivenSettings& given) {
@@ -293,13 +316,17 @@ Result<void> check_forward(const GivenSettings& given, Config* config) {
 
 // What belongs to one of the protocols only.
 Result<void> check_protocol(const GivenSettings& given, Config* config) {
-  const bool is_forward = is_forward_url(config->fluentd.url);
-  if (is_forward != is_forward_url(config->fluentd.session_url)) {
-    return fail(find(given, "fluentd-session-url")
-                    ->origin.mistake(fmt::format(
-                        "is \"{}\", but forward.fluentd.url is \"{}\": both must be of the http "
-                        "input, or both of the forward input",
-                        config->fluentd.session_url, config->fluentd.url)));
+  const std::string& first = config->fluentd.urls.front();
+  const bool is_forward = is_forward_url(first);
+  for (const std::string_view name : {"fluentd-url", "fluentd-session-url"}) {
+    const GivenSetting& setting = *find(given, name);
+    for (const std::string& url : std::get<std::vector<std::string>>(setting.value)) {
+      if (is_forward_url(url) == is_forward) continue;
+      return fail(setting.origin.mistake(
+          fmt::format("is \"{}\", but forward.fluentd.url is \"{}\": both must be of the http "
+                      "input, or both of the forward input",
+                      url, first)));
+    }
   }
   if (is_forward) return check_forward(given, config);
   for (const std::string_view name :
@@ -341,9 +368,9 @@ void limit_connections(const GivenSettings& given, Config* config) {
 }
 
 Result<void> check_shipper(const GivenSettings& given, Config* config) {
-  SLUICE_TRY(check_url(given, "fluentd-url", config));
-  SLUICE_TRY(check_url(given, "fluentd-session-url", config));
-  SLUICE_TRY(check_session_url(given));
+  SLUICE_TRY(check_urls(given, "fluentd-url", config));
+  SLUICE_TRY(check_urls(given, "fluentd-session-url", config));
+  SLUICE_TRY(check_session_urls(given, *config));
   SLUICE_TRY(check_client_certificate(given));
   SLUICE_TRY(check_protocol(given, config));
   constexpr std::array<std::string_view, 5> kFiles = {"fluentd-ca", "fluentd-cert", "fluentd-key",

@@ -36,8 +36,8 @@ std::string_view expected_form(ValueType type) {
       return "a string";
     case ValueType::kAddress:
       return "a string such as \"teleport.example.com:443\"";
-    case ValueType::kUrl:
-      return "a string with a URL in it";
+    case ValueType::kUrls:
+      return "a string with a URL in it, or an array of such strings";
     case ValueType::kFolder:
       return "a string with the path of a folder in it";
     case ValueType::kFile:
@@ -129,13 +129,13 @@ void append_items(std::string_view text, std::vector<std::string>* list) {
   }
 }
 
-Result<Value> parse_list(const RawValue& raw, const Origin& origin) {
+Result<Value> parse_list(ValueType type, const RawValue& raw, const Origin& origin) {
   std::vector<std::string> list;
   if (is_text(raw)) {
     append_items(raw.text, &list);
     return list;
   }
-  if (raw.kind != Kind::kArray) return fail(wrong_form(ValueType::kList, raw, origin));
+  if (raw.kind != Kind::kArray) return fail(wrong_form(type, raw, origin));
   for (const RawValue& item : raw.items) {
     if (item.kind != Kind::kString) {
       return fail(origin.mistake(
@@ -184,7 +184,7 @@ Error Origin::mistake(const std::string& rest) const {
 
 Result<Value> parse_value(ValueType type, const Bounds& bounds, const RawValue& raw,
                           const Origin& origin) {
-  if (type == ValueType::kList) return parse_list(raw, origin);
+  if (type == ValueType::kList) return parse_list(type, raw, origin);
   if (type == ValueType::kHeaders) return parse_headers(raw, origin);
   if (type == ValueType::kSwitch) {
     const auto on = parse_switch(raw);
@@ -192,6 +192,7 @@ Result<Value> parse_value(ValueType type, const Bounds& bounds, const RawValue& 
     return *on;
   }
   if (is_text(raw) && raw.text.empty()) return std::monostate();
+  if (type == ValueType::kUrls) return parse_list(type, raw, origin);
   if (type == ValueType::kTime) return parse_time(raw, origin);
   if (type == ValueType::kCount || type == ValueType::kBytes || type == ValueType::kDuration) {
     return parse_bounded(type, bounds, raw, origin);

@@ -24,7 +24,7 @@ enum class ValueType {
   kTime,      // Timestamp, whole seconds
   kText,      // std::string
   kAddress,   // std::string, HOST:PORT
-  kUrl,       // std::string
+  kUrls,      // std::vector<std::string>
   kFolder,    // std::filesystem::path
   kFile,      // std::filesystem::path
   kList,      // std::vector<std::string>

@@ -316,16 +316,17 @@ constexpr auto kSettings = std::to_array<Setting>({
 
     // Where events go to.
     {.name = "fluentd-url", .key = "forward.fluentd.url", .environment = "FDFWD_FLUENTD_URL",
-     .type = kUrl, .users = Users::kShipper, .upstream = true,
+     .type = kUrls, .users = Users::kShipper, .upstream = true,
      .help = "Where audit events are sent to: https:// or http:// for Fluentd's http input, "
-             "forward+tls://HOST:PORT/TAG or forward:// for its forward input",
-     .assign = kFluentd<&FluentdConfig::url>},
+             "forward+tls://HOST:PORT/TAG or forward:// for its forward input. Of several URLs the "
+             "first is preferred, and the others are for when it fails",
+     .assign = kFluentd<&FluentdConfig::urls>},
     {.name = "fluentd-session-url", .key = "forward.fluentd.session-url",
      .environment = "FDFWD_FLUENTD_SESSION_URL",
-     .type = kUrl, .users = Users::kShipper, .upstream = true,
+     .type = kUrls, .users = Users::kShipper, .upstream = true,
      .help = "Where events of session recordings are sent to, with \".SESSION-ID.log\" at its "
-             "end; of the same kind as forward.fluentd.url",
-     .assign = kFluentd<&FluentdConfig::session_url>},
+             "end; as many as there are of forward.fluentd.url, of the same kind",
+     .assign = kFluentd<&FluentdConfig::session_urls>},
     {.name = "fluentd-ca", .key = "forward.fluentd.ca", .environment = "FDFWD_FLUENTD_CA",
      .type = kFile, .users = Users::kShipper, .upstream = true,
      .help = "Certificates (PEM) of the authority that Fluentd's certificate is checked against; "
@@ -380,9 +381,20 @@ constexpr auto kSettings = std::to_array<Setting>({
      .assign = kShipper<&ShipperConfig::batch_events>},
     {.name = "batch-bytes", .key = "shipper.batch-bytes",
      .environment = "SLUICE_SHIPPER_BATCH_BYTES",
-     .type = kBytes, .initial = "512KiB", .bounds = {kKib, 32 * kMib}, .users = Users::kShipper,
+     .type = kBytes, .initial = "512KiB", .bounds = {kKib, 30 * kMib}, .users = Users::kShipper,
      .help = "Most bytes in one request; one larger event is sent alone",
      .assign = kShipper<&ShipperConfig::batch_bytes>},
+    {.name = "linger", .key = "shipper.linger", .environment = "SLUICE_SHIPPER_LINGER",
+     .type = kDuration, .initial = "0", .bounds = {0, kHour}, .users = Users::kShipper,
+     .help = "How long a batch that is not full waits for more events, from when its first one was "
+             "read; never at a stop or with shipper.exit-when-drained",
+     .assign = kShipper<&ShipperConfig::linger>},
+    {.name = "adaptive", .key = "shipper.adaptive", .environment = "SLUICE_SHIPPER_ADAPTIVE",
+     .type = kSwitch, .initial = "true", .users = Users::kShipper,
+     .help = "Find the best size of batches and number of requests at once by itself, up to "
+             "shipper.batch-events, shipper.batch-bytes and shipper.connections, and take them "
+             "back when Fluentd slows down",
+     .assign = kShipper<&ShipperConfig::adaptive>},
     {.name = "headers", .key = "shipper.headers", .environment = "SLUICE_SHIPPER_HEADERS",
      .type = kHeaders, .users = Users::kShipper,
      .help = "Headers of every request over HTTP besides Sluice's own, each NAME: VALUE, where the value may "

@@ -24,11 +24,8 @@ std::string first_words(std::string_view body) {
   return words;
 }
 
-std::string_view advice(Verdict verdict) {
-  return verdict == Verdict::kConfiguration
-             ? "; nothing is sent on and nothing is set aside until this is corrected: look at the "
-               "URL and at what is in front of Fluentd"
-             : "";
+bool is_full_buffer(const fluentd::Answer& answer) {
+  return answer.body.find("buffer space has too many data") != std::string::npos;
 }
 
 }  // namespace
@@ -66,8 +63,20 @@ bool is_chunk_limit_refusal(const fluentd::Answer& answer) {
 
 bool may_be_an_events_fault(const fluentd::Answer& answer) {
   if (answer.is_silent) return true;
-  return answer.status == 500 &&
-         answer.body.find("buffer space has too many data") == std::string::npos;
+  if (verdict_of(answer) == Verdict::kConfiguration) {
+    return answer.status != 401 && answer.status != 407;
+  }
+  return answer.status == 500 && !is_full_buffer(answer);
+}
+
+bool is_overload(const fluentd::Answer& answer) {
+  const int status = answer.status;
+  return status == 429 || status == 503 || status == 504 ||
+         (status == 500 && is_full_buffer(answer));
+}
+
+bool is_failure_of_sink(const fluentd::Answer& answer) {
+  return answer.failure || answer.status >= 500 || verdict_of(answer) == Verdict::kConfiguration;
 }
 
 std::chrono::milliseconds retry_after(const fluentd::Answer& answer) {
@@ -77,8 +86,21 @@ std::chrono::milliseconds retry_after(const fluentd::Answer& answer) {
 std::string describe(const fluentd::Answer& answer, std::string_view url) {
   if (answer.failure) return answer.failure->sentence;
   const std::string words = first_words(answer.body);
-  return fmt::format("{}: answered {}{}{}{}", url, answer.status, words.empty() ? "" : " ",
-                     words.empty() ? "" : fmt::format("\"{}\"", words), advice(verdict_of(answer)));
+  return fmt::format("{}: answered {}{}{}", url, answer.status, words.empty() ? "" : " ",
+                     words.empty() ? "" : fmt::format("\"{}\"", words));
+}
+
+std::string describe_for_all(const fluentd::Answer& answer, std::string_view url) {
+  if (verdict_of(answer) != Verdict::kConfiguration) return describe(answer, url);
+  return describe(answer, url) +
+         "; nothing is sent on and nothing is set aside until this is corrected: look at the URL "
+         "and at what is in front of Fluentd";
+}
+
+std::string describe_of_one(const fluentd::Answer& answer, std::string_view url) {
+  return describe(answer, url) +
+         "; other events are accepted, so if this stays so for some tries, what is refused is set "
+         "aside";
 }
 
 std::string describe_refusal_of_all(const fluentd::Answer& answer, std::string_view url) {

@@ -1,6 +1,7 @@
 #include "shipper/batch.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "common/check.h"
 #include "shipper/entry_packer.h"
@@ -70,6 +71,21 @@ std::string Batch::single(const Stamp& stamp) const {
   std::string event;
   append_event(*records_.front(), stamp, &event);
   return event;
+}
+
+Batch Batch::take_front(std::size_t events, std::size_t bytes) {
+  if (size() <= std::max<std::size_t>(1, events) && (size() == 1 || body_bytes_ <= bytes)) {
+    return std::exchange(*this, Batch(route_));
+  }
+  Batch front(route_);
+  std::size_t taken = 0;
+  while (taken < size() && (taken == 0 || taken < events) &&
+         (taken == 0 || front.body_bytes() + records_[taken]->record.body.size() <= bytes)) {
+    front.append(records_[taken++]);
+  }
+  records_.erase(records_.begin(), records_.begin() + static_cast<std::ptrdiff_t>(taken));
+  body_bytes_ -= front.body_bytes();
+  return front;
 }
 
 std::pair<Batch, Batch> Batch::halves() const {

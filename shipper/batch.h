@@ -39,6 +39,9 @@ class Batch {
   // comes on top of body_bytes().
   std::string body(BodyForm form, const Stamp& stamp = {}) const;
 
+  // Takes away the first records, as many as the limits allow and one at least, and keeps the rest.
+  Batch take_front(std::size_t events, std::size_t bytes);
+
   // Two batches that have half of the records each, the earlier ones first. Needs two or more.
   std::pair<Batch, Batch> halves() const;
 

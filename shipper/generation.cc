@@ -34,12 +34,15 @@ bool may_pass(ErrorKind kind) {
 LaneOptions lane_options(const Config& config, const queue::Id128& queue_id, queue::Lane lane) {
   const bool is_audit = lane == queue::Lane::kAudit;
   return {.lane = lane,
-          .url = is_audit ? config.fluentd.url : config.fluentd.session_url,
+          .urls = is_audit ? config.fluentd.urls : config.fluentd.session_urls,
           .body = config.shipper.body,
           .stamp = {.lane = lane, .queue = config.shipper.stamp ? queue_id.to_string() : ""},
           .connections = config.shipper.connections,
           .batch_events = config.shipper.batch_events,
           .batch_bytes = config.shipper.batch_bytes,
+          // Whoever waits for the end is not to wait for more events.
+          .linger = config.shipper.exit_when_drained ? milliseconds{0} : config.shipper.linger,
+          .adaptive = config.shipper.adaptive,
           .retry_min = config.shipper.retry_min,
           .retry_max = config.shipper.retry_max,
           .patient = !config.shipper.exit_when_drained};

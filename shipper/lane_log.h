@@ -15,6 +15,7 @@ class LaneLog final : public LaneObserver {
   explicit LaneLog(queue::Lane lane);
   void on_failure(std::string_view sentence) override;
   void on_healed() override;
+  void on_other_url(std::string_view url, std::string_view reason) override;
   void on_dead_letter(const queue::DeadLetter& letter) override;
 
  private:

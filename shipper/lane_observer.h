@@ -22,6 +22,8 @@ class LaneObserver {
   virtual void on_failure(std::string_view sentence) = 0;
   // The sink takes events again, or the batch that failed. May be called more often than needed.
   virtual void on_healed() = 0;
+  // Events go to `url` from now on, for that reason.
+  virtual void on_other_url(std::string_view url, std::string_view reason) = 0;
   // A dead letter is on disk.
   virtual void on_dead_letter(const queue::DeadLetter& letter) = 0;
 };

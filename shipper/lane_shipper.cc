@@ -19,7 +19,31 @@ ReadAheadOptions read_ahead_options(const LaneOptions& options) {
           .batch_bytes = options.batch_bytes,
           .records_max = options.batch_events * options.connections,
           .bytes_max = options.batch_bytes * options.connections,
-          .strict_order = options.connections == 1 && !options.regroups};
+          .strict_order = options.connections == 1 && !options.regroups,
+          .linger = options.linger};
+}
+
+std::vector<Destination> destinations(const LaneOptions& options) {
+  SLUICE_CHECK(!options.urls.empty(), "a lane must have somewhere to send to");
+  std::vector<Destination> destinations;
+  for (const std::string& url : options.urls) destinations.emplace_back(options.lane, url);
+  return destinations;
+}
+
+SendSample::Outcome outcome_of(const fluentd::Answer& answer) {
+  if (answer.failure) {
+    return answer.failure->time_limit ? SendSample::Outcome::kTimeLimit
+                                      : SendSample::Outcome::kOther;
+  }
+  if (is_overload(answer)) return SendSample::Outcome::kOverloaded;
+  switch (verdict_of(answer)) {
+    case Verdict::kAccepted:
+      return SendSample::Outcome::kAccepted;
+    case Verdict::kTooLarge:
+      return SendSample::Outcome::kTooLarge;
+    default:
+      return SendSample::Outcome::kOther;
+  }
 }
 
 }  // namespace
@@ -28,9 +52,20 @@ LaneShipper::LaneShipper(const LaneOptions& options, const LaneParts& parts,
                          const queue::LaneProgress& progress)
     : options_(options),
       parts_(parts),
-      destination_(options.lane, options.url),
+      destinations_(destinations(options)),
+      failover_(options.urls.size()),
       ahead_(read_ahead_options(options), parts.source, progress),
-      gate_(new_backoff()) {}
+      gate_(new_backoff()),
+      limits_(new_limits()) {
+  ahead_.limit_batches(limits_->limits().events, limits_->limits().bytes);
+}
+
+AdaptiveLimits LaneShipper::new_limits() const {
+  return AdaptiveLimits({.events = options_.batch_events,
+                         .bytes = options_.batch_bytes,
+                         .requests = options_.connections},
+                        options_.adaptive);
+}
 
 Backoff LaneShipper::new_backoff() const { return Backoff(options_.retry_min, options_.retry_max); }
 
@@ -79,7 +114,7 @@ Result<void> LaneShipper::send() {
 }
 
 bool LaneShipper::may_send(milliseconds now) const {
-  return flights_.size() < options_.connections && now >= may_send_at_ && gate_.may_send(now);
+  return flights_.size() < limits_->limits().requests && now >= may_send_at_ && gate_.may_send(now);
 }
 
 Result<Slot*> LaneShipper::next_slot(milliseconds now) {
@@ -103,11 +138,11 @@ Slot* LaneShipper::slot_to_send_again(milliseconds now) {
   return best;
 }
 
-// While the sink answers with errors, these may be the fault of the batches that were tried. Once
+// While the sink can be reached, its errors may be the fault of the batches that were tried. Once
 // each of them was tried again, a new one is worth a probe.
 bool LaneShipper::may_probe_with_new_batch() const {
   const unsigned failures_min = refuses_everything() ? 1 : 2;
-  return last_failure_was_answered_ &&
+  return last_failure_was_sent_ &&
          std::all_of(slots_.begin(), slots_.end(), [failures_min](const Slot& slot) {
            return !slot.in_flight() && slot.failures() >= failures_min;
          });
@@ -117,7 +152,7 @@ bool LaneShipper::may_probe_with_new_batch() const {
 bool LaneShipper::needs_witness() const {
   if (refuses_everything()) return true;
   return std::any_of(slots_.begin(), slots_.end(), [this](const Slot& slot) {
-    return !slot.is_done() && slot.piece().server_errors >= kServerErrorsMax &&
+    return !slot.is_done() && slot.piece().suspect_answers >= kSuspectAnswersMax &&
            slot.piece().accepted_at_error == accepted_;
   });
 }
@@ -131,12 +166,13 @@ std::size_t LaneShipper::slots_max() const {
 // holds up neither a stop nor answers.
 Result<Slot*> LaneShipper::slot_for_new_batch() {
   while (slots_.size() < slots_max()) {
-    if (auto batch = ahead_.take(busy_routes())) {
+    const auto now = parts_.clock->monotonic();
+    if (auto batch = ahead_.take(busy_routes(), now)) {
       return &slots_.emplace_back(std::move(*batch), new_backoff());
     }
     if (more_to_read_) return nullptr;
     bool found = false;
-    SLUICE_ASSIGN(auto not_to_be_sent, ahead_.fill(&found));
+    SLUICE_ASSIGN(auto not_to_be_sent, ahead_.fill(&found, now));
     if (!found) return nullptr;
     more_to_read_ = !not_to_be_sent.empty();
     pass(std::move(not_to_be_sent));
@@ -152,17 +188,30 @@ std::set<std::string, std::less<>> LaneShipper::busy_routes() const {
   return routes;
 }
 
+// What failed, and has more events than is good for the sink now, goes on in parts.
+void LaneShipper::fit(Slot* slot) const {
+  if (slot->piece().attempts == 0) return;
+  while (slot->piece().batch.size() > limits_->limits().events) slot->split_piece();
+}
+
 void LaneShipper::send(Slot* slot) {
+  fit(slot);
   const std::uint64_t request_id = ++last_request_id_;
   const auto now = parts_.clock->monotonic();
+  const std::size_t url = failover_.choose(gate_.is_open(), now);
   slot->sent(request_id, now, to_unix_ms(parts_.clock->now()));
   gate_.sent(request_id);
-  flights_.emplace(request_id, slot);
   ++parts_.counters->requests;
   const Batch& batch = slot->piece().batch;
   std::string body = batch.body(options_.body, options_.stamp);
   if (parts_.rate != nullptr) may_send_at_ = parts_.rate->sent(batch.size(), body.size(), now);
-  parts_.transport->start(request_id, destination_.url_for(slot->route()), std::move(body));
+  flights_.emplace(request_id, Flight{.slot = slot,
+                                      .url = url,
+                                      .sent_at = now,
+                                      .events = batch.size(),
+                                      .bytes = batch.body_bytes(),
+                                      .in_flight = flights_.size() + 1});
+  parts_.transport->start(request_id, destinations_[url].url_for(slot->route()), std::move(body));
 }
 
 Result<void> LaneShipper::receive(milliseconds timeout) {
@@ -171,31 +220,46 @@ Result<void> LaneShipper::receive(milliseconds timeout) {
     apply(answer);
     reached_sink_ = reached_sink_ || !answer.failure;
     if (answer.failure && !unreachable) {
-      unreachable = Error{answer.failure->kind, describe(answer, destination_.base_url())};
+      unreachable = Error{answer.failure->kind, describe(answer, present_url())};
     }
   }
   SLUICE_TRY(commit());
-  if (unreachable && !reached_sink_ && !options_.patient) return fail(std::move(*unreachable));
+  const bool is_hopeless = !reached_sink_ && failover_.has_tried_all();
+  if (unreachable && is_hopeless && !options_.patient) return fail(std::move(*unreachable));
   return {};
 }
 
 void LaneShipper::apply(const fluentd::Answer& answer) {
-  const auto flight = flights_.find(answer.request_id);
-  SLUICE_CHECK(flight != flights_.end(), "each request must be answered once");
-  Slot* slot = flight->second;
-  flights_.erase(flight);
-  slot->answered();
-  count(answer, &slot->piece());
+  const auto found = flights_.find(answer.request_id);
+  SLUICE_CHECK(found != flights_.end(), "each request must be answered once");
+  const Flight flight = found->second;
+  flights_.erase(found);
+  flight.slot->answered();
+  count(answer, &flight.slot->piece());
+  learn(flight, answer);
   switch (verdict_of(answer)) {
     case Verdict::kAccepted:
-      return accept(slot);
+      return accept(flight);
     case Verdict::kTooLarge:
     case Verdict::kRefused:
-      return refuse(slot, answer);
+      return refuse(flight, answer);
     case Verdict::kRetry:
     case Verdict::kConfiguration:
-      return retry_later(slot, answer);
+      return retry_later(flight, answer);
   }
+}
+
+void LaneShipper::learn(const Flight& flight, const fluentd::Answer& answer) {
+  if (flight.url != failover_.current()) return;
+  const auto now = parts_.clock->monotonic();
+  const bool is_known = answer.round_trip.count() > 0;
+  limits_->answered({.events = flight.events,
+                     .bytes = flight.bytes,
+                     .in_flight = flight.in_flight,
+                     .round_trip = is_known ? answer.round_trip : now - flight.sent_at,
+                     .outcome = outcome_of(answer)},
+                    now);
+  ahead_.limit_batches(limits_->limits().events, limits_->limits().bytes);
 }
 
 void LaneShipper::count(const fluentd::Answer& answer, Piece* piece) {
@@ -209,14 +273,27 @@ void LaneShipper::count(const fluentd::Answer& answer, Piece* piece) {
   piece->outcome_unknown = answer.outcome_unknown || answer.status >= 500;
 }
 
-void LaneShipper::sink_served() {
+const std::string& LaneShipper::present_url() const {
+  return destinations_[failover_.current()].base_url();
+}
+
+// Of another server nothing is known.
+void LaneShipper::go_to_other_url(std::string_view reason) {
+  limits_.emplace(new_limits());
+  ahead_.limit_batches(limits_->limits().events, limits_->limits().bytes);
+  parts_.observer->on_other_url(present_url(), reason);
+}
+
+void LaneShipper::sink_served(std::size_t url) {
   ++served_;
+  if (failover_.served(url)) go_to_other_url("it works again, and is preferred");
   if (!gate_.is_open()) parts_.observer->on_healed();
   gate_.served();
 }
 
-void LaneShipper::accept(Slot* slot) {
-  sink_served();
+void LaneShipper::accept(const Flight& flight) {
+  Slot* slot = flight.slot;
+  sink_served(flight.url);
   ++accepted_;
   if (slot->piece().attempts == 1) ++first_tries_.accepted;
   lone_refusals_ = 0;
@@ -227,28 +304,29 @@ void LaneShipper::accept(Slot* slot) {
   slot->finish_piece();
 }
 
-void LaneShipper::refuse(Slot* slot, const fluentd::Answer& answer) {
-  const Piece& piece = slot->piece();
+void LaneShipper::refuse(const Flight& flight, const fluentd::Answer& answer) {
+  const Piece& piece = flight.slot->piece();
   // Refused before and after others were accepted, so that there is no doubt about the sink.
   const bool is_certain = piece.accepted_at_doubt && *piece.accepted_at_doubt < accepted_;
-  if (refuses_everything() && !is_certain) return doubt(slot, answer);
-  sink_served();
-  if (slot->piece().batch.size() > 1) return slot->split_piece();
+  if (refuses_everything() && !is_certain) return doubt(flight, answer);
+  sink_served(flight.url);
+  if (piece.batch.size() > 1) return flight.slot->split_piece();
   if (!is_certain) ++lone_refusals_;
-  set_aside(slot, answer);
+  set_aside(flight, answer);
 }
 
 // Events that were refused one by one with none accepted in between: rather than all events being
 // at fault, something in front of the sink refuses whatever comes. Other pieces are tried, a few at
 // once and then one after each wait, until one is accepted.
-void LaneShipper::doubt(Slot* slot, const fluentd::Answer& answer) {
+void LaneShipper::doubt(const Flight& flight, const fluentd::Answer& answer) {
   ++parts_.counters->requests_failed;
   ++doubts_;
-  slot->piece().accepted_at_doubt = accepted_;
-  const bool has_others = slot->turn_to_another_piece();
+  flight.slot->piece().accepted_at_doubt = accepted_;
+  const bool has_others = flight.slot->turn_to_another_piece();
   if (has_others && gate_.is_open() && doubts_ <= kHastyProbesMax) return;
-  parts_.observer->on_failure(describe_refusal_of_all(answer, destination_.base_url()));
-  postpone(slot, answer, milliseconds{0});
+  parts_.observer->on_failure(
+      describe_refusal_of_all(answer, destinations_[flight.url].base_url()));
+  postpone(flight, answer, milliseconds{0});
 }
 
 // Whether the sink has accepted others since it failed on this piece before. Its silence may be
@@ -264,51 +342,74 @@ bool LaneShipper::others_pass(const fluentd::Answer& answer, const Piece& piece)
 // Whether the sink fails on this piece alone. A piece of several events is only taken apart for it,
 // so that one acceptance is enough; for a single event each failure counts only if others were
 // accepted since the one before, so that no outage makes dead letters.
-bool LaneShipper::fails_alone(const fluentd::Answer& answer, Piece* piece) const {
+bool LaneShipper::fails_alone(const fluentd::Answer& answer, Slot* slot) const {
   if (!may_be_an_events_fault(answer)) return false;
-  if (piece->server_errors > 0 && others_pass(answer, *piece)) ++piece->errors_alone;
-  ++piece->server_errors;
-  piece->accepted_at_error = accepted_;
-  piece->first_tries_at_error = first_tries_;
-  if (piece->batch.size() == 1) return piece->errors_alone >= kServerErrorsMax;
-  const unsigned most = answer.is_silent ? kSilencesMax : kServerErrorsMax;
-  return piece->errors_alone > 0 && piece->server_errors >= most;
-}
-
-void LaneShipper::retry_later(Slot* slot, const fluentd::Answer& answer) {
-  ++parts_.counters->requests_failed;
   Piece& piece = slot->piece();
-  if (answer.is_silent && piece.attempts == 1) ++first_tries_.silent;
-  parts_.observer->on_failure(describe(answer, destination_.base_url()));
-  piece.chunk_limit_refusals = is_chunk_limit_refusal(answer) ? piece.chunk_limit_refusals + 1 : 0;
-  const bool is_at_fault = fails_alone(answer, &piece);
-  if (is_at_fault || piece.chunk_limit_refusals >= kChunkLimitTriesMax) return refuse(slot, answer);
-  const bool is_configuration = verdict_of(answer) == Verdict::kConfiguration;
-  postpone(slot, answer, is_configuration ? options_.retry_max : retry_after(answer));
-}
-
-void LaneShipper::postpone(Slot* slot, const fluentd::Answer& answer, milliseconds wait_min) {
-  const auto now = parts_.clock->monotonic();
-  last_failure_was_answered_ = !answer.failure || answer.is_silent;
-  if (slot->fail(served_, now, wait_min)) {
-    gate_.inconclusive(answer.request_id);
-  } else {
-    gate_.failed(answer.request_id, now, wait_min);
+  if (piece.suspect_answers > 0 && others_pass(answer, piece)) ++piece.errors_alone;
+  ++piece.suspect_answers;
+  piece.accepted_at_error = accepted_;
+  piece.first_tries_at_error = first_tries_;
+  if (piece.batch.size() > 1) {
+    const unsigned most = answer.is_silent ? kSilencesMax : kSuspectAnswersMax;
+    return piece.errors_alone > 0 && piece.suspect_answers >= most;
   }
+  const bool is_likely = slot->has_culprit() && verdict_of(answer) == Verdict::kConfiguration;
+  if (piece.errors_alone < (is_likely ? kSuspectAnswersAfterOneMax : kSuspectAnswersMax)) {
+    return false;
+  }
+  slot->note_culprit();
+  return true;
 }
 
-void LaneShipper::set_aside(Slot* slot, const fluentd::Answer& answer) {
-  const Piece& piece = slot->piece();
+void LaneShipper::retry_later(const Flight& flight, const fluentd::Answer& answer) {
+  ++parts_.counters->requests_failed;
+  if (flight.url != failover_.current()) {
+    // A try of the preferred URL, or late news of one that was given up. It goes on with the
+    // others.
+    failover_.failed(flight.url, parts_.clock->monotonic());
+    return;
+  }
+  Piece& piece = flight.slot->piece();
+  if (answer.is_silent && piece.attempts == 1) ++first_tries_.silent;
+  piece.chunk_limit_refusals = is_chunk_limit_refusal(answer) ? piece.chunk_limit_refusals + 1 : 0;
+  const bool is_at_fault = fails_alone(answer, flight.slot);
+  const std::string& url = destinations_[flight.url].base_url();
+  parts_.observer->on_failure(piece.errors_alone > 0 ? describe_of_one(answer, url)
+                                                     : describe_for_all(answer, url));
+  if (is_at_fault || piece.chunk_limit_refusals >= kChunkLimitTriesMax) {
+    return refuse(flight, answer);
+  }
+  postpone(flight, answer, retry_after(answer));
+}
+
+// What no other URL makes up for, and what is no fault of one batch, will not pass quickly if it is
+// the configuration that is wrong.
+void LaneShipper::postpone(const Flight& flight, const fluentd::Answer& answer,
+                           milliseconds wait_min) {
+  const auto now = parts_.clock->monotonic();
+  last_failure_was_sent_ = !answer.failure || answer.outcome_unknown;
+  if (flight.slot->fail(served_, now, wait_min)) return gate_.inconclusive(answer.request_id);
+  const bool is_configuration = verdict_of(answer) == Verdict::kConfiguration;
+  const bool may_pass = !is_configuration || !failover_.has_tried_all();
+  const bool counts =
+      gate_.failed(answer.request_id, now, may_pass ? wait_min : options_.retry_max);
+  if (!counts || !is_failure_of_sink(answer) || !failover_.failed(flight.url, now)) return;
+  go_to_other_url(describe(answer, destinations_[flight.url].base_url()));
+  if (!failover_.has_tried_all()) gate_.try_at_once();
+}
+
+void LaneShipper::set_aside(const Flight& flight, const fluentd::Answer& answer) {
+  const Piece& piece = flight.slot->piece();
   const RecordPtr& record = piece.batch.records().front();
   auto letter = queue::DeadLetter::of(options_.lane, *record);
-  letter.reason = describe(answer, destination_.url_for(slot->route()));
+  letter.reason = describe(answer, destinations_[flight.url].url_for(flight.slot->route()));
   letter.status = static_cast<std::uint32_t>(answer.status);
   letter.answer = answer.body.substr(0, kDeadLetterAnswerBytesMax);
   letter.attempts = piece.attempts;
   letter.first_at_ms = piece.first_at_ms;
   letter.last_at_ms = piece.last_at_ms;
   finished_.set_aside.push_back({record, std::move(letter)});
-  slot->finish_piece();
+  flight.slot->finish_piece();
 }
 
 void LaneShipper::pass(std::vector<RecordPtr> not_to_be_sent) {
@@ -343,6 +444,9 @@ milliseconds LaneShipper::wait_max() const {
   const auto now = parts_.clock->monotonic();
   auto wait = gate_.wait(now).value_or(kIdleWaitMax);
   if (may_send_at_ > now) wait = std::min(wait, may_send_at_ - now);
+  if (const auto lingers = ahead_.wait(now); lingers && slots_.size() < slots_max()) {
+    wait = std::min(wait, *lingers);
+  }
   for (const Slot& slot : slots_) {
     if (!slot.in_flight() && slot.not_before() > now) {
       wait = std::min(wait, slot.not_before() - now);

@@ -6,6 +6,9 @@
 //  - A batch counts as in flight until its completion is committed. So a crash repeats at most
 //    connections x batch_events events of the lane.
 //  - Nothing is sent after a failed commit or read; the error is returned from then on.
+//  - Batches and requests at once are as large and as many as the sink takes well, within what is
+//    configured (AdaptiveLimits). With several URLs, what fails at one is tried at the next
+//    (Failover).
 //  - What may pass is retried for ever, one request at a time while the sink as a whole is ill. An
 //    event that the sink will never take becomes a dead letter, at the price of O(log n) requests;
 //    but no more than kLoneRefusalsMax do while the sink accepts nothing.
@@ -31,9 +34,11 @@
 #include "common/time.h"
 #include "queue/delivery_store.h"
 #include "queue/types.h"
+#include "shipper/adaptive_limits.h"
 #include "shipper/batch.h"
 #include "shipper/completion_sink.h"
 #include "shipper/destination.h"
+#include "shipper/failover.h"
 #include "shipper/fluentd/transport.h"
 #include "shipper/lane_counters.h"
 #include "shipper/lane_observer.h"
@@ -51,12 +56,15 @@ inline constexpr unsigned kLoneRefusalsMax = 3;
 
 struct LaneOptions {
   queue::Lane lane = queue::Lane::kAudit;
-  std::string url;  // the session lane's: without session id
+  // One, or several of which the first is preferred; the session lane's: without session id.
+  std::vector<std::string> urls;
   BodyForm body = BodyForm::kArray;
   Stamp stamp = {};
   std::size_t connections = 4;
   std::size_t batch_events = 500;  // 1 with BodyForm::kSingle
   std::size_t batch_bytes = 512U << 10;
+  std::chrono::milliseconds linger{0};  // how long a batch that is not full waits for more events
+  bool adaptive = true;  // whether batches and requests at once may be fewer than configured
   std::chrono::milliseconds retry_min{500};
   std::chrono::milliseconds retry_max{30'000};
   // Whether records join the batch of their recording though others lie between them, as they do
@@ -84,9 +92,12 @@ struct LaneParts {
 inline constexpr unsigned kChunkLimitTriesMax = 2;
 // How many requests then look at once, and not after a wait, for an event that is accepted.
 inline constexpr unsigned kHastyProbesMax = 8;
-// How many times the sink may fail on a batch with status 500, while it accepts others, before the
-// batch is taken apart; and on a single event, before that is set aside.
-inline constexpr unsigned kServerErrorsMax = 8;
+// How many times the sink may fail on a batch with an answer that may be an event's fault, while it
+// accepts others, before the batch is taken apart; and on a single event, before that is set aside.
+inline constexpr unsigned kSuspectAnswersMax = 8;
+// The same for further events of a batch in which one was found at fault, where the answer is about
+// the URL or who may send there: then it is likely to be so for all of them.
+inline constexpr unsigned kSuspectAnswersAfterOneMax = 3;
 // How many times the sink may be silent on a batch of several events, while it accepts others,
 // before it is taken apart. Few, because Fluentd stores what is beside a record that is too large
 // each time.
@@ -112,6 +123,15 @@ class LaneShipper {
   Result<void> finish(std::chrono::milliseconds patience, const std::stop_token& hurry = {});
 
  private:
+  struct Flight {
+    Slot* slot = nullptr;
+    std::size_t url = 0;  // which of them
+    std::chrono::milliseconds sent_at{0};
+    std::size_t events = 0;
+    std::size_t bytes = 0;
+    std::size_t in_flight = 0;  // with this one, when it was sent
+  };
+
   Result<void> send();
   bool may_send(std::chrono::milliseconds now) const;
   Result<Slot*> next_slot(std::chrono::milliseconds now);
@@ -122,45 +142,53 @@ class LaneShipper {
   bool needs_witness() const;
   std::size_t slots_max() const;
   std::set<std::string, std::less<>> busy_routes() const;
+  void fit(Slot* slot) const;
   void send(Slot* slot);
 
   Result<void> receive(std::chrono::milliseconds timeout);
   void apply(const fluentd::Answer& answer);
   void count(const fluentd::Answer& answer, Piece* piece);
-  void accept(Slot* slot);
-  void refuse(Slot* slot, const fluentd::Answer& answer);
-  void doubt(Slot* slot, const fluentd::Answer& answer);
-  bool fails_alone(const fluentd::Answer& answer, Piece* piece) const;
+  void learn(const Flight& flight, const fluentd::Answer& answer);
+  void accept(const Flight& flight);
+  void refuse(const Flight& flight, const fluentd::Answer& answer);
+  void doubt(const Flight& flight, const fluentd::Answer& answer);
+  bool fails_alone(const fluentd::Answer& answer, Slot* slot) const;
   bool others_pass(const fluentd::Answer& answer, const Piece& piece) const;
-  void postpone(Slot* slot, const fluentd::Answer& answer, std::chrono::milliseconds wait_min);
-  void retry_later(Slot* slot, const fluentd::Answer& answer);
-  void set_aside(Slot* slot, const fluentd::Answer& answer);
+  void postpone(const Flight& flight, const fluentd::Answer& answer,
+                std::chrono::milliseconds wait_min);
+  void retry_later(const Flight& flight, const fluentd::Answer& answer);
+  void set_aside(const Flight& flight, const fluentd::Answer& answer);
   void pass(std::vector<RecordPtr> not_to_be_sent);
-  void sink_served();
+  void sink_served(std::size_t url);
+  void go_to_other_url(std::string_view reason);
+  const std::string& present_url() const;
 
   Result<void> commit();
   void drop_flights();
   std::chrono::milliseconds wait_max() const;
   Backoff new_backoff() const;
+  AdaptiveLimits new_limits() const;
 
   LaneOptions options_;
   LaneParts parts_;
-  Destination destination_;
+  std::vector<Destination> destinations_;  // by URL
+  Failover failover_;
   ReadAhead ahead_;
   RetryGate gate_;
-  std::chrono::milliseconds may_send_at_{0};          // by parts_.rate
-  std::list<Slot> slots_;                             // oldest first
-  std::unordered_map<std::uint64_t, Slot*> flights_;  // by request id
-  Finished finished_;                                 // not yet committed
+  std::chrono::milliseconds may_send_at_{0};           // by parts_.rate
+  std::list<Slot> slots_;                              // oldest first
+  std::unordered_map<std::uint64_t, Flight> flights_;  // by request id
+  std::optional<AdaptiveLimits> limits_;               // of the present URL; never empty
+  Finished finished_;                                  // not yet committed
   std::uint64_t last_request_id_ = 0;
   std::uint64_t served_ = 0;    // answers that showed the sink at work
   std::uint64_t accepted_ = 0;  // answers 2xx
   FirstTries first_tries_;
-  unsigned lone_refusals_ = 0;              // of single events, since the last 2xx
-  unsigned doubts_ = 0;                     // refusals since lone_refusals_ reached its limit
-  bool more_to_read_ = false;               // the last read was of records that are not sent
-  bool last_failure_was_answered_ = false;  // by the sink, and not by the network
-  std::optional<Error> ended_;              // why no step is made any more
+  unsigned lone_refusals_ = 0;          // of single events, since the last 2xx
+  unsigned doubts_ = 0;                 // refusals since lone_refusals_ reached its limit
+  bool more_to_read_ = false;           // the last read was of records that are not sent
+  bool last_failure_was_sent_ = false;  // it reached a server
+  std::optional<Error> ended_;          // why no step is made any more
   bool may_commit_ = true;
   bool reached_sink_ = false;  // an answer came, whatever it was
 };

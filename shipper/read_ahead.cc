@@ -7,6 +7,8 @@
 
 namespace sluice::shipper {
 
+using std::chrono::milliseconds;
+
 ReadAhead::ReadAhead(const ReadAheadOptions& options, RecordSource* source,
                      const queue::LaneProgress& progress)
     : options_(options),
@@ -30,7 +32,7 @@ queue::ReadLimits ReadAhead::limits() {
   return limits;
 }
 
-Result<std::vector<RecordPtr>> ReadAhead::fill(bool* found) {
+Result<std::vector<RecordPtr>> ReadAhead::fill(bool* found, milliseconds now) {
   *found = false;
   std::vector<RecordPtr> not_to_be_sent;
   if (!has_room()) return not_to_be_sent;
@@ -40,7 +42,7 @@ Result<std::vector<RecordPtr>> ReadAhead::fill(bool* found) {
   for (auto& record : records) {
     next_ = record->seq + 1;
     if (record->record.kind == queue::RecordKind::kEvent) {
-      place(std::move(record));
+      place(std::move(record), now);
     } else {
       not_to_be_sent.push_back(std::move(record));
     }
@@ -48,38 +50,66 @@ Result<std::vector<RecordPtr>> ReadAhead::fill(bool* found) {
   return not_to_be_sent;
 }
 
+void ReadAhead::limit_batches(std::size_t events, std::size_t bytes) {
+  options_.batch_events = events;
+  options_.batch_bytes = bytes;
+}
+
 Batch* ReadAhead::batch_with_room(const queue::StoredRecord& record) {
-  for (auto batch = waiting_.rbegin(); batch != waiting_.rend(); ++batch) {
-    if (batch->route() == record.record.route) {
-      const bool fits = batch->size() < options_.batch_events &&
-                        batch->body_bytes() + record.record.body.size() <= options_.batch_bytes;
-      return fits ? &*batch : nullptr;
+  for (auto last = waiting_.rbegin(); last != waiting_.rend(); ++last) {
+    Batch& batch = last->batch;
+    const bool is_its_route = batch.route() == record.record.route;
+    if (is_its_route && batch.size() < options_.batch_events &&
+        batch.body_bytes() + record.record.body.size() <= options_.batch_bytes) {
+      return &batch;
     }
-    if (options_.strict_order) return nullptr;
+    if (is_its_route || options_.strict_order) {
+      last->is_closed = true;
+      return nullptr;
+    }
   }
   return nullptr;
 }
 
-void ReadAhead::place(RecordPtr record) {
+void ReadAhead::place(RecordPtr record, milliseconds now) {
   ++records_;
   bytes_ += record->record.body.size();
   Batch* batch = batch_with_room(*record);
-  if (batch == nullptr) batch = &waiting_.emplace_back(std::string(record->record.route));
+  if (batch == nullptr) {
+    batch = &waiting_.emplace_back(Batch(std::string(record->record.route)), now).batch;
+  }
   const bool may_outwait_its_neighbours =
       options_.lane == queue::Lane::kSession && !options_.strict_order;
   batch->append(may_outwait_its_neighbours ? own_copy(*record) : std::move(record));
 }
 
-std::optional<Batch> ReadAhead::take(const std::set<std::string, std::less<>>& busy) {
-  const auto first_free = std::find_if(waiting_.begin(), waiting_.end(), [&](const Batch& batch) {
-    return !busy.contains(batch.route());
+bool ReadAhead::may_go(const Waiting& waiting, milliseconds now) const {
+  const Batch& batch = waiting.batch;
+  return waiting.is_closed || now - waiting.since >= options_.linger ||
+         batch.size() >= options_.batch_events || batch.body_bytes() >= options_.batch_bytes ||
+         !has_room();
+}
+
+std::optional<Batch> ReadAhead::take(const std::set<std::string, std::less<>>& busy,
+                                     milliseconds now) {
+  const auto first_free = std::find_if(waiting_.begin(), waiting_.end(), [&](const Waiting& one) {
+    return !busy.contains(one.batch.route()) && may_go(one, now);
   });
   if (first_free == waiting_.end()) return std::nullopt;
-  Batch batch = std::move(*first_free);
-  waiting_.erase(first_free);
+  Batch batch = first_free->batch.take_front(options_.batch_events, options_.batch_bytes);
+  if (first_free->batch.size() == 0) waiting_.erase(first_free);
   records_ -= batch.size();
   bytes_ -= batch.body_bytes();
   return batch;
+}
+
+std::optional<milliseconds> ReadAhead::wait(milliseconds now) const {
+  std::optional<milliseconds> wait;
+  for (const Waiting& one : waiting_) {
+    if (may_go(one, now)) continue;
+    wait = std::min(wait.value_or(milliseconds::max()), one.since + options_.linger - now);
+  }
+  return wait;
 }
 
 }  // namespace sluice::shipper

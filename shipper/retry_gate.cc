@@ -19,21 +19,27 @@ void RetryGate::sent(std::uint64_t request_id) {
   if (!open_) probe_ = request_id;
 }
 
-void RetryGate::failed(std::uint64_t request_id, milliseconds now, milliseconds wait_min) {
+bool RetryGate::failed(std::uint64_t request_id, milliseconds now, milliseconds wait_min) {
   const bool was_probe = probe_ == request_id;
   if (was_probe) probe_.reset();
-  // Requests that were under way when the gate closed fail for the same cause and count once.
-  if (open_ || was_probe) {
+  const bool counts = open_ || was_probe;
+  if (counts) {
     next_probe_ = now + std::max(backoff_.next(), wait_min);
   } else {
     next_probe_ = std::max(next_probe_, now + wait_min);
   }
   open_ = false;
+  return counts;
 }
 
 void RetryGate::served() {
   probe_.reset();
   open_ = true;
+  backoff_.reset();
+}
+
+void RetryGate::try_at_once() {
+  next_probe_ = milliseconds{0};
   backoff_.reset();
 }
 

@@ -32,10 +32,14 @@ class RetryGate {
   // To be told of every request that is sent, and of every answer.
   void sent(std::uint64_t request_id);
   // `wait_min`: not earlier than this, because the sink said so or because the cause will not pass
-  // quickly.
-  void failed(std::uint64_t request_id, std::chrono::milliseconds now,
+  // quickly. True: it counts; requests that were under way when the gate closed fail for the same
+  // cause and count once.
+  bool failed(std::uint64_t request_id, std::chrono::milliseconds now,
               std::chrono::milliseconds wait_min);
   void served();
+  // The next probe is another's, of which nothing is known: it may go at once, and waits begin
+  // anew.
+  void try_at_once();
   // A failure of one batch alone says nothing of the sink, but ends the probe if it was that.
   void inconclusive(std::uint64_t request_id);
 

@@ -45,7 +45,7 @@ void Slot::split_piece() {
   second.batch = std::move(later);
   // What the whole did wrong is no evidence against a single event.
   for (Piece* half : {&first, &second}) {
-    if (half->batch.size() == 1) half->server_errors = half->errors_alone = 0;
+    if (half->batch.size() == 1) half->suspect_answers = half->errors_alone = 0;
   }
   pieces_.push_front(std::move(second));
   pieces_.push_front(std::move(first));

@@ -39,7 +39,7 @@ struct Piece {
   unsigned chunk_limit_refusals = 0;  // in a row
   // The lane's acceptances when it was refused and that was not believed.
   std::optional<std::uint64_t> accepted_at_doubt;
-  unsigned server_errors = 0;           // failures that may be an event's fault
+  unsigned suspect_answers = 0;         // that may be an event's fault, though they look otherwise
   unsigned errors_alone = 0;            // those with other events accepted since the one before
   std::uint64_t accepted_at_error = 0;  // the lane's acceptances when the last one came
   FirstTries first_tries_at_error;      // and how its first tries had gone
@@ -65,6 +65,10 @@ class Slot {
 
   // The front piece is finished.
   void finish_piece();
+  // Whether an event of this batch was found at fault by suspect answers. It may not be the only
+  // one, as when it is the recording's URL that is refused.
+  bool has_culprit() const { return has_culprit_; }
+  void note_culprit() { has_culprit_ = true; }
   // Replaces the front piece by its two halves.
   void split_piece();
   // Moves the front piece behind all others, halved if it has several events. False: there is no
@@ -87,6 +91,7 @@ class Slot {
   std::chrono::milliseconds last_sent_{0};
   std::chrono::milliseconds not_before_{0};
   unsigned failures_ = 0;
+  bool has_culprit_ = false;
   std::uint64_t served_at_failure_ = 0;
 };
 

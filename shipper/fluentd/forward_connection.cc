@@ -70,6 +70,7 @@ Answer ForwardConnection::answer(NetworkFailure failure) const {
   const bool was_looked_at = is_sent() && failure.kind != ErrorKind::kUnauthorized;
   const bool has_no_answer =
       failure.code == CURLE_GOT_NOTHING || failure.code == CURLE_OPERATION_TIMEDOUT;
+  failure.time_limit = was_looked_at && failure.code == CURLE_OPERATION_TIMEDOUT;
   Answer answer = unacknowledged(*chunk_, std::move(failure));
   answer.outcome_unknown = was_looked_at;
   answer.is_silent = was_looked_at && has_no_answer;

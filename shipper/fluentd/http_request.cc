@@ -109,6 +109,7 @@ Answer HttpRequest::answer(CURLcode code) {
   // answer's body: Fluentd resets the connection together with its 413.
   if (status >= 200) {
     answer.status = static_cast<int>(status);
+    answer.round_trip = round_trip();
     answer.body = std::move(received_);
     curl_off_t seconds = 0;
     curl_easy_getinfo(easy_, CURLINFO_RETRY_AFTER, &seconds);
@@ -126,8 +127,19 @@ Answer HttpRequest::answer(CURLcode code) {
       .code = failure.code,
       .kind = is_client_certificate_refusal(failure) ? ErrorKind::kUnauthorized
                                                      : ErrorKind::kUnavailable,
-      .sentence = failure_sentence(failure, {url_, options_.tls.ca, options_.tls.cert})};
+      .sentence = failure_sentence(failure, {url_, options_.tls.ca, options_.tls.cert}),
+      .time_limit = code == CURLE_OPERATION_TIMEDOUT && times_sent_ > 0};
   return answer;
+}
+
+// Without the time until a connection was there.
+std::chrono::milliseconds HttpRequest::round_trip() const {
+  curl_off_t until_sending_us = 0;
+  curl_off_t total_us = 0;
+  curl_easy_getinfo(easy_, CURLINFO_PRETRANSFER_TIME_T, &until_sending_us);
+  curl_easy_getinfo(easy_, CURLINFO_TOTAL_TIME_T, &total_us);
+  const auto took = std::chrono::microseconds(std::max<curl_off_t>(total_us - until_sending_us, 0));
+  return std::chrono::ceil<std::chrono::milliseconds>(took);
 }
 
 std::size_t HttpRequest::on_body(char* data, std::size_t size, std::size_t count, void* self) {

@@ -8,6 +8,7 @@
 #include <curl/curl.h>
 
 #include <array>
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -42,6 +43,7 @@ class HttpRequest {
  private:
   enum class Dial { kUndecided, kAllowed, kRefused };
 
+  std::chrono::milliseconds round_trip() const;
   void set_options();
   void set_tls();
 

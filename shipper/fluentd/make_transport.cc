@@ -34,7 +34,7 @@ ForwardOptions forward_options(const Config& config, std::uint32_t connections) 
 }  // namespace
 
 Result<std::unique_ptr<Transport>> make_transport(const Config& config, std::uint32_t connections) {
-  if (is_forward_url(config.fluentd.url)) {
+  if (is_forward_url(config.fluentd.urls.front())) {
     return std::make_unique<ForwardTransport>(forward_options(config, connections));
   }
   return HttpTransport::create(http_options(config, connections));

@@ -28,6 +28,8 @@ struct NetworkFailure {
   // kUnauthorized: the server refuses our certificate. Otherwise kUnavailable.
   ErrorKind kind = ErrorKind::kUnavailable;
   std::string sentence;  // names the server and the cause, for people
+  // The request was sent, and no answer came in the time that one may take.
+  bool time_limit = false;
 };
 
 struct Answer {
@@ -44,6 +46,8 @@ struct Answer {
   // The sink had the whole request and did not answer it, which over the forward protocol is all
   // that it ever says of events that it cannot take. Never over HTTP.
   bool is_silent = false;
+  // From the moment at which it was sent on a connection to its answer; 0: not known.
+  std::chrono::milliseconds round_trip{0};
   // How many times the request was sent again below us, on another connection, without a report.
   std::uint32_t hidden_resends = 0;
 };

@@ -16,6 +16,7 @@ class ReplayLog final : public LaneObserver {
   ReplayLog(std::uint64_t job, queue::Lane lane);
   void on_failure(std::string_view sentence) override;
   void on_healed() override;
+  void on_other_url(std::string_view url, std::string_view reason) override;
   // Of a replayed event there is no dead letter: it is still in the queue, and the job counts it.
   void on_dead_letter(const queue::DeadLetter& letter) override;
 

@@ -139,6 +139,7 @@ void Replays::start(const queue::ReplayJob& job) {
   if (job.spec.mark) lane.stamp.replay = job.id;
   lane.regroups = lane.connections > 1;
   lane.connections = 1;
+  lane.linger = milliseconds{0};
   lane.lone_refusals_max = kReplayLoneRefusalsMax;
   const LaneParts parts{.source = &fresh->work,
                         .sink = &fresh->work,

@@ -122,8 +122,8 @@ TEST_F(ConfigTest, AnUpstreamFileHasItsMeaningForTheFetcher) {
 TEST_F(ConfigTest, AnUpstreamFileHasItsMeaningForTheShipper) {
   const auto config = load(Program::kShipper, kUpstreamFile);
   ASSERT_TRUE(config) << config.error().message;
-  EXPECT_EQ(config->fluentd.url, "https://localhost:8888/events.log");
-  EXPECT_EQ(config->fluentd.session_url, "https://localhost:8888/session");
+  EXPECT_THAT(config->fluentd.urls, ElementsAre("https://localhost:8888/events.log"));
+  EXPECT_THAT(config->fluentd.session_urls, ElementsAre("https://localhost:8888/session"));
   EXPECT_EQ(config->fluentd.ca, in_folder("ca.crt"));
   EXPECT_EQ(config->fluentd.cert, in_folder("client.crt"));
   EXPECT_EQ(config->fluentd.key, in_folder("client.key"));
@@ -219,8 +219,8 @@ exit-when-drained = true
   EXPECT_EQ(config->teleport.cert, in_folder("cert"));
   EXPECT_EQ(config->teleport.key, in_folder("key"));
   EXPECT_EQ(config->teleport.refresh_interval, milliseconds(1'200'000));
-  EXPECT_EQ(config->fluentd.url, "https://f:1/u");
-  EXPECT_EQ(config->fluentd.session_url, "https://f:1/s");
+  EXPECT_THAT(config->fluentd.urls, ElementsAre("https://f:1/u"));
+  EXPECT_THAT(config->fluentd.session_urls, ElementsAre("https://f:1/s"));
   EXPECT_EQ(config->fluentd.ca, in_folder("fca"));
   EXPECT_EQ(config->fluentd.cert, in_folder("fcert"));
   EXPECT_EQ(config->fluentd.key, in_folder("fkey"));
@@ -235,6 +235,17 @@ exit-when-drained = true
   EXPECT_EQ(config->shipper.retry_min, milliseconds(1'000));
   EXPECT_EQ(config->shipper.retry_max, milliseconds(120'000));
   EXPECT_TRUE(config->shipper.exit_when_drained);
+}
+
+TEST_F(ConfigTest, SeveralUrlsAreAnArrayOrHaveCommasBetweenThem) {
+  const auto config = load_any(R"(
+[forward.fluentd]
+url = ["https://a/e", "https://b/e"]
+session-url = "https://a/s, https://b/s"
+)");
+  ASSERT_TRUE(config) << config.error().message;
+  EXPECT_THAT(config->fluentd.urls, ElementsAre("https://a/e", "https://b/e"));
+  EXPECT_THAT(config->fluentd.session_urls, ElementsAre("https://a/s", "https://b/s"));
 }
 
 TEST_F(ConfigTest, KeysAreFoundWhereUpstreamLooksForThem) {
@@ -257,7 +268,7 @@ max.connections = 3
   EXPECT_EQ(config->fetcher.window_size, milliseconds(7'200'000));
   EXPECT_THAT(config->fetcher.skip_event_types, ElementsAre("x"));
   EXPECT_TRUE(config->fetcher.exit_on_last_event);
-  EXPECT_EQ(config->fluentd.session_url, "https://f/s");
+  EXPECT_THAT(config->fluentd.session_urls, ElementsAre("https://f/s"));
 }
 
 TEST_F(ConfigTest, ScalarsInQuotesAreReadAsUpstreamReadsThem) {
@@ -669,8 +680,8 @@ INSTANTIATE_TEST_SUITE_P(
                 "sluice.toml:2:6: teleport.ca must be a string with the path of a file in it, but "
                 "there is an array"},
         Mistake{"UrlIsNumber", "[forward.fluentd]\nurl = 8888",
-                "sluice.toml:2:7: forward.fluentd.url must be a string with a URL in it, but there "
-                "is the integer 8888"},
+                "sluice.toml:2:7: forward.fluentd.url must be a string with a URL in it, or an "
+                "array of such strings, but there is the integer 8888"},
         Mistake{"AddressIsTable", "teleport.addr = {}",
                 "sluice.toml:1:17: teleport.addr must be a string such as "
                 "\"teleport.example.com:443\", but there is a table"},
@@ -808,6 +819,22 @@ INSTANTIATE_TEST_SUITE_P(
         Refusal{"UrlWithSpace", Program::kShipper, "[forward.fluentd]\nurl = \"https://f/a b\"",
                 "sluice.toml:2:7: forward.fluentd.url is \"https://f/a b\", but must have no "
                 "spaces in it"},
+        Refusal{"UnlikeNumbersOfUrls", Program::kShipper,
+                "[forward.fluentd]\nurl = [\"https://a\", \"https://b\"]\n"
+                "session-url = \"https://a/s\"",
+                "sluice.toml:3:15: forward.fluentd.session-url has 1 URLs and forward.fluentd.url "
+                "has 2, but both must have as many, in the same order of servers"},
+        Refusal{"SecondUrlOfAnotherScheme", Program::kShipper,
+                "[forward.fluentd]\nurl = \"https://a, ftp://b\"",
+                "sluice.toml:2:7: forward.fluentd.url is \"ftp://b\", but must start with https:// "
+                "or http://"},
+        Refusal{"UrlTwice", Program::kShipper,
+                "[forward.fluentd]\nurl = [\"https://a\", \"https://a\"]",
+                "sluice.toml:2:7: forward.fluentd.url has \"https://a\" twice"},
+        Refusal{
+            "TooManyUrls", Program::kShipper,
+            "[forward.fluentd]\nurl = \"h://1,h://2,h://3,h://4,h://5,h://6,h://7,h://8,h://9\"",
+            "sluice.toml:2:7: forward.fluentd.url has 9 URLs, but must have at most 8"},
         Refusal{"SessionUrlWithQuery", Program::kShipper,
                 "[forward.fluentd]\nurl = \"https://f\"\nsession-url = \"https://f/s?x=1\"",
                 "sluice.toml:3:15: forward.fluentd.session-url is \"https://f/s?x=1\", but must "

@@ -67,7 +67,7 @@ TEST(Answer, SentenceNamesUrlStatusAndTheSinksWordsInOneLine) {
 }
 
 TEST(Answer, SentenceForAConfigurationErrorSaysThatNothingIsLost) {
-  EXPECT_NE(describe(with_status(404), "https://f/x").find("nothing is set aside"),
+  EXPECT_NE(describe_for_all(with_status(404), "https://f/x").find("nothing is set aside"),
             std::string::npos);
 }
 

@@ -84,7 +84,7 @@ std::vector<fluentd::Answer> FakeTransport::poll(milliseconds timeout) {
       if (auto given = responder(request)) answer(request.id, std::move(*given));
     }
   }
-  if (ready_.empty()) clock_->advance(timeout);
+  if (ready_.empty()) clock_->advance(std::min(timeout, poll_max));
   return std::exchange(ready_, {});
 }
 
@@ -154,7 +154,7 @@ queue::LaneProgress FakeStore::progress() const {
 }
 
 LaneRig::LaneRig(LaneOptions lane_options) : options(std::move(lane_options)) {
-  if (options.url.empty()) options.url = "https://fluentd:8888/test.log";
+  if (options.urls.empty()) options.urls = {"https://fluentd:8888/test.log"};
 }
 
 LaneShipper& LaneRig::start() {

@@ -80,6 +80,7 @@ class FakeTransport final : public fluentd::Transport {
   std::deque<Request> in_flight;
   std::vector<Request> sent;  // all, in order
   std::size_t in_flight_max = 0;
+  std::chrono::milliseconds poll_max = std::chrono::hours(1);  // as if wake() came by then
 
  private:
   FakeClock* clock_;
@@ -116,10 +117,14 @@ class FakeObserver final : public LaneObserver {
  public:
   void on_failure(std::string_view sentence) override { failures.emplace_back(sentence); }
   void on_healed() override { ++healed; }
+  void on_other_url(std::string_view url, std::string_view /*reason*/) override {
+    urls.emplace_back(url);
+  }
   void on_dead_letter(const queue::DeadLetter& letter) override {
     dead_letters.push_back(letter.seq);
   }
   std::vector<std::string> failures;
+  std::vector<std::string> urls;
   std::vector<queue::Seq> dead_letters;
   int healed = 0;
 };

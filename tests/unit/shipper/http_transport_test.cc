@@ -201,7 +201,50 @@ TEST(HttpTransport, ServerThatNeverAnswersEndsInATimeoutOfUnknownOutcome) {
   ASSERT_EQ(answers.size(), 1U);
   ASSERT_TRUE(answers[0].failure.has_value());
   EXPECT_THAT(answers[0].failure->sentence, HasSubstr("no answer in time"));
+  EXPECT_TRUE(answers[0].failure->time_limit);
   EXPECT_TRUE(answers[0].outcome_unknown);
+}
+
+TEST(HttpTransport, AnswerThatBeginsAndStopsEndsByTheTimeLimitToo) {
+  TinyHttpServer server(always("HTTP/1."));
+  auto transport = make_transport({.request_timeout = milliseconds{300}});
+  transport->start(1, server.url("/"), "[]");
+  const auto answers = wait_for(transport.get(), 1);
+  ASSERT_EQ(answers.size(), 1U);
+  ASSERT_TRUE(answers[0].failure.has_value());
+  EXPECT_TRUE(answers[0].failure->time_limit);
+  EXPECT_TRUE(answers[0].outcome_unknown);
+}
+
+TEST(HttpTransport, StatusCountsThoughTheConnectionBreaksInItsBody) {
+  TinyHttpServer server(
+      always("HTTP/1.1 413 X\r\nContent-Length: 100\r\nConnection: close\r\n\r\nToo lar"));
+  auto transport = make_transport();
+  transport->start(1, server.url("/"), "[]");
+  const auto answers = wait_for(transport.get(), 1);
+  ASSERT_EQ(answers.size(), 1U);
+  EXPECT_EQ(answers[0].status, 413);
+  EXPECT_FALSE(answers[0].failure.has_value());
+  EXPECT_FALSE(answers[0].outcome_unknown);
+}
+
+TEST(HttpTransport, RoundTripsAreMeasuredWithoutTheWaitForAConnection) {
+  TinyHttpServer server([](const auto&) {
+    std::this_thread::sleep_for(milliseconds(300));
+    return TinyHttpServer::response(200);
+  });
+  auto transport = make_transport({.connections = 2, .dial_interval = seconds(60)});
+  const auto begin = std::chrono::steady_clock::now();
+  // The second one waits for the first one's connection.
+  transport->start(1, server.url("/"), "[]");
+  transport->start(2, server.url("/"), "[]");
+  const auto answers = wait_for(transport.get(), 2);
+  const auto took = std::chrono::steady_clock::now() - begin;
+  ASSERT_EQ(answers.size(), 2U);
+  for (const Answer& answer : answers) {
+    EXPECT_GE(answer.round_trip, milliseconds(290));
+    EXPECT_LE(answer.round_trip, took - milliseconds(290));
+  }
 }
 
 TEST(HttpTransport, ConnectionClosedWithoutAnAnswerIsOfUnknownOutcome) {

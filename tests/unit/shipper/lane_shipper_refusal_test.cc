@@ -244,7 +244,7 @@ TEST(LaneShipperRefusal, EventThatMakesTheSinkFailIsSetAsideWhileOthersAreAccept
     ASSERT_TRUE(rig.step_until_position(last)) << connections;
     ASSERT_EQ(rig.store.letters.size(), 1U);
     EXPECT_EQ(rig.store.letters.front().seq, 15U);
-    EXPECT_GT(rig.store.letters.front().attempts, kServerErrorsMax);
+    EXPECT_GT(rig.store.letters.front().attempts, kSuspectAnswersMax);
     EXPECT_EQ(sink.taken.size(), last - 1);
     EXPECT_EQ(rig.transport.in_flight_max, connections);
   }
@@ -293,7 +293,7 @@ TEST(LaneShipperSilence, RecordAboveTheChunkLimitIsFoundAndHoldsUpNothing) {
     ASSERT_EQ(rig.store.letters.size(), 1U);
     EXPECT_EQ(rig.store.letters.front().seq, 15U);
     EXPECT_EQ(rig.store.letters.front().reason, "the server closed the connection");
-    EXPECT_GT(rig.store.letters.front().attempts, kServerErrorsMax);
+    EXPECT_GT(rig.store.letters.front().attempts, kSuspectAnswersMax);
     EXPECT_EQ(sink.taken.size(), last - 1);
   }
 }

@@ -126,7 +126,7 @@ TEST(LaneShipper, RestartSendsOnlyWhatWasNotCommitted) {
 TEST(LaneShipper, NeverTwoRequestsOfOneRecordingInFlight) {
   auto options = options_with(4, 5);
   options.lane = queue::Lane::kSession;
-  options.url = "https://f/session";
+  options.urls = {"https://f/session"};
   LaneRig rig(options);
   for (int i = 0; i < 200; ++i) rig.lane.add_events(1, i % 3 == 0 ? "a" : "b");
   std::map<std::string, std::vector<int>> arrived;

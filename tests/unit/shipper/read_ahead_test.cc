@@ -7,7 +7,10 @@
 namespace sluice::shipper {
 namespace {
 
+using std::chrono::milliseconds;
 using Routes = std::set<std::string, std::less<>>;
+
+constexpr milliseconds kNow{5000};
 
 ReadAheadOptions session_options() {
   return {.lane = queue::Lane::kSession,
@@ -20,7 +23,7 @@ ReadAheadOptions session_options() {
 
 void fill_all(ReadAhead* ahead) {
   bool found = true;
-  while (found) ASSERT_TRUE(ahead->fill(&found).has_value());
+  while (found) ASSERT_TRUE(ahead->fill(&found, kNow).has_value());
 }
 
 std::vector<queue::Seq> numbers(const Batch& batch) {
@@ -34,9 +37,9 @@ TEST(ReadAhead, InterleavedRoutesBecomeOneBatchEach) {
   for (int i = 0; i < 4; ++i) lane.add_events(1, i % 2 == 0 ? "a" : "b");
   ReadAhead ahead(session_options(), &lane, {});
   fill_all(&ahead);
-  EXPECT_EQ(numbers(*ahead.take({})), (std::vector<queue::Seq>{1, 3}));
-  EXPECT_EQ(numbers(*ahead.take({})), (std::vector<queue::Seq>{2, 4}));
-  EXPECT_FALSE(ahead.take({}).has_value());
+  EXPECT_EQ(numbers(*ahead.take({}, kNow)), (std::vector<queue::Seq>{1, 3}));
+  EXPECT_EQ(numbers(*ahead.take({}, kNow)), (std::vector<queue::Seq>{2, 4}));
+  EXPECT_FALSE(ahead.take({}, kNow).has_value());
 }
 
 TEST(ReadAhead, StrictOrderNeverReorders) {
@@ -47,7 +50,7 @@ TEST(ReadAhead, StrictOrderNeverReorders) {
   ReadAhead ahead(options, &lane, {});
   fill_all(&ahead);
   queue::Seq next = 1;
-  while (const auto batch = ahead.take({})) {
+  while (const auto batch = ahead.take({}, kNow)) {
     EXPECT_EQ(numbers(*batch), (std::vector<queue::Seq>{next, next + 1}));
     next += 2;
   }
@@ -60,9 +63,9 @@ TEST(ReadAhead, BusyRoutesAreLeftWaiting) {
   lane.add_events(1, "b");
   ReadAhead ahead(session_options(), &lane, {});
   fill_all(&ahead);
-  EXPECT_EQ(ahead.take(Routes{"a"})->route(), "b");
-  EXPECT_FALSE(ahead.take(Routes{"a"}).has_value());
-  EXPECT_EQ(ahead.take({})->route(), "a");
+  EXPECT_EQ(ahead.take(Routes{"a"}, kNow)->route(), "b");
+  EXPECT_FALSE(ahead.take(Routes{"a"}, kNow).has_value());
+  EXPECT_EQ(ahead.take({}, kNow)->route(), "a");
 }
 
 TEST(ReadAhead, LimitsOfBatchesAndOfTheWholeAreKept) {
@@ -71,7 +74,7 @@ TEST(ReadAhead, LimitsOfBatchesAndOfTheWholeAreKept) {
   ReadAhead ahead(session_options(), &lane, {});
   fill_all(&ahead);
   EXPECT_EQ(lane.records_read, 20U);
-  EXPECT_EQ(ahead.take({})->size(), 10U);
+  EXPECT_EQ(ahead.take({}, kNow)->size(), 10U);
   fill_all(&ahead);
   EXPECT_EQ(lane.records_read, 30U);
 }
@@ -83,10 +86,84 @@ TEST(ReadAhead, EventLargerThanABatchIsABatchByItself) {
   lane.add_events(1, "a");
   ReadAhead ahead(session_options(), &lane, {});
   fill_all(&ahead);
-  EXPECT_EQ(ahead.take({})->size(), 1U);
-  EXPECT_EQ(ahead.take({})->body_bytes(), 5000U);
+  EXPECT_EQ(ahead.take({}, kNow)->size(), 1U);
+  EXPECT_EQ(ahead.take({}, kNow)->body_bytes(), 5000U);
   fill_all(&ahead);
-  EXPECT_EQ(numbers(*ahead.take({})), (std::vector<queue::Seq>{3}));
+  EXPECT_EQ(numbers(*ahead.take({}, kNow)), (std::vector<queue::Seq>{3}));
+}
+
+TEST(ReadAhead, BatchThatIsNotFullWaitsForMoreUntilItsFirstRecordIsOldEnough) {
+  FakeLane lane;
+  auto options = session_options();
+  options.linger = milliseconds(100);
+  ReadAhead ahead(options, &lane, {});
+  lane.add_events(1, "a");
+  fill_all(&ahead);
+  EXPECT_FALSE(ahead.take({}, kNow + milliseconds(99)).has_value());
+  EXPECT_EQ(ahead.wait(kNow + milliseconds(60)), milliseconds(40));
+  bool found = false;
+  lane.add_events(1, "a");
+  lane.add_events(1, "b");
+  ASSERT_TRUE(ahead.fill(&found, kNow + milliseconds(60)).has_value());
+  EXPECT_EQ(numbers(*ahead.take({}, kNow + milliseconds(100))), (std::vector<queue::Seq>{1, 2}));
+  EXPECT_FALSE(ahead.take({}, kNow + milliseconds(100)).has_value());
+  EXPECT_EQ(ahead.wait(kNow + milliseconds(100)), milliseconds(60));
+  EXPECT_EQ(numbers(*ahead.take({}, kNow + milliseconds(160))), (std::vector<queue::Seq>{3}));
+  EXPECT_FALSE(ahead.wait(kNow).has_value());
+}
+
+TEST(ReadAhead, FullBatchesGoAtOnce) {
+  auto options = session_options();
+  options.linger = std::chrono::hours(1);
+  FakeLane by_events;
+  by_events.add_events(13, "a");
+  ReadAhead first(options, &by_events, {});
+  fill_all(&first);
+  EXPECT_EQ(first.take({}, kNow)->size(), 10U);
+  EXPECT_FALSE(first.take({}, kNow).has_value());
+
+  FakeLane by_bytes;
+  by_bytes.add_event(std::string(600, 'x'), "a");
+  by_bytes.add_event(std::string(600, 'x'), "a");
+  ReadAhead second(options, &by_bytes, {});
+  fill_all(&second);
+  EXPECT_EQ(numbers(*second.take({}, kNow)), (std::vector<queue::Seq>{1}));
+  EXPECT_FALSE(second.take({}, kNow).has_value());
+
+  FakeLane of_many;
+  for (int i = 0; i < 30; ++i) of_many.add_events(1, "route-" + std::to_string(i));
+  ReadAhead third(options, &of_many, {});
+  fill_all(&third);
+  EXPECT_EQ(third.take({}, kNow)->size(), 1U);
+}
+
+TEST(ReadAhead, InStrictOrderABatchWaitsForNothingOnceAnotherRouteFollows) {
+  auto options = session_options();
+  options.strict_order = true;
+  options.linger = std::chrono::hours(1);
+  FakeLane lane;
+  lane.add_events(2, "a");
+  lane.add_events(2, "b");
+  ReadAhead ahead(options, &lane, {});
+  fill_all(&ahead);
+  EXPECT_EQ(numbers(*ahead.take({}, kNow)), (std::vector<queue::Seq>{1, 2}));
+  EXPECT_FALSE(ahead.take({}, kNow).has_value());
+}
+
+TEST(ReadAhead, ALowerLimitHoldsForWaitingBatchesToo) {
+  FakeLane lane;
+  lane.add_events(14, "a");
+  ReadAhead ahead(session_options(), &lane, {});
+  fill_all(&ahead);
+  ahead.limit_batches(3, 1000);
+  queue::Seq next = 1;
+  while (const auto batch = ahead.take({}, kNow)) {
+    EXPECT_LE(batch->size(), 3U);
+    EXPECT_EQ(batch->first(), next);
+    next = batch->last() + 1;
+  }
+  EXPECT_EQ(next, 15U);
+  EXPECT_TRUE(ahead.empty());
 }
 
 TEST(ReadAhead, CompletedRangesAreNotReadAgain) {
@@ -97,7 +174,7 @@ TEST(ReadAhead, CompletedRangesAreNotReadAgain) {
   progress.completed = {{4, 5}, {7, 9}};
   ReadAhead ahead(session_options(), &lane, progress);
   fill_all(&ahead);
-  EXPECT_EQ(numbers(*ahead.take({})), (std::vector<queue::Seq>{3, 6, 10, 11, 12}));
+  EXPECT_EQ(numbers(*ahead.take({}, kNow)), (std::vector<queue::Seq>{3, 6, 10, 11, 12}));
   EXPECT_EQ(lane.numbers_read, (std::set<queue::Seq>{3, 6, 10, 11, 12}));
 }
 
@@ -133,7 +210,7 @@ TEST(ReadAhead, WaitingRecordsOfRecordingsDoNotKeepTheirBlock) {
   ReadAhead ahead(session_options(), &source, {});
   fill_all(&ahead);
   EXPECT_TRUE(source.block.expired());
-  const auto batch = ahead.take({});
+  const auto batch = ahead.take({}, kNow);
   ASSERT_TRUE(batch.has_value());
   ASSERT_EQ(numbers(*batch), (std::vector<queue::Seq>{1, 2, 3}));
   for (const auto& record : batch->records()) {
@@ -150,12 +227,12 @@ TEST(ReadAhead, RejectsAndGapsAreHandedOverInsteadOfSent) {
   lane.add(queue::RecordKind::kGap, "", "lost");
   ReadAhead ahead(session_options(), &lane, {});
   bool found = false;
-  const auto rest = ahead.fill(&found);
+  const auto rest = ahead.fill(&found, kNow);
   ASSERT_TRUE(rest.has_value());
   ASSERT_EQ(rest->size(), 2U);
   EXPECT_EQ(rest->at(0)->seq, 2U);
   EXPECT_EQ(rest->at(1)->seq, 3U);
-  EXPECT_EQ(numbers(*ahead.take({})), (std::vector<queue::Seq>{1}));
+  EXPECT_EQ(numbers(*ahead.take({}, kNow)), (std::vector<queue::Seq>{1}));
 }
 
 }  // namespace

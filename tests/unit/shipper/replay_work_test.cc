@@ -83,7 +83,7 @@ struct ReplayRig {
   }
 
   queue::ReplayJob job;
-  LaneOptions options;
+  LaneOptions options = {.urls = {"https://fluentd:8888/test.log"}};
   FakeClock clock;
   FakeLane lane;
   FakeTransport transport{&clock};

@@ -108,7 +108,7 @@ class ReplaysTest : public queue::QueueFixture {
     return std::make_unique<Replays>(
         ReplaysOptions{.lane_options =
                            [](Lane lane) {
-                             LaneOptions options;
+                             LaneOptions options = {.urls = {"https://fluentd:8888/test.log"}};
                              options.lane = lane;
                              options.batch_events = 50;
                              return options;

@@ -90,6 +90,7 @@ void TinyHttpServer::serve(int socket, std::size_t connection) {
     const std::string response = handler_(request);
     if (response.empty()) break;
     if (::send(socket, response.data(), response.size(), MSG_NOSIGNAL) < 0) break;
+    if (response.find("Connection: close\r\n") != std::string::npos) break;
   }
   ::shutdown(socket, SHUT_RDWR);
 }

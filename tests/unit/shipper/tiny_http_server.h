@@ -20,7 +20,8 @@ class TinyHttpServer {
     std::string head;            // request line and headers
     std::string body;
   };
-  // Returns the bytes to answer with; empty: close the connection without an answer. May block.
+  // Returns the bytes to answer with; empty: close the connection without an answer. With
+  // "Connection: close" in them it is closed after them. May block.
   using Handler = std::function<std::string(const Request&)>;
 
   explicit TinyHttpServer(Handler handler);
