@@ -60,7 +60,8 @@ void AdaptiveLimits::too_large(const SendSample& sample, milliseconds now) {
     bytes_accepted_ = half;
     return;
   }
-  now_.bytes = std::min(now_.bytes, std::max(half, bytes_accepted_));
+  // Some way below what was accepted: bytes are those of the events, and not yet packed.
+  now_.bytes = std::min(now_.bytes, std::max(half, bytes_accepted_ / 4 * 3));
   bytes_bounded_until_ = now + kBelievedFor;
 }
 

@@ -181,7 +181,7 @@ class Statistics:
 
     def __init__(self):
         self._lock = threading.Lock()
-        self._counts = {"connections": 0, "requests": 0, "events": 0, "dropped": 0,
+        self._counts = {"connections": 0, "resumed": 0, "requests": 0, "events": 0, "dropped": 0,
                         "unanswered_requests": 0, "unanswered_events": 0, "gzip": 0}
         self._status = {}
         self._tags = {}
@@ -323,6 +323,8 @@ class Connection:
             self._leave_gently()
             return False
         self._server.statistics.add("connections")
+        if getattr(self._socket, "session_reused", False):  # which Fluentd would end with an alert
+            self._server.statistics.add("resumed")
         return True
 
     def _leave_gently(self):
@@ -647,6 +649,8 @@ def make_context(arguments):
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     if arguments.tls12:
         context.maximum_version = ssl.TLSVersion.TLSv1_2
+    if arguments.tls13:
+        context.minimum_version = ssl.TLSVersion.TLSv1_3
     context.load_cert_chain(arguments.cert, arguments.key, arguments.passphrase)
     context.load_verify_locations(arguments.ca)
     context.verify_mode = ssl.CERT_REQUIRED
@@ -665,6 +669,7 @@ def make_parser(description, epilog, tls_required=True):
     parser.add_argument("--port-file", help="gets the port when the server is ready")
     parser.add_argument("--control", help="Unix socket for commands")
     parser.add_argument("--tls12", action="store_true", help="TLS 1.2 only, Fluentd's default")
+    parser.add_argument("--tls13", action="store_true", help="TLS 1.3 only")
     return parser
 
 

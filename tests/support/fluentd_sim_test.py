@@ -3,6 +3,7 @@
 
 import http.client
 import json
+import socket
 import ssl
 import sys
 import tempfile
@@ -66,6 +67,20 @@ class FluentdSimTest(unittest.TestCase):
 
     def stored(self):
         return [(line["tag"], line["event"]) for line in self.record()]
+
+    def test_counts_tls_sessions_that_are_resumed(self):
+        context = ssl.create_default_context(cafile=str(self.files.ca))
+        context.load_cert_chain(self.files.cert, self.files.key)
+        context.maximum_version = ssl.TLSVersion.TLSv1_2
+        session = None
+        for _ in range(2):
+            plain = socket.create_connection(("localhost", self.port), processes.PATIENCE_SECONDS)
+            with context.wrap_socket(plain, server_hostname="localhost", session=session) as one:
+                session = one.session
+                connection = http.client.HTTPSConnection("localhost")
+                connection.sock = one
+                self.assertEqual(200, self.post("[]", connection=connection)[0])
+        self.assertEqual((2, 1), (self.stats()["connections"], self.stats()["resumed"]))
 
     def test_stores_arrays_and_objects_under_the_tag_of_the_path(self):
         self.assertEqual((200, ""), self.post('[{"a":1,"time":"2026-03-09T10:00:00.5Z"},{"a":2}]'))

@@ -35,17 +35,19 @@ START_PATIENCE_SECONDS = 240  # many events take long to be planned
 
 
 class FluentdSim:
-    """The stand-in, which can fail on command."""
+    """The stand-in, which can fail on command. There can be several, with other names."""
 
     scheme = "https"
     name, program = "fluentd-sim", "fluentd_sim.py"
     more_options = ()
 
-    def __init__(self, rig):
+    def __init__(self, rig, name="fluentd"):
         self._rig = rig
-        self.record = rig.folder / "accepted.ndjson"
-        self._port_file = rig.folder / "fluentd.port"
-        self.control_path = rig.folder / "fluentd.control"
+        self._name = name
+        self.options = []  # more of its own, to be set before the start
+        self.record = rig.folder / ("accepted.ndjson" if name == "fluentd" else f"accepted-{name}.ndjson")
+        self._port_file = rig.folder / f"{name}.port"
+        self.control_path = rig.folder / f"{name}.control"
         self.port = None
         self.process = None
         self._outages = 0
@@ -55,11 +57,12 @@ class FluentdSim:
         files = self._rig.fluentd_files
         passphrase = ["--passphrase", files.server_passphrase] if files.server_passphrase else []
         self._port_file.unlink(missing_ok=True)
-        self.process = self._rig.processes.start(self.name, [
+        name = self.name if self._name == "fluentd" else f"{self._name}-sim"
+        self.process = self._rig.processes.start(name, [
             sys.executable, SUPPORT / self.program, "--listen", f"127.0.0.1:{self.port or 0}",
             "--ca", files.ca,
             "--cert", files.server_cert, "--key", files.server_key, *passphrase, "--record", self.record,
-            "--port-file", self._port_file, "--control", self.control_path, *self.more_options])
+            "--port-file", self._port_file, "--control", self.control_path, *self.more_options, *self.options])
         self.port = wait_for_port(self._port_file, self.process)
 
     def command(self, line):
