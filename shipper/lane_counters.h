@@ -1,4 +1,5 @@
-// What a lane has done since the process began. Written by the lane's thread, read by any.
+// What a lane has done since the process began, and what it may do now. Written by the lane's
+// thread, read by any.
 #ifndef SLUICE_SHIPPER_LANE_COUNTERS_H_
 #define SLUICE_SHIPPER_LANE_COUNTERS_H_
 
@@ -15,6 +16,9 @@ struct LaneCounters {
   std::atomic<std::uint64_t> gaps = 0;
   // Events sent again although the sink may have stored them: possible duplicates.
   std::atomic<std::uint64_t> resent_unknown = 0;
+  // What may be sent now: events in a batch, and requests at once.
+  std::atomic<std::uint64_t> batch_events_max = 0;
+  std::atomic<std::uint64_t> requests_at_once_max = 0;
   // Events that the HTTP library sent again by itself: possible duplicates too.
   std::atomic<std::uint64_t> resent_hidden = 0;
 };

@@ -57,7 +57,7 @@ LaneShipper::LaneShipper(const LaneOptions& options, const LaneParts& parts,
       ahead_(read_ahead_options(options), parts.source, progress),
       gate_(new_backoff()),
       limits_(new_limits()) {
-  ahead_.limit_batches(limits_->limits().events, limits_->limits().bytes);
+  apply_limits();
 }
 
 AdaptiveLimits LaneShipper::new_limits() const {
@@ -111,6 +111,13 @@ Result<void> LaneShipper::send() {
     send(slot);
   }
   return {};
+}
+
+void LaneShipper::apply_limits() {
+  const SendLimits& limits = limits_->limits();
+  ahead_.limit_batches(limits.events, limits.bytes);
+  parts_.counters->batch_events_max = limits.events;
+  parts_.counters->requests_at_once_max = limits.requests;
 }
 
 bool LaneShipper::may_send(milliseconds now) const {
@@ -259,7 +266,7 @@ void LaneShipper::learn(const Flight& flight, const fluentd::Answer& answer) {
                      .round_trip = is_known ? answer.round_trip : now - flight.sent_at,
                      .outcome = outcome_of(answer)},
                     now);
-  ahead_.limit_batches(limits_->limits().events, limits_->limits().bytes);
+  apply_limits();
 }
 
 void LaneShipper::count(const fluentd::Answer& answer, Piece* piece) {
@@ -280,7 +287,7 @@ const std::string& LaneShipper::present_url() const {
 // Of another server nothing is known.
 void LaneShipper::go_to_other_url(std::string_view reason) {
   limits_.emplace(new_limits());
-  ahead_.limit_batches(limits_->limits().events, limits_->limits().bytes);
+  apply_limits();
   parts_.observer->on_other_url(present_url(), reason);
 }
 

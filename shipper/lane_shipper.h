@@ -168,6 +168,7 @@ class LaneShipper {
   std::chrono::milliseconds wait_max() const;
   Backoff new_backoff() const;
   AdaptiveLimits new_limits() const;
+  void apply_limits();
 
   LaneOptions options_;
   LaneParts parts_;

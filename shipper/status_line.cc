@@ -44,10 +44,11 @@ std::string StatusLine::describe(queue::Lane lane, const queue::LaneProgress& pr
   return fmt::format(
       "lane {}: position {} of {}, {} waiting, {} acknowledged in the last minute, {} dead "
       "letters, "
-      "{} failed requests, {} events sent again",
+      "{} failed requests, {} events sent again, at most {} requests of {} events at once",
       queue::name_of(lane), progress.position, durable,
       durable > accounted ? durable - accounted : 0, in_last_minute, progress.dead,
-      counters.requests_failed.load(), counters.resent_unknown + counters.resent_hidden);
+      counters.requests_failed.load(), counters.resent_unknown + counters.resent_hidden,
+      counters.requests_at_once_max.load(), counters.batch_events_max.load());
 }
 
 }  // namespace sluice::shipper
