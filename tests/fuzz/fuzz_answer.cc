@@ -4,6 +4,7 @@
 // and printable as far as ASCII goes.
 #include <algorithm>
 #include <string>
+#include <string_view>
 
 #include "shipper/answer.h"
 #include "tests/fuzz/fuzz_target.h"
@@ -29,12 +30,19 @@ void run(std::string_view input) {
   expect((verdict == shipper::Verdict::kAccepted) == (answer.status / 100 == 2),
          "another status than 2xx is taken for success, or 2xx is not");
   expect(shipper::retry_after(answer) <= shipper::kRetryAfterMax, "a wait beyond the cap");
-  if (shipper::is_chunk_limit_refusal(answer) || shipper::may_be_an_events_fault(answer)) {
-    expect(answer.status == 500, "an event is suspected for another status than 500");
+  if (shipper::is_chunk_limit_refusal(answer)) {
+    expect(answer.status == 500, "a chunk limit is seen in another status than 500");
   }
-  check_sentence(shipper::describe(answer, "https://fluentd.example.com:8888/audit"));
-  check_sentence(
-      shipper::describe_refusal_of_all(answer, "https://fluentd.example.com:8888/audit"));
+  if (shipper::may_be_an_events_fault(answer)) {
+    const bool is_known = answer.status != 401 && answer.status != 407;
+    expect(answer.status == 500 || (verdict == shipper::Verdict::kConfiguration && is_known),
+           "an event is suspected for a status that says nothing of events");
+  }
+  const std::string_view url = "https://fluentd.example.com:8888/audit";
+  check_sentence(shipper::describe(answer, url));
+  check_sentence(shipper::describe_for_all(answer, url));
+  check_sentence(shipper::describe_of_one(answer, url));
+  check_sentence(shipper::describe_refusal_of_all(answer, url));
 }
 
 std::vector<std::string> seeds() {
