@@ -19,7 +19,6 @@ from processes import control, stats, wait_until  # noqa: E402
 
 BIN = None
 BATCH = 50
-LANES = ("audit", "session")
 
 
 class ShippingCase(unittest.TestCase):
