@@ -827,7 +827,13 @@ INSTANTIATE_TEST_SUITE_P(
         Refusal{"SecondUrlOfAnotherScheme", Program::kShipper,
                 "[forward.fluentd]\nurl = \"https://a, ftp://b\"",
                 "sluice.toml:2:7: forward.fluentd.url is \"ftp://b\", but must start with https:// "
-                "or http://"},
+                "or http://, or with forward+tls:// or forward://"},
+        Refusal{"UrlsOfBothInputs", Program::kShipper,
+                "[forward.fluentd]\nurl = \"https://a, forward+tls://b:24224/t\"\n"
+                "session-url = \"https://a/s, https://b/s\"",
+                "sluice.toml:2:7: forward.fluentd.url is \"forward+tls://b:24224/t\", but "
+                "forward.fluentd.url is \"https://a\": both must be of the http input, or both of "
+                "the forward input"},
         Refusal{"UrlTwice", Program::kShipper,
                 "[forward.fluentd]\nurl = [\"https://a\", \"https://a\"]",
                 "sluice.toml:2:7: forward.fluentd.url has \"https://a\" twice"},
