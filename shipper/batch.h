@@ -7,6 +7,7 @@
 
 #include <cstddef>
 #include <memory>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -38,6 +39,9 @@ class Batch {
   // The events as what a request carries. The form of single events needs a batch of one. The stamp
   // comes on top of body_bytes().
   std::string body(BodyForm form, const Stamp& stamp = {}) const;
+
+  // Takes out the records with these numbers; how many it had.
+  std::size_t leave_out(const std::set<queue::Seq>& numbers);
 
   // Two batches that have half of the records each, the earlier ones first. Needs two or more.
   std::pair<Batch, Batch> halves() const;

@@ -39,6 +39,7 @@ Result<std::vector<RecordPtr>> ReadAhead::fill(bool* found) {
   *found = !records.empty();
   for (auto& record : records) {
     next_ = record->seq + 1;
+    if (left_out_.contains(record->seq)) continue;
     if (record->record.kind == queue::RecordKind::kEvent) {
       place(std::move(record));
     } else {
@@ -68,6 +69,16 @@ void ReadAhead::place(RecordPtr record) {
   const bool may_outwait_its_neighbours =
       options_.lane == queue::Lane::kSession && !options_.strict_order;
   batch->append(may_outwait_its_neighbours ? own_copy(*record) : std::move(record));
+}
+
+void ReadAhead::leave_out(const std::set<queue::Seq>& numbers) {
+  left_out_.insert(numbers.begin(), numbers.end());
+  for (Batch& batch : waiting_) {
+    const std::size_t bytes = batch.body_bytes();
+    records_ -= batch.leave_out(numbers);
+    bytes_ -= bytes - batch.body_bytes();
+  }
+  std::erase_if(waiting_, [](const Batch& batch) { return batch.size() == 0; });
 }
 
 std::optional<Batch> ReadAhead::take(const std::set<std::string, std::less<>>& busy) {

@@ -50,6 +50,9 @@ class ReadAhead {
   // The first waiting batch whose route is not in `busy`.
   std::optional<Batch> take(const std::set<std::string, std::less<>>& busy);
 
+  // Events with these numbers are not handed out any more, read already or not.
+  void leave_out(const std::set<queue::Seq>& numbers);
+
   bool empty() const { return waiting_.empty(); }
 
  private:
@@ -63,6 +66,7 @@ class ReadAhead {
   queue::Seq next_;
   std::deque<queue::SeqRange> completed_;  // beyond next_, ascending
   std::deque<Batch> waiting_;
+  std::set<queue::Seq> left_out_;
   std::size_t records_ = 0;
   std::size_t bytes_ = 0;
 };
