@@ -1,4 +1,5 @@
-// The limits of queue and delivery store, from the configuration that both daemons and queuectl read. Pure.
+// The limits of queue and delivery store, from the configuration that both daemons and queuectl
+// read. Pure.
 #ifndef SLUICE_QUEUE_CONFIGURED_LIMITS_H_
 #define SLUICE_QUEUE_CONFIGURED_LIMITS_H_
 

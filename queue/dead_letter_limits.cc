@@ -26,9 +26,10 @@ std::string DeadLetterLimits::describe(Lane lane, const DeadLetterTotals& totals
   const std::string amount =
       is_by_count ? fmt::format("{} dead letters of at most {} (shipper.dead-letters-max)",
                                 totals.count, count_max)
-                  : fmt::format("{} of dead letters of at most {} "
-                                "(shipper.dead-letters-max-bytes)",
-                                describe_bytes(totals.bytes), describe_bytes(bytes_max));
+                  : fmt::format(
+                        "{} of dead letters of at most {} "
+                        "(shipper.dead-letters-max-bytes)",
+                        describe_bytes(totals.bytes), describe_bytes(bytes_max));
   return fmt::format(
       "lane {} has {}{}: look at \"queuectl dead-letter list\", then requeue or discard them, or "
       "raise the limit",

@@ -22,7 +22,8 @@ struct DeadLetterLimits {
   std::uint64_t count_max = std::numeric_limits<std::uint64_t>::max();
   std::uint64_t bytes_max = std::numeric_limits<std::uint64_t>::max();
 
-  // How much of the limits is used, in whole percent, by the one of which more is; 100 or more: all.
+  // How much of the limits is used, in whole percent, by the one of which more is; 100 or more:
+  // all.
   std::uint64_t share(const DeadLetterTotals& totals) const;
   // What is to be known and done from kDeadLettersWarnShare on: a sentence.
   std::string describe(Lane lane, const DeadLetterTotals& totals) const;

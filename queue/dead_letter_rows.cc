@@ -23,9 +23,10 @@ Result<Rows> read_rows(Database& database, Lane lane, Seq first) {
   Rows rows;
   const std::unique_ptr<rocksdb::Iterator> it(
       database.db().NewIterator(scan_options(), database.family(kDefaultFamily)));
-  const std::string whole_lane = intervention_prefix(lane, 0).substr(0, kInterventionPrefix.size() + 1);
-  for (it->Seek(intervention_prefix(lane, first));
-       it->Valid() && it->key().starts_with(whole_lane); it->Next()) {
+  const std::string whole_lane =
+      intervention_prefix(lane, 0).substr(0, kInterventionPrefix.size() + 1);
+  for (it->Seek(intervention_prefix(lane, first)); it->Valid() && it->key().starts_with(whole_lane);
+       it->Next()) {
     SLUICE_ASSIGN(const auto key, decode_record_key(view_of(it->key()), kInterventionPrefix));
     SLUICE_ASSIGN(Intervention row, decode_intervention(key.record, view_of(it->value())));
     rows[key.record] = {key.version, std::move(row)};
@@ -74,9 +75,8 @@ Result<DeadLetterRows> DeadLetterRows::load(Database& database) {
   DeadLetterRows rows;
   SLUICE_TRY(visit_rows(database, [&](const VersionedRecordKey& key, std::size_t bytes,
                                       const DeadLetter& letter) {
-    rows.letters_[key.record] = {.row_version = key.version,
-                                 .bytes = bytes,
-                                 .is_event = letter.kind == RecordKind::kEvent};
+    rows.letters_[key.record] = {
+        .row_version = key.version, .bytes = bytes, .is_event = letter.kind == RecordKind::kEvent};
     ++rows.totals_[key.record.lane].count;
     rows.totals_[key.record.lane].bytes += bytes;
     return true;

@@ -101,12 +101,14 @@ Result<std::optional<VersionedRow>> DeliveryStore::Impl::newest_intervention(
 
 // Does nothing where `from` has nothing that could be taken away: for a letter that was taken back
 // by an older program, which did not write down which were.
-Result<void> DeliveryStore::Impl::move(const RecordKey& record, Timestamp time, std::string_view event_id,
-                                       Account from, Account to, CountMoves* moves) {
+Result<void> DeliveryStore::Impl::move(const RecordKey& record, Timestamp time,
+                                       std::string_view event_id, Account from, Account to,
+                                       CountMoves* moves) {
   SLUICE_CHECK(record.lane == moves->lane, "the numbers of one write are of one lane");
   const LedgerKey key{day_of(time), record.lane};
   LedgerRow now = moves->delta[key];
-  if (const auto known = ledger.rows().find(key); known != ledger.rows().end()) now += known->second;
+  if (const auto known = ledger.rows().find(key); known != ledger.rows().end())
+    now += known->second;
   LaneProgress& at = progress[record.lane];
   if (count_of(&now, from) == 0 || count_of(&at, from) == 0) return {};
   Digest digest;
@@ -246,8 +248,8 @@ Result<void> DeliveryStore::Impl::requeue_delivered(const RecordKey& record, Cou
   if (known == nullptr) return discarded_was_delivered(record, moves, batch);
   const DeadLetterEntry entry = *known;
   SLUICE_ASSIGN(const DeadLetter letter, letters.read(*database, record));
-  Intervention row = intervention_of(letter, InterventionKind::kRequeued, {},
-                                     to_unix_ms(clock.now()));
+  Intervention row =
+      intervention_of(letter, InterventionKind::kRequeued, {}, to_unix_ms(clock.now()));
   row.is_voided = entry.is_voided;
   if (entry.intervention_version != 0) {
     SLUICE_ASSIGN(const Intervention asked, letters.read_intervention(*database, record));
@@ -345,9 +347,8 @@ Result<void> DeliveryStore::Impl::check_skip(Lane lane,
         });
     if (is_done) return refuse("is accounted for already");
     if (record.kind != RecordKind::kEvent) return refuse("is no event, and passes by itself");
-    const auto owner = std::find_if(epochs.rbegin(), epochs.rend(), [&](const EpochRow& row) {
-      return row.first[lane] <= seq;
-    });
+    const auto owner = std::find_if(epochs.rbegin(), epochs.rend(),
+                                    [&](const EpochRow& row) { return row.first[lane] <= seq; });
     if (owner == epochs.rend() || owner->epoch.number != record.epoch) {
       return refuse("belongs to another event than that which was looked at");
     }
@@ -370,7 +371,8 @@ Result<void> DeliveryStore::Impl::skip(Lane lane, const std::vector<StoredRecord
   ++version;
   Completion completion(lane);
   const auto known = skipped_numbers[lane];
-  auto numbers = known ? std::make_shared<std::set<Seq>>(*known) : std::make_shared<std::set<Seq>>();
+  auto numbers =
+      known ? std::make_shared<std::set<Seq>>(*known) : std::make_shared<std::set<Seq>>();
   for (const StoredRecord& event : events) {
     const RecordView& record = event.record;
     completion.skip(event);
@@ -384,10 +386,10 @@ Result<void> DeliveryStore::Impl::skip(Lane lane, const std::vector<StoredRecord
                            .type = std::string(record.type)};
     batch.Put(database->family(kDefaultFamily), intervention_key(row.record, version),
               encode_intervention(row));
-    put_journal(fmt::format("number {} of lane {} (event {}, {}) is skipped, {}", event.seq,
-                            name_of(lane), row.id, row.type.empty() ? "no type" : row.type,
-                            by(actor)),
-                &batch);
+    put_journal(
+        fmt::format("number {} of lane {} (event {}, {}) is skipped, {}", event.seq, name_of(lane),
+                    row.id, row.type.empty() ? "no type" : row.type, by(actor)),
+        &batch);
     skips[lane][event.seq] = {row.record, version, row.time, row.id};
     numbers->insert(event.seq);
   }
@@ -416,8 +418,8 @@ Result<void> DeliveryStore::Impl::honour(const Completion& completion, rocksdb::
     const auto found = skips[lane].find(seq);
     if (found == skips[lane].end()) continue;
     const SkippedRow& row = found->second;
-    if (auto done = move(row.record, row.time, row.id, Account::kSkipped, Account::kAcknowledged,
-                         &moves);
+    if (auto done =
+            move(row.record, row.time, row.id, Account::kSkipped, Account::kAcknowledged, &moves);
         !done) {
       dead = true;
       return done;

@@ -46,7 +46,8 @@ class DeliveryReader {
   Result<std::vector<ReplayJob>> replays();
   // All of them with the sizes of their rows, audit before session and by number, until `visit`
   // returns false.
-  Result<void> visit_dead_letters(const std::function<bool(DeadLetter letter, std::size_t bytes)>& visit);
+  Result<void> visit_dead_letters(
+      const std::function<bool(DeadLetter letter, std::size_t bytes)>& visit);
   // What has been done by hand about records, the newest of each.
   Result<std::vector<Intervention>> interventions();
   // At most `limit` of them, oldest number first, audit before session.

@@ -444,9 +444,9 @@ Result<std::optional<Rewind>> DeliveryStore::Impl::rewind(Lane lane, Seq from,
       fmt::format("lane {}: position {} set back to {}: the queue lost numbers from {} on "
                   "after they had been delivered, {} are shipped again under the same numbers{}",
                   name_of(lane), change.old_position, at.position, from, voided,
-                  change.skipped == 0 ? ""
-                                      : fmt::format(", {} of which had been skipped by hand",
-                                                    change.skipped)),
+                  change.skipped == 0
+                      ? ""
+                      : fmt::format(", {} of which had been skipped by hand", change.skipped)),
       batch);
   return change;
 }
@@ -744,8 +744,7 @@ void DeliveryStore::Impl::publish() {
   }
   std::size_t side_flows = std::min(jobs.active_count(), kReplaysAtOnce);
   for (const Lane lane : kLanes) side_flows += letters.has_requeued(lane) ? 1 : 0;
-  values.crash_repeats_max =
-      options.crash_repeats_max + options.replay_repeats_max * side_flows;
+  values.crash_repeats_max = options.crash_repeats_max + options.replay_repeats_max * side_flows;
   page->publish(encode_page(values));
 }
 
@@ -848,6 +847,12 @@ Result<void> DeliveryStore::skip(Lane lane, const std::vector<StoredRecord>& eve
 std::shared_ptr<const std::set<Seq>> DeliveryStore::skipped(Lane lane) const {
   const std::lock_guard guard(impl_->mutex);
   return impl_->skipped_numbers[lane];
+}
+
+Result<std::set<RecordKey>> DeliveryStore::skipped_by_hand(Lane lane) const {
+  const std::lock_guard guard(impl_->mutex);
+  SLUICE_ASSIGN(const auto interventions, read_interventions(*impl_->database));
+  return skipped_of(interventions, lane);
 }
 
 std::uint64_t DeliveryStore::changes() const { return impl_->changes.load(); }

@@ -84,9 +84,9 @@ class Completion {
 // What was made of dead letters that a person has named.
 struct DeadLetterChange {
   std::uint64_t changed = 0;
-  std::uint64_t rejects = 0;  // have no event that could be sent again
+  std::uint64_t rejects = 0;   // have no event that could be sent again
   std::uint64_t as_asked = 0;  // are so already
-  std::uint64_t gone = 0;     // are no dead letters any more
+  std::uint64_t gone = 0;      // are no dead letters any more
 };
 // How many may be named at once; and of events that are skipped.
 inline constexpr std::size_t kChangesAtOnceMax = 10'000;
@@ -176,12 +176,15 @@ class DeliveryStore {
   DeadLetterTotals dead_letters(Lane lane) const;
 
   // Takes events out of a lane that are not accounted for yet, all of them or none; durable when it
-  // returns, and counted as skipped. No request that is started afterwards may carry them; an answer
-  // under way is for Completion::honour(). kUsage: one of them is accounted for, or not durable.
-  // kBusy: the queue has been opened anew, so the numbers may be other events'.
+  // returns, and counted as skipped. No request that is started afterwards may carry them; an
+  // answer under way is for Completion::honour(). kUsage: one of them is accounted for, or not
+  // durable. kBusy: the queue has been opened anew, so the numbers may be other events'.
   Result<void> skip(Lane lane, const std::vector<StoredRecord>& events, const Actor& actor);
   // The numbers that were skipped since the last reconcile(); nullptr: none.
   std::shared_ptr<const std::set<Seq>> skipped(Lane lane) const;
+  // All that were ever skipped, as far as the queue has not lost them since: a replay leaves them
+  // out.
+  Result<std::set<RecordKey>> skipped_by_hand(Lane lane) const;
   // Goes up with each change of dead letters and each skip. Cheap.
   std::uint64_t changes() const;
 

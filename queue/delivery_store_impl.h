@@ -1,5 +1,5 @@
-// The delivery store's inside, which delivery_store.cc (what is shipped) and delivery_changes.cc (what
-// is done by hand) share. Internal to queue/.
+// The delivery store's inside, which delivery_store.cc (what is shipped) and delivery_changes.cc
+// (what is done by hand) share. Internal to queue/.
 #ifndef SLUICE_QUEUE_DELIVERY_STORE_IMPL_H_
 #define SLUICE_QUEUE_DELIVERY_STORE_IMPL_H_
 
@@ -108,8 +108,8 @@ struct DeliveryStore::Impl {
   Result<void> honour(const Completion& completion, rocksdb::WriteBatch* batch);
   // Up to where the fetcher says that the lane is durable, in the epoch that this store knows.
   Result<Seq> published_durable(Lane lane) const;
-  Result<void> move(const RecordKey& record, Timestamp time, std::string_view event_id, Account from,
-                    Account to, CountMoves* moves);
+  Result<void> move(const RecordKey& record, Timestamp time, std::string_view event_id,
+                    Account from, Account to, CountMoves* moves);
   // The range of answers that a number is in; nothing: it is pruned.
   Result<std::optional<AnswerRow>> answer_with(Lane lane, Seq seq);
   // Of a record, with its version.
@@ -140,13 +140,13 @@ struct DeliveryStore::Impl {
   std::map<RecordKey, Intervention> discarded_in_flight;
   PerLane<std::map<Seq, SkippedRow>> skips;  // since the last reconcile
   PerLane<std::shared_ptr<const std::set<Seq>>> skipped_numbers;
-  std::atomic<std::uint64_t> changes = 1;  // goes up with each change by hand
+  std::atomic<std::uint64_t> changes = 1;      // goes up with each change by hand
   PerLane<Seq> coming_hold{kNoHold, kNoHold};  // of a job that is not written yet
   std::uint64_t version = 0;                   // of the last write
   std::optional<Ballast> ballast;
   std::uint64_t ballast_bytes = 0;
   std::chrono::milliseconds next_ballast{};  // when it is looked after again
-  bool dead = false;  // a write has failed
+  bool dead = false;                         // a write has failed
 };
 
 }  // namespace sluice::queue

@@ -17,6 +17,15 @@ std::string_view name_of(InterventionKind kind) {
   return kNames.at(static_cast<std::size_t>(kind));
 }
 
+std::set<RecordKey> skipped_of(const std::vector<Intervention>& rows, Lane lane) {
+  std::set<RecordKey> records;
+  for (const Intervention& row : rows) {
+    const bool is_skipped = row.kind == InterventionKind::kSkipped && !row.is_voided;
+    if (is_skipped && row.record.lane == lane) records.insert(row.record);
+  }
+  return records;
+}
+
 std::string encode_intervention(const Intervention& row) {
   std::string bytes;
   put_little(&bytes, kVersion);

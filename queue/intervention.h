@@ -7,8 +7,10 @@
 #define SLUICE_QUEUE_INTERVENTION_H_
 
 #include <cstdint>
+#include <set>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "common/error.h"
 #include "common/time.h"
@@ -40,6 +42,9 @@ struct Intervention {
   std::string type;
   bool operator==(const Intervention&) const = default;
 };
+
+// Those of a lane that were skipped and not lost by the queue since.
+std::set<RecordKey> skipped_of(const std::vector<Intervention>& rows, Lane lane);
 
 // Without the record, which is in the key.
 std::string encode_intervention(const Intervention& row);

@@ -513,8 +513,8 @@ void Verifier::check_jobs(Database* database) {
 }
 
 // Each event that is counted as dead has its letter, and each letter that is to be sent again is
-// there. More letters than are counted may be left by an older program, which did not write down that
-// the queue had lost some of their numbers.
+// there. More letters than are counted may be left by an older program, which did not write down
+// that the queue had lost some of their numbers.
 void Verifier::check_letters(Database* database) {
   const auto checked = patiently<void>([&]() -> Result<void> {
     // Its own failure shows in what is read.

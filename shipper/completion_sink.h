@@ -40,9 +40,9 @@ class CompletionSink {
   // Success: all of it is on disk. After an error nothing more may be sent with this sink.
   virtual Result<void> commit(queue::Lane lane, const Finished& finished) = 0;
 
-  // Numbers of the lane that must not be sent any more, though they were read: those that were taken
-  // out since `*mark`, which the caller keeps (at first 0). Called before each request, so it must
-  // be cheap. What is in flight may be committed all the same.
+  // Numbers of the lane that must not be sent any more, though they were read: those that were
+  // taken out since `*mark`, which the caller keeps (at first 0). Called before each request, so it
+  // must be cheap. What is in flight may be committed all the same.
   virtual std::vector<queue::Seq> taken_out(queue::Lane /*lane*/, std::uint64_t* /*mark*/) {
     return {};
   }

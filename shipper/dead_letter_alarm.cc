@@ -16,7 +16,7 @@ void DeadLetterAlarm::tick(const queue::DeliveryStore& store) {
   for (const queue::Lane lane : queue::kLanes) {
     const auto totals = store.dead_letters(lane);
     const std::uint64_t share = limits_.share(totals);
-    const Level level = share >= 100                          ? Level::kFull
+    const Level level = share >= 100                            ? Level::kFull
                         : share >= queue::kDeadLettersWarnShare ? Level::kMany
                                                                 : Level::kNone;
     Said& said = said_[lane];

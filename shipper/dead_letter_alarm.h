@@ -1,5 +1,5 @@
-// Tells the log when a lane has many dead letters: a warning from kDeadLettersWarnShare on, an error at
-// the limit, and when it is over.
+// Tells the log when a lane has many dead letters: a warning from kDeadLettersWarnShare on, an
+// error at the limit, and when it is over.
 //
 // One thread.
 #ifndef SLUICE_SHIPPER_DEAD_LETTER_ALARM_H_

@@ -279,7 +279,8 @@ void LaneShipper::refuse(Slot* slot, const fluentd::Answer& answer) {
   if (refuses_everything() && !is_certain) return doubt(slot, answer);
   sink_served();
   if (slot->piece().batch.size() > 1) return slot->split_piece();
-  if (const auto why = parts_.sink->no_room_for_letters(options_.lane, finished_.set_aside.size())) {
+  if (const auto why =
+          parts_.sink->no_room_for_letters(options_.lane, finished_.set_aside.size())) {
     ++parts_.counters->requests_failed;
     parts_.observer->on_failure(*why);
     return slot->wait_for_room();

@@ -8,8 +8,8 @@
 //  - Nothing is sent after a failed commit or read; the error is returned from then on.
 //  - What may pass is retried for ever, one request at a time while the sink as a whole is ill. An
 //    event that the sink will never take becomes a dead letter, at the price of O(log n) requests;
-//    but no more than kLoneRefusalsMax do while the sink accepts nothing, and none while the sink of
-//    completions has no room for it: then it waits, and costs no requests.
+//    but no more than kLoneRefusalsMax do while the sink accepts nothing, and none while the sink
+//    of completions has no room for it: then it waits, and costs no requests.
 //  - No request that is started carries an event that has been taken out before (CompletionSink).
 //
 // Threads: one thread calls everything; it is driven step by step, so that tests need neither
@@ -125,7 +125,8 @@ class LaneShipper {
   std::size_t slots_max() const;
   std::set<std::string, std::less<>> busy_routes() const;
   void send(Slot* slot);
-  // Learns which numbers are not to be sent any more, and drops them wherever they are not in flight.
+  // Learns which numbers are not to be sent any more, and drops them wherever they are not in
+  // flight.
   void leave_out_taken();
   bool takes_out_of_front(Slot* slot);
   bool waits_for_room(const Slot& slot) const;

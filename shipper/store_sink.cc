@@ -29,8 +29,8 @@ queue::Completion completion_of(queue::Lane lane, const Finished& finished,
 Result<void> StoreSink::commit(queue::Lane lane, const Finished& finished) {
   for (;;) {
     const auto skipped = store_->skipped(lane);
-    auto done = store_->commit(
-        completion_of(lane, finished, skipped ? *skipped : std::set<queue::Seq>()));
+    auto done =
+        store_->commit(completion_of(lane, finished, skipped ? *skipped : std::set<queue::Seq>()));
     if (done || done.error().kind != ErrorKind::kBusy) return done;
   }
 }

@@ -1,7 +1,7 @@
 // The delivery store as the place where finished work is made durable.
 //
-// Events that a person skips while they are under way are left to the store's account: an answer 2xx
-// for one of them makes it acknowledged, any other leaves it skipped.
+// Events that a person skips while they are under way are left to the store's account: an answer
+// 2xx for one of them makes it acknowledged, any other leaves it skipped.
 #ifndef SLUICE_SHIPPER_STORE_SINK_H_
 #define SLUICE_SHIPPER_STORE_SINK_H_
 

@@ -39,7 +39,8 @@ class Access {
   Result<DeliveryView> delivery();
   Result<std::vector<ReplayJob>> replays();
   // As the functions of DeliveryReader with these names; one view of the store.
-  Result<void> visit_dead_letters(const std::function<bool(DeadLetter letter, std::size_t bytes)>& visit);
+  Result<void> visit_dead_letters(
+      const std::function<bool(DeadLetter letter, std::size_t bytes)>& visit);
   Result<std::vector<Intervention>> interventions();
   // The dead letters of one event id.
   Result<std::vector<DeadLetter>> dead_letters_of(std::string_view id);

@@ -1,5 +1,5 @@
-// `queuectl dead-letter`: shows what the sink refuses, and what could not be decoded; sends it again, or
-// discards it.
+// `queuectl dead-letter`: shows what the sink refuses, and what could not be decoded; sends it
+// again, or discards it.
 
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -211,9 +211,10 @@ Result<void> DeadLetterCommand::write_to_file(const CommandContext& context,
 Result<std::vector<RecordKey>> DeadLetterCommand::chosen(const CommandContext& context) const {
   SLUICE_ASSIGN(const LetterFilter wanted, filter());
   if (wanted == LetterFilter{} && !all_) {
-    return fail(ErrorKind::kUsage,
-                "say which: --lane, --seq, --id, --type, --status, --match, --from-time, --to-time, or "
-                "--all");
+    return fail(
+        ErrorKind::kUsage,
+        "say which: --lane, --seq, --id, --type, --status, --match, --from-time, --to-time, or "
+        "--all");
   }
   std::vector<RecordKey> records;
   SLUICE_TRY(visit_letters(context.access, wanted, [&](const ListedLetter& listed) {
@@ -258,9 +259,10 @@ Result<void> DeadLetterCommand::print_change(const CommandContext& context,
   }
   std::string text = fmt::format("{} {}\n", letters(done.changed), what);
   if (done.rejects > 0) {
-    text += fmt::format("{} left out: a reject has no event that could be sent, only what was "
-                        "received; export it, or discard it\n",
-                        letters(done.rejects));
+    text += fmt::format(
+        "{} left out: a reject has no event that could be sent, only what was "
+        "received; export it, or discard it\n",
+        letters(done.rejects));
   }
   if (done.as_asked > 0) text += fmt::format("{} so already\n", letters(done.as_asked));
   if (done.gone > 0) text += fmt::format("{} gone meanwhile\n", letters(done.gone));

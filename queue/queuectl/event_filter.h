@@ -34,8 +34,8 @@ class EventFilterOptions {
 // "17" or "17..20". kUsage: it is neither.
 Result<SeqRange> parse_numbers(const std::string& text);
 
-// The name that whoever runs this gives themselves: whoever uses sudo is not root, though the kernel
-// says so.
+// The name that whoever runs this gives themselves: whoever uses sudo is not root, though the
+// kernel says so.
 std::string claimed_name_of_caller();
 
 }  // namespace sluice::queue

@@ -159,18 +159,19 @@ std::string letter_text(const ListedLetter& listed) {
                       time_text(letter.first_at_ms), time_text(letter.last_at_ms));
   if (listed.is_requeued()) {
     const Intervention& asked = *listed.intervention;
-    text += fmt::format("  requeued  {} by uid {}{}: {}\n", time_text(asked.at_ms),
-                        asked.actor.uid,
-                        asked.actor.claimed.empty() ? "" : fmt::format(" ({})", asked.actor.claimed),
-                        asked.actor.reason);
+    text +=
+        fmt::format("  requeued  {} by uid {}{}: {}\n", time_text(asked.at_ms), asked.actor.uid,
+                    asked.actor.claimed.empty() ? "" : fmt::format(" ({})", asked.actor.claimed),
+                    asked.actor.reason);
   }
   if (listed.is_voided()) {
-    text += "  remark    the queue has lost this number since, and the event comes again by itself; "
-            "this letter is counted no more\n";
+    text +=
+        "  remark    the queue has lost this number since, and the event comes again by itself; "
+        "this letter is counted no more\n";
   }
   if (letter.kind == RecordKind::kEvent) return text + letter.body + "\n";
-  return text + fmt::format("  raw       {} bytes, base64: {}\n", letter.body.size(),
-                            base64(letter.body));
+  return text +
+         fmt::format("  raw       {} bytes, base64: {}\n", letter.body.size(), base64(letter.body));
 }
 
 // A line's end inside an event can only be space between its parts.
@@ -197,9 +198,9 @@ std::string dead_lines(const LetterSummary& summary, const DeadLetterLimits& lim
     names += names.empty() ? reason : "; " + reason;
   }
   if (summary.reasons() > kReasonsInStatus) names += "; …";
-  std::string text = fmt::format("{:<6} {}, {} ({}), oldest {}", "DEAD", events(summary.count()),
-                                 reasons(summary.reasons()), names,
-                                 age(summary.oldest_ms().value_or(0), now));
+  std::string text =
+      fmt::format("{:<6} {}, {} ({}), oldest {}", "DEAD", events(summary.count()),
+                  reasons(summary.reasons()), names, age(summary.oldest_ms().value_or(0), now));
   if (summary.requeued() > 0) {
     text += fmt::format(", {} to be sent again", with_thousands(summary.requeued()));
   }

@@ -22,8 +22,9 @@ std::string letter_text(const ListedLetter& listed);
 // One object, one line. The event is embedded as it is stored; a reject's raw bytes as base64.
 std::string letter_json(const ListedLetter& listed);
 
-// "DEAD   3 events, 1 reason (400 invalid time), oldest 5d: "queuectl dead-letter list"": a line of the
-// screen that `status` shows, with another for each lane that is near its limit; empty: there are none.
+// "DEAD   3 events, 1 reason (400 invalid time), oldest 5d: "queuectl dead-letter list"": a line of
+// the screen that `status` shows, with another for each lane that is near its limit; empty: there
+// are none.
 std::string dead_lines(const LetterSummary& summary, const DeadLetterLimits& limits, Timestamp now);
 Json dead_json(const LetterSummary& summary, const DeadLetterLimits& limits);
 

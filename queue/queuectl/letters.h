@@ -33,7 +33,7 @@ struct LetterFilter {
 
 struct ListedLetter {
   DeadLetter letter;
-  std::size_t bytes = 0;                    // of its row
+  std::size_t bytes = 0;                     // of its row
   std::optional<Intervention> intervention;  // if there is one that concerns it now
 
   bool is_requeued() const;
@@ -59,7 +59,9 @@ class LetterSummary {
  public:
   void add(const ListedLetter& listed);
 
-  std::uint64_t count() const { return totals_[Lane::kAudit].count + totals_[Lane::kSession].count; }
+  std::uint64_t count() const {
+    return totals_[Lane::kAudit].count + totals_[Lane::kSession].count;
+  }
   std::uint64_t requeued() const { return requeued_; }
   const DeadLetterTotals& totals(Lane lane) const { return totals_[lane]; }
   std::optional<std::int64_t> oldest_ms() const { return oldest_ms_; }

@@ -266,8 +266,8 @@ std::string status_json(const Snapshot& snapshot, const StatusContext& context) 
              {"unaccounted", known ? Json(total_unaccounted(snapshot)) : Json(nullptr)},
              {"duplicates_bound", context.duplicates_bound},
              {"active_replays", active_replays(snapshot.replays)},
-             {"dead_letters", known ? dead_json(snapshot.letters, context.letter_limits)
-                                    : Json(nullptr)}}) +
+             {"dead_letters",
+              known ? dead_json(snapshot.letters, context.letter_limits) : Json(nullptr)}}) +
          "\n";
 }
 

@@ -34,8 +34,8 @@ std::string with_thousands(std::uint64_t number);
 
 struct StatusContext {
   std::string instance;
-  std::uint64_t duplicates_bound = 0;  // events that a crash of the shipper can send again
-  DiskLimits limits = {};              // as configured
+  std::uint64_t duplicates_bound = 0;   // events that a crash of the shipper can send again
+  DiskLimits limits = {};               // as configured
   DeadLetterLimits letter_limits = {};  // too
 };
 std::string status_table(const Snapshot& snapshot, const StatusContext& context);

@@ -185,7 +185,8 @@ Result<void> ReplayCommand::show(const CommandContext& context) const {
 
 Result<void> ReplayCommand::cancel(const CommandContext& context) const {
   return with_control(context.paths(), [&](ControlClient* client) -> Result<void> {
-    SLUICE_ASSIGN(const ReplayJob job, client->cancel_replay(id_, {0, claimed_name_of_caller(), reason_}));
+    SLUICE_ASSIGN(const ReplayJob job,
+                  client->cancel_replay(id_, {0, claimed_name_of_caller(), reason_}));
     return print_job(context, job);
   });
 }

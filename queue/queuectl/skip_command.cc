@@ -51,8 +51,8 @@ class SkipCommand : public Command {
     }
     SLUICE_ASSIGN(Reader * reader, context.access->reader());
     SLUICE_ASSIGN(const QueueView view, reader->view());
-    SLUICE_ASSIGN(const Chosen chosen, id_.empty() ? by_numbers(reader, view)
-                                                   : by_id(context.access, reader, view));
+    SLUICE_ASSIGN(const Chosen chosen,
+                  id_.empty() ? by_numbers(reader, view) : by_id(context.access, reader, view));
     SLUICE_TRY(with_control(
         context.paths(),
         [&](ControlClient* client) { return client->skip(chosen.lane, chosen.events, actor); },
@@ -79,14 +79,15 @@ Result<Chosen> SkipCommand::by_numbers(Reader* reader, const QueueView& view) co
   SLUICE_ASSIGN(chosen.lane, parse_lane(lane_));
   SLUICE_ASSIGN(const SeqRange wanted, parse_numbers(numbers_));
   if (wanted.count() > kChangesAtOnceMax) {
-    return fail(ErrorKind::kUsage, fmt::format("at most {} numbers can be skipped at once",
-                                               kChangesAtOnceMax));
+    return fail(ErrorKind::kUsage,
+                fmt::format("at most {} numbers can be skipped at once", kChangesAtOnceMax));
   }
   if (wanted.last > view.durable[chosen.lane]) {
-    return fail(ErrorKind::kUsage,
-                fmt::format("number {} of lane {} is not in the queue yet, which ends at {}: nothing "
-                            "was skipped",
-                            wanted.last, name_of(chosen.lane), view.durable[chosen.lane]));
+    return fail(
+        ErrorKind::kUsage,
+        fmt::format("number {} of lane {} is not in the queue yet, which ends at {}: nothing "
+                    "was skipped",
+                    wanted.last, name_of(chosen.lane), view.durable[chosen.lane]));
   }
   std::size_t id_bytes = 0;
   for (Seq next = wanted.first; next <= wanted.last;) {
@@ -134,10 +135,11 @@ Result<Chosen> SkipCommand::by_id(Access* access, Reader* reader, const QueueVie
     }
     if (!chosen.events.empty()) return chosen;
   }
-  return fail(ErrorKind::kNotFound,
-              fmt::format("no event {} waits to be delivered: nothing was skipped; \"queuectl trace "
-                          "{}\" says what became of it",
-                          id_, id_));
+  return fail(
+      ErrorKind::kNotFound,
+      fmt::format("no event {} waits to be delivered: nothing was skipped; \"queuectl trace "
+                  "{}\" says what became of it",
+                  id_, id_));
 }
 
 std::string SkipCommand::table_of(const Chosen& chosen) {

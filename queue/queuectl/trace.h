@@ -40,7 +40,7 @@ struct TracedEvent {
   Timestamp time;
   std::int64_t fetched_at_ms = 0;
   Fate fate = Fate::kWaiting;
-  bool is_kept = true;               // in the queue
+  bool is_kept = true;  // in the queue
   std::uint64_t epoch = 0;
   std::optional<DeadLetter> letter;  // with kDead
   // With the last three, and of a dead letter that is to be sent again: who, when and why.

@@ -16,11 +16,10 @@ std::string why(const TracedEvent& event) {
   const Intervention& one = *event.intervention;
   if (!text.empty()) text += "; ";
   if (one.kind == InterventionKind::kRequeueAsked) text += "to be sent again, ";
-  return text + fmt::format("{} by uid {}{}: {}", format_rfc3339(from_unix_ms(one.at_ms)),
-                            one.actor.uid,
-                            one.actor.claimed.empty() ? ""
-                                                      : fmt::format(" ({})", one.actor.claimed),
-                            one.actor.reason);
+  return text +
+         fmt::format("{} by uid {}{}: {}", format_rfc3339(from_unix_ms(one.at_ms)), one.actor.uid,
+                     one.actor.claimed.empty() ? "" : fmt::format(" ({})", one.actor.claimed),
+                     one.actor.reason);
 }
 
 // Of a trimmed record it is not known any more.
@@ -34,9 +33,8 @@ std::string trace_table(const Trace& trace) {
   Table table({"LANE", "SEQ", "TIME", "TYPE", "FETCHED", "STATE", "KEPT", "REASON"}, 8);
   for (const TracedEvent& event : trace.events) {
     table.add({std::string(name_of(event.lane)), std::to_string(event.seq),
-               format_rfc3339(event.time), event.type,
-               fetched_at(event), std::string(name_of(event.fate)), event.is_kept ? "yes" : "no",
-               why(event)});
+               format_rfc3339(event.time), event.type, fetched_at(event),
+               std::string(name_of(event.fate)), event.is_kept ? "yes" : "no", why(event)});
   }
   return table.text();
 }

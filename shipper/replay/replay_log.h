@@ -1,5 +1,5 @@
-// Tells the log what happens beside the live flow, in a replay job or with dead letters that are sent
-// again: a cause once and then now and then, each refusal.
+// Tells the log what happens beside the live flow, in a replay job or with dead letters that are
+// sent again: a cause once and then now and then, each refusal.
 #ifndef SLUICE_SHIPPER_REPLAY_REPLAY_LOG_H_
 #define SLUICE_SHIPPER_REPLAY_REPLAY_LOG_H_
 

@@ -151,6 +151,10 @@ void Replays::start(const queue::ReplayJob& job) {
     start_again_ = options_.clock->monotonic() + kStartPause;
     return;
   }
+  // What was skipped is sent only if it is named.
+  auto skipped = options_.store->skipped_by_hand(job.spec.lane);
+  if (!skipped) return note_failure(skipped.error());
+  if (!job.spec.filter.ids.empty()) skipped->clear();
   auto fresh = std::make_unique<Running>(fmt::format("replay {}", job.id), job.spec.lane);
   Running* const running = fresh.get();
   running->is_limited = job.spec.rate != 0;
@@ -160,7 +164,8 @@ void Replays::start(const queue::ReplayJob& job) {
                                        const auto& now) { return store->save_replay(id, now); },
                            .wake = [running] { running->transport->wake(); },
                            .begin = let_others_go_first,
-                           .clock = options_.clock}));
+                           .clock = options_.clock,
+                           .left_out = std::move(*skipped)}));
   LaneOptions lane = options_.lane_options(job.spec.lane);
   if (job.spec.mark) lane.stamp.replay = job.id;
   lane.lone_refusals_max = kReplayLoneRefusalsMax;
