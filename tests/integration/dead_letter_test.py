@@ -219,7 +219,7 @@ class Skips(DeadLetterCase):
         self.rig.sink.command("refuse on")
         self.rig.start_shipper()
         wait_until(lambda: (self.rig.state / "shipper/page").exists() and
-                   self.lane()["backlog"] > 0, "the shipper waits", process=self.rig.shipper)
+                   (self.lane()["backlog"] or 0) > 0, "the shipper waits", process=self.rig.shipper)
         self.rig.shipper.stop()
         self.rig.queuectl("skip", "--id", first["id"], *WHY)
         number = f"{second['seq']:.0f}"

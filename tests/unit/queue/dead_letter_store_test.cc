@@ -380,6 +380,7 @@ TEST_F(DeadLetterStoreTest, AnAdoptionThatGoesBackCountsNoLettersBehindIt) {
   options.paths = paths_;
   options.machine = machine_;
   options.from = {AdoptFrom::Kind::kNumber, 3};
+  options.lane = Lane::kAudit;
   options.reason = "test";
   ASSERT_EQ(error_of(adopt(options)), "");
   store_ = open_store();
