@@ -5,6 +5,7 @@ sent is taken out; nothing is lost and the sums add up.
 dead_letter_test.py BIN_FOLDER
 """
 
+import collections
 import json
 import sys
 import time
@@ -71,12 +72,15 @@ class DeadLetterCase(unittest.TestCase):
     def poison(self, event_id):
         self.rig.sink.command(f"poison {event_id}".rstrip())
 
-    def expect_sums(self):
+    def expect_the_sum(self):
         status = self.rig.status()
         for name, lane in status["lanes"].items():
             self.assertEqual(lane["fetched"], sum(lane[part] for part in (
                 "acknowledged", "backlog", "dead", "skipped", "gap")), name)
         self.assertEqual(0, status["unaccounted"])
+
+    def expect_sums(self):
+        self.expect_the_sum()
         self.assertEqual([], self.rig.ledger_failures())
         self.rig.queuectl("verify")
 
@@ -189,6 +193,34 @@ class DeadLetters(DeadLetterCase):
         self.assertIn(self.arrived(record["id"]), (1, 2))
         self.expect_sums()
         self.expect_delivered_but(duplicates_max=BATCH)
+
+    def test_many_that_are_sent_again_between_kills_are_delivered_or_stay(self):
+        self.fetch_all()
+        kinds = collections.Counter(record["type"] for record in self.records())
+        kind, count = next((kind, count) for kind, count in kinds.most_common()
+                           if count < EVENTS // 4)
+        self.poison(f'"{kind}"')
+        self.rig.start_shipper()
+        self.rig.wait_until_drained()
+        self.assertEqual(count, self.letters("--type", kind)["count"])
+        self.assertEqual(count, self.lane()["dead"])
+        keep = self.letters("--type", kind)["letters"][0]
+        self.poison(keep["id"])
+        self.rig.sink.command("stall 0.3")
+        kills = 3
+        self.rig.queuectl("dead-letter", "requeue", "--type", kind, *WHY)
+        for _ in range(kills):
+            time.sleep(0.7)
+            self.rig.kill_shipper()
+            self.expect_the_sum()
+            self.rig.start_shipper()
+        self.rig.sink.command("stall 0")
+        wait_until(lambda: self.letters()["requeued"] == 0, "all have been sent again",
+                   process=self.rig.shipper)
+        self.assertEqual([keep["id"]], [one["id"] for one in self.letters()["letters"]])
+        self.rig.wait_until_drained()
+        self.expect_sums()
+        self.expect_delivered_but(keep["id"], duplicates_max=kills * BATCH)
 
     def test_discarded_it_counts_as_skipped_with_who_and_why(self):
         record = self.one_letter()
