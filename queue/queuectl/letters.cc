@@ -111,8 +111,9 @@ void LetterSummary::add(const ListedLetter& listed) {
 
 std::vector<std::pair<std::string, ReasonCount>> LetterSummary::top(std::size_t most) const {
   std::vector<std::pair<std::string, ReasonCount>> all(groups_.begin(), groups_.end());
-  std::ranges::stable_sort(
-      all, [](const auto& a, const auto& b) { return a.second.count > b.second.count; });
+  std::ranges::sort(all, [](const auto& a, const auto& b) {
+    return std::pair(b.second.count, a.first) < std::pair(a.second.count, b.first);
+  });
   if (all.size() > most) all.resize(most);
   return all;
 }

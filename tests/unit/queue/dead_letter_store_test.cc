@@ -19,7 +19,7 @@
 namespace sluice::queue {
 namespace {
 
-const Actor kAnna{1000, "anna", "INC-4711"};
+Actor anna() { return {1000, "anna", "INC-4711"}; }
 
 class DeadLetterStoreTest : public QueueFixture {
  protected:
@@ -121,7 +121,7 @@ class DeadLetterStoreTest : public QueueFixture {
 };
 
 TEST_F(DeadLetterStoreTest, RequeuedLetterWaitsAcrossARestartAndStaysDeadUntilItIsDelivered) {
-  const auto asked = store_->requeue({five()}, kAnna);
+  const auto asked = store_->requeue({five()}, anna());
   ASSERT_EQ(error_of(asked), "");
   EXPECT_EQ(asked->changed, 1u);
   expect_counts(8, 1, 0);
@@ -139,7 +139,7 @@ TEST_F(DeadLetterStoreTest, RequeuedLetterWaitsAcrossARestartAndStaysDeadUntilIt
   const auto done = interventions();
   ASSERT_EQ(done.size(), 1u);
   EXPECT_EQ(done[0].kind, InterventionKind::kRequeued);
-  EXPECT_EQ(done[0].actor, kAnna);
+  EXPECT_EQ(done[0].actor, anna());
   EXPECT_EQ(done[0].id, "e-5");
   EXPECT_NE(journal().find("by uid 1000 (anna, as that user says): INC-4711"), std::string::npos);
   EXPECT_NE(journal().find("was sent again and taken"), std::string::npos);
@@ -147,7 +147,7 @@ TEST_F(DeadLetterStoreTest, RequeuedLetterWaitsAcrossARestartAndStaysDeadUntilIt
 }
 
 TEST_F(DeadLetterStoreTest, RefusedAgainItStaysWithTheNewReasonAndTheTriesAdded) {
-  ASSERT_TRUE(store_->requeue({five()}, kAnna));
+  ASSERT_TRUE(store_->requeue({five()}, anna()));
   DeadLetter tried = letter_of(record(5));
   tried.reason = "refused for another reason";
   tried.status = 422;
@@ -170,7 +170,7 @@ TEST_F(DeadLetterStoreTest, RefusedAgainItStaysWithTheNewReasonAndTheTriesAdded)
 }
 
 TEST_F(DeadLetterStoreTest, DiscardedLetterIsGoneAndCountsAsSkipped) {
-  const auto done = store_->discard({five(), {Lane::kAudit, 6, 1}}, kAnna);
+  const auto done = store_->discard({five(), {Lane::kAudit, 6, 1}}, anna());
   ASSERT_EQ(error_of(done), "");
   EXPECT_EQ(done->changed, 1u);
   EXPECT_EQ(done->gone, 1u);
@@ -200,18 +200,18 @@ TEST_F(DeadLetterStoreTest, RejectIsNotSentAgainButCanBeDiscarded) {
   completion.set_aside(reject, DeadLetter::of(Lane::kAudit, reject));
   ASSERT_TRUE(store_->commit(completion));
   const RecordKey key{Lane::kAudit, 10, reject.record.epoch};
-  const auto asked = store_->requeue({key}, kAnna);
+  const auto asked = store_->requeue({key}, anna());
   ASSERT_EQ(error_of(asked), "");
   EXPECT_EQ(asked->changed, 0u);
   EXPECT_EQ(asked->rejects, 1u);
-  EXPECT_EQ(store_->discard({key}, kAnna)->changed, 1u);
+  EXPECT_EQ(store_->discard({key}, anna())->changed, 1u);
   expect_counts(8, 1, 1);
 }
 
 TEST_F(DeadLetterStoreTest, CancelledRequeueStaysDeadUnlessTheAnswerWasUnderWay) {
-  ASSERT_TRUE(store_->requeue({five()}, kAnna));
-  EXPECT_EQ(store_->requeue({five()}, kAnna)->as_asked, 1u);
-  EXPECT_EQ(store_->cancel_requeue({five()}, kAnna)->changed, 1u);
+  ASSERT_TRUE(store_->requeue({five()}, anna()));
+  EXPECT_EQ(store_->requeue({five()}, anna())->as_asked, 1u);
+  EXPECT_EQ(store_->cancel_requeue({five()}, anna())->changed, 1u);
   EXPECT_TRUE(store_->requeued(Lane::kAudit).empty());
   expect_counts(8, 1, 0);
   ASSERT_TRUE(store_->finish_requeue(Lane::kAudit, {{five()}, {}}));
@@ -219,8 +219,8 @@ TEST_F(DeadLetterStoreTest, CancelledRequeueStaysDeadUnlessTheAnswerWasUnderWay)
 }
 
 TEST_F(DeadLetterStoreTest, LetterThatIsDiscardedWhileTheSinkTakesItCountsAsAcknowledged) {
-  ASSERT_TRUE(store_->requeue({five()}, kAnna));
-  ASSERT_TRUE(store_->discard({five()}, kAnna));
+  ASSERT_TRUE(store_->requeue({five()}, anna()));
+  ASSERT_TRUE(store_->discard({five()}, anna()));
   expect_counts(8, 0, 1);
   ASSERT_TRUE(store_->finish_requeue(Lane::kAudit, {{five()}, {}}));
   expect_counts(9, 0, 0);
@@ -234,7 +234,7 @@ TEST_F(DeadLetterStoreTest, LetterThatIsDiscardedWhileTheSinkTakesItCountsAsAckn
 }
 
 TEST_F(DeadLetterStoreTest, SkippedNumbersAreAccountedForAndDurable) {
-  ASSERT_EQ(error_of(store_->skip(Lane::kAudit, {record(12), record(13), record(15)}, kAnna)), "");
+  ASSERT_EQ(error_of(store_->skip(Lane::kAudit, {record(12), record(13), record(15)}, anna())), "");
   expect_counts(8, 1, 3);
   EXPECT_EQ(at().position, 9u);
   EXPECT_EQ(at().completed, (std::vector<SeqRange>{{12, 13}, {15, 15}}));
@@ -243,7 +243,7 @@ TEST_F(DeadLetterStoreTest, SkippedNumbersAreAccountedForAndDurable) {
   expect_counts(8, 1, 3);
   EXPECT_EQ(store_->skipped(Lane::kAudit), nullptr);
   Completion completion(Lane::kAudit);
-  for (const Seq seq : {10, 11, 14}) completion.acknowledge(record(seq));
+  for (const Seq seq : std::vector<Seq>{10, 11, 14}) completion.acknowledge(record(seq));
   ASSERT_EQ(error_of(store_->commit(completion)), "");
   EXPECT_EQ(at().position, 15u);
   expect_digests({1, 2, 3, 4, 6, 7, 8, 9, 10, 11, 14}, {5, 12, 13, 15});
@@ -253,7 +253,7 @@ TEST_F(DeadLetterStoreTest, SkippedNumbersAreAccountedForAndDurable) {
 
 TEST_F(DeadLetterStoreTest, SkipOfWhatIsAccountedForOrNotThereIsRefusedAsAWhole) {
   const auto refused = [&](std::vector<StoredRecord> events) {
-    const auto done = store_->skip(Lane::kAudit, events, kAnna);
+    const auto done = store_->skip(Lane::kAudit, events, anna());
     EXPECT_EQ(done.error().kind, ErrorKind::kUsage);
     return error_of(done);
   };
@@ -268,7 +268,7 @@ TEST_F(DeadLetterStoreTest, SkipOfWhatIsAccountedForOrNotThereIsRefusedAsAWhole)
   StoredRecord other = record(12);
   other.record.epoch = 99;
   EXPECT_NE(refused({other}).find("belongs to another event"), std::string::npos);
-  ASSERT_TRUE(store_->skip(Lane::kAudit, {record(12)}, kAnna));
+  ASSERT_TRUE(store_->skip(Lane::kAudit, {record(12)}, anna()));
   EXPECT_NE(refused({record(12)}).find("accounted for already"), std::string::npos);
   expect_counts(8, 1, 1);
 }
@@ -276,7 +276,7 @@ TEST_F(DeadLetterStoreTest, SkipOfWhatIsAccountedForOrNotThereIsRefusedAsAWhole)
 TEST_F(DeadLetterStoreTest, CommitOfANumberThatWasSkippedMeanwhileIsToBeMadeAgain) {
   Completion before(Lane::kAudit);
   for (Seq seq = 10; seq <= 14; ++seq) before.acknowledge(record(seq));
-  ASSERT_TRUE(store_->skip(Lane::kAudit, {record(12)}, kAnna));
+  ASSERT_TRUE(store_->skip(Lane::kAudit, {record(12)}, anna()));
   EXPECT_EQ(store_->commit(before).error().kind, ErrorKind::kBusy);
   expect_counts(8, 1, 1);
   Completion again(Lane::kAudit);
@@ -301,14 +301,14 @@ TEST_F(DeadLetterStoreTest, CommitOfANumberThatWasSkippedMeanwhileIsToBeMadeAgai
 // ---- When the queue loses its tail afterwards
 
 TEST_F(DeadLetterStoreTest, RewindTakesBackWhatCountsNowAndNotWhatCountedFirst) {
-  ASSERT_TRUE(store_->requeue({five()}, kAnna));
+  ASSERT_TRUE(store_->requeue({five()}, anna()));
   ASSERT_TRUE(store_->finish_requeue(Lane::kAudit, {{five()}, {}}));
   Completion completion(Lane::kAudit);
   completion.set_aside(record(10), letter_of(record(10)));
   completion.acknowledge(record(11));
   ASSERT_TRUE(store_->commit(completion));
-  ASSERT_TRUE(store_->discard({{Lane::kAudit, 10, record(10).record.epoch}}, kAnna));
-  ASSERT_TRUE(store_->skip(Lane::kAudit, {record(14)}, kAnna));
+  ASSERT_TRUE(store_->discard({{Lane::kAudit, 10, record(10).record.epoch}}, anna()));
+  ASSERT_TRUE(store_->skip(Lane::kAudit, {record(14)}, anna()));
   expect_counts(10, 0, 2);
   lose_from(12);
   expect_counts(10, 0, 1);
@@ -326,7 +326,7 @@ TEST_F(DeadLetterStoreTest, RewindTakesBackWhatCountsNowAndNotWhatCountedFirst) 
 }
 
 TEST_F(DeadLetterStoreTest, LetterWhoseNumberIsLostIsNotCountedAndNotSentUnlessAskedForAnew) {
-  ASSERT_TRUE(store_->requeue({five()}, kAnna));
+  ASSERT_TRUE(store_->requeue({five()}, anna()));
   lose_from(3);
   expect_counts(0, 0, 0);
   EXPECT_TRUE(store_->requeued(Lane::kAudit).empty());
@@ -336,7 +336,7 @@ TEST_F(DeadLetterStoreTest, LetterWhoseNumberIsLostIsNotCountedAndNotSentUnlessA
   for (Seq seq = 1; seq <= 9; ++seq) completion.acknowledge(record(seq));
   ASSERT_TRUE(store_->commit(completion));
   expect_counts(9, 0, 0);
-  ASSERT_EQ(store_->requeue({five()}, kAnna)->changed, 1u);
+  ASSERT_EQ(store_->requeue({five()}, anna())->changed, 1u);
   reopen();
   ASSERT_TRUE(store_->finish_requeue(Lane::kAudit, {{five()}, {}}));
   expect_counts(9, 0, 0);
@@ -345,7 +345,7 @@ TEST_F(DeadLetterStoreTest, LetterWhoseNumberIsLostIsNotCountedAndNotSentUnlessA
 
 TEST_F(DeadLetterStoreTest, DiscardOfALetterWhoseNumberIsLostCountsNothing) {
   lose_from(3);
-  ASSERT_EQ(store_->discard({five()}, kAnna)->changed, 1u);
+  ASSERT_EQ(store_->discard({five()}, anna())->changed, 1u);
   expect_counts(0, 0, 0);
   EXPECT_EQ(store_->dead_letters(Lane::kAudit).count, 0u);
 }
@@ -368,13 +368,13 @@ TEST_F(DeadLetterStoreTest, RecordThatIsRefusedAgainAfterARewindHasOneLetterWhic
   EXPECT_EQ(store_->dead_letters(Lane::kAudit).count, 1u);
   reopen();
   EXPECT_EQ(store_->dead_letters(Lane::kAudit).count, 1u);
-  ASSERT_TRUE(store_->requeue({five()}, kAnna));
+  ASSERT_TRUE(store_->requeue({five()}, anna()));
   ASSERT_TRUE(store_->finish_requeue(Lane::kAudit, {{five()}, {}}));
   expect_counts(7, 0, 0);
 }
 
 TEST_F(DeadLetterStoreTest, AnAdoptionThatGoesBackCountsNoLettersBehindIt) {
-  ASSERT_TRUE(store_->requeue({five()}, kAnna));
+  ASSERT_TRUE(store_->requeue({five()}, anna()));
   store_.reset();
   AdoptOptions options;
   options.paths = paths_;
@@ -386,7 +386,7 @@ TEST_F(DeadLetterStoreTest, AnAdoptionThatGoesBackCountsNoLettersBehindIt) {
   store_ = open_store();
   EXPECT_TRUE(store_->requeued(Lane::kAudit).empty());
   EXPECT_EQ(at().dead, 0u);
-  ASSERT_TRUE(store_->discard({five()}, kAnna));
+  ASSERT_TRUE(store_->discard({five()}, anna()));
   EXPECT_EQ(at().skipped, 0u);
 }
 

@@ -18,7 +18,7 @@
 namespace sluice::queue {
 namespace {
 
-const Actor kAnna{1000, "anna", "INC-4711"};
+Actor anna() { return {1000, "anna", "INC-4711"}; }
 
 class LettersTest : public QueueFixture {
  protected:
@@ -123,7 +123,7 @@ TEST_F(LettersTest, ReasonsAreCountedByStatusAndWords) {
 }
 
 TEST_F(LettersTest, TextAndJsonSayTheSame) {
-  ASSERT_TRUE(store_->requeue({key(2)}, kAnna));
+  ASSERT_TRUE(store_->requeue({key(2)}, anna()));
   const auto all = letters();
   const std::string table = letters_table(summary(), {all[0]}, from_unix_ms(2 * 86'400'000));
   EXPECT_NE(table.find("3 events, "), std::string::npos) << table;
@@ -174,12 +174,12 @@ TEST_F(LettersTest, StatusSaysWhatIsDeadAndWhetherThereIsRoom) {
 }
 
 TEST_F(LettersTest, TraceSaysWhatWasDoneByHand) {
-  ASSERT_TRUE(store_->requeue({key(1)}, kAnna));
+  ASSERT_TRUE(store_->requeue({key(1)}, anna()));
   EXPECT_EQ(traced("e-1").fate, Fate::kDead);
   EXPECT_TRUE(traced("e-1").intervention);
   ASSERT_TRUE(store_->finish_requeue(Lane::kAudit, {{key(1)}, {}}));
-  ASSERT_TRUE(store_->discard({key(2)}, kAnna));
-  ASSERT_EQ(error_of(store_->skip(Lane::kAudit, {block_.records()[5]}, kAnna)), "");
+  ASSERT_TRUE(store_->discard({key(2)}, anna()));
+  ASSERT_EQ(error_of(store_->skip(Lane::kAudit, {block_.records()[5]}, anna())), "");
   EXPECT_EQ(name_of(traced("e-1").fate), "requeued");
   EXPECT_EQ(name_of(traced("e-2").fate), "discarded");
   EXPECT_EQ(name_of(traced("e-3").fate), "dead letter");

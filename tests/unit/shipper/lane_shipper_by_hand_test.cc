@@ -121,7 +121,7 @@ TEST_F(ByHandTest, BatchThatIsTakenOutAsAWholeMakesRoomForTheNext) {
   EXPECT_EQ(acknowledged(), (std::set<Seq>{5, 6, 7, 8}));
 }
 
-TEST_F(ByHandTest, AnAnswerThatWasUnderWayIsHanded) {
+TEST_F(ByHandTest, AnAnswerThatWasUnderWayIsHandedOn) {
   lane_.add_events(4);
   start();
   step();

@@ -23,7 +23,7 @@ using queue::RecordKey;
 using queue::Seq;
 using std::chrono::milliseconds;
 
-const queue::Actor kAnna{1000, "anna", "INC-4711"};
+queue::Actor anna() { return {1000, "anna", "INC-4711"}; }
 
 class RequeueTest : public queue::QueueFixture {
  protected:
@@ -53,7 +53,7 @@ class RequeueTest : public queue::QueueFixture {
   void requeue(const std::vector<Seq>& numbers) {
     std::vector<RecordKey> records;
     for (const Seq seq : numbers) records.push_back(key(seq));
-    const auto done = store_->requeue(records, kAnna);
+    const auto done = store_->requeue(records, anna());
     ASSERT_EQ(queue::error_of(done), "");
     ASSERT_EQ(done->changed, numbers.size());
   }
@@ -163,8 +163,8 @@ TEST_F(RequeueTest, WhatIsDiscardedOrCancelledWhileItWaitsIsNotSentAgain) {
   ASSERT_TRUE(shipper_->step());
   transport_.answer(1, status(503));
   ASSERT_TRUE(shipper_->step());
-  ASSERT_TRUE(store_->discard({key(4)}, kAnna));
-  ASSERT_TRUE(store_->cancel_requeue({key(6)}, kAnna));
+  ASSERT_TRUE(store_->discard({key(4)}, anna()));
+  ASSERT_TRUE(store_->cancel_requeue({key(6)}, anna()));
   transport_.responder = [](const auto&) { return status(200); };
   run_to_end();
   ASSERT_EQ(transport_.sent.size(), 2u);
@@ -213,7 +213,7 @@ TEST_F(RequeueTest, StoreSinkLeavesTheAccountOfSkippedEventsToTheStore) {
   StoreSink sink(store_.get(), {.count_max = 6, .bytes_max = 1U << 20});
   std::uint64_t mark = 0;
   EXPECT_TRUE(sink.taken_out(Lane::kAudit, &mark).empty());
-  ASSERT_EQ(queue::error_of(store_->skip(Lane::kAudit, {*records[1], *records[2]}, kAnna)), "");
+  ASSERT_EQ(queue::error_of(store_->skip(Lane::kAudit, {*records[1], *records[2]}, anna())), "");
   EXPECT_EQ(sink.taken_out(Lane::kAudit, &mark), (std::vector<Seq>{12, 13}));
   EXPECT_TRUE(sink.taken_out(Lane::kAudit, &mark).empty());
   Finished finished;
