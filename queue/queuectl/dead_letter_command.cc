@@ -111,7 +111,7 @@ void DeadLetterCommand::declare_filter(CLI::App* app) {
   app->add_option("--seq", numbers_, "sequence number, or a range such as 17..20")
       ->type_name("N[..M]");
   event_.declare(app);
-  app->add_option("--status", status_, "HTTP status of the sink's last answer; 0: never sent")
+  app->add_option("--status", status_, "HTTP status of the sink's last answer; 0: there was none")
       ->type_name("CODE");
   app->add_option("--match", text_, "reason or answer with this text")->type_name("TEXT");
 }
