@@ -117,6 +117,8 @@ struct ShipperConfig {
   std::chrono::milliseconds request_timeout{30'000};
   std::chrono::milliseconds retry_min{500};  // first wait after a failure
   std::chrono::milliseconds retry_max{30'000};
+  std::uint64_t dead_letters_max = 10'000;  // of each lane, as the next
+  std::uint64_t dead_letters_bytes_max = 1ULL << 30;
   bool exit_when_drained = false;
 };
 

@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "queue/database.h"
+#include "queue/dead_letter_rows.h"
 #include "queue/delivery_schema.h"
 #include "queue/file_lock.h"
 #include "queue/folder_owner.h"
@@ -430,6 +431,9 @@ Result<void> Adopter::write_lane(Database* database, Lane lane, LedgerStore* led
   if (change.after < change.before) {
     SLUICE_ASSIGN(const bool done, go_back(database, lane, ledger, batch));
     if (!done) SLUICE_TRY(begin_anew(database, lane, ledger, batch));
+    // Dead letters that are counted no more stay, as evidence.
+    SLUICE_ASSIGN(DeadLetterRows letters, DeadLetterRows::load(*database));
+    SLUICE_TRY(letters.void_from(*database, lane, done ? change.after + 1 : 1, version_, batch));
   }
   for (const SkippedRun& run : skipped_[lane]) {
     change.skipped += run.numbers.count();

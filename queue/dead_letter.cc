@@ -25,6 +25,19 @@ DeadLetter DeadLetter::of(Lane lane, const StoredRecord& record) {
   return letter;
 }
 
+StoredRecord DeadLetter::record() const {
+  RecordView view;
+  view.kind = kind;
+  view.epoch = epoch;
+  view.fetched_at_ms = fetched_at_ms;
+  view.time = time;
+  view.id = id;
+  view.type = type;
+  view.route = route;
+  view.body = body;
+  return {seq, view};
+}
+
 std::string encode_dead_letter(const DeadLetter& letter) {
   std::string bytes;
   put_little(&bytes, kVersion);

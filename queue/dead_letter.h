@@ -37,6 +37,16 @@ struct DeadLetter {
 
   // Everything that the record says; the rest is left to the caller.
   static DeadLetter of(Lane lane, const StoredRecord& record);
+
+  RecordKey key() const { return {lane, seq, epoch}; }
+  // The record that it was, as far as the sink is concerned; its views are this letter's.
+  StoredRecord record() const;
+};
+
+// How many letters a lane has, and how many bytes their rows.
+struct DeadLetterTotals {
+  std::uint64_t count = 0;
+  std::uint64_t bytes = 0;
 };
 
 std::string encode_dead_letter(const DeadLetter& letter);

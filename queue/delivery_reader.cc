@@ -9,6 +9,7 @@
 #include <thread>
 
 #include "queue/database.h"
+#include "queue/dead_letter_rows.h"
 #include "queue/delivery_schema.h"
 #include "queue/format_file.h"
 #include "queue/job_rows.h"
@@ -130,19 +131,25 @@ Result<std::vector<DeadLetter>> DeliveryReader::dead_letters_of(std::string_view
   return impl_->collect(SIZE_MAX, [&](const DeadLetter& letter) { return letter.id == id; });
 }
 
+Result<void> DeliveryReader::visit_dead_letters(
+    const std::function<bool(DeadLetter letter, std::size_t bytes)>& visit) {
+  SLUICE_TRY(impl_->catch_up());
+  return queue::visit_dead_letters(*impl_->database, visit);
+}
+
+Result<std::vector<Intervention>> DeliveryReader::interventions() {
+  SLUICE_TRY(impl_->catch_up());
+  return read_interventions(*impl_->database);
+}
+
 Result<std::vector<DeadLetter>> DeliveryReader::Impl::collect(
     std::size_t limit, const std::function<bool(const DeadLetter&)>& wanted) {
   SLUICE_TRY(catch_up());
   std::vector<DeadLetter> letters;
-  const std::unique_ptr<rocksdb::Iterator> it(
-      database->db().NewIterator(scan_options(), database->family(kDeadFamily)));
-  for (it->SeekToFirst(); it->Valid() && letters.size() < limit; it->Next()) {
-    SLUICE_ASSIGN(DeadLetter letter, decode_dead_letter({it->value().data(), it->value().size()}));
-    if (wanted(letter)) letters.push_back(std::move(letter));
-  }
-  if (!it->status().ok()) {
-    return fail(database_error("read the dead letters in", database->path(), it->status()));
-  }
+  SLUICE_TRY(queue::visit_dead_letters(*database, [&](DeadLetter letter, std::size_t) {
+    if (letters.size() < limit && wanted(letter)) letters.push_back(std::move(letter));
+    return letters.size() < limit;
+  }));
   return letters;
 }
 

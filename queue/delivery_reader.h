@@ -5,7 +5,9 @@
 #ifndef SLUICE_QUEUE_DELIVERY_READER_H_
 #define SLUICE_QUEUE_DELIVERY_READER_H_
 
+#include <cstddef>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -14,6 +16,7 @@
 #include "queue/dead_letter.h"
 #include "queue/delivery_store.h"
 #include "queue/instance.h"
+#include "queue/intervention.h"
 #include "queue/ledger.h"
 #include "queue/replay_job.h"
 #include "queue/types.h"
@@ -41,6 +44,12 @@ class DeliveryReader {
   Result<DeliveryView> view();
   // The oldest first; finished ones too, as long as they are kept.
   Result<std::vector<ReplayJob>> replays();
+  // All of them with the sizes of their rows, audit before session and by number, until `visit`
+  // returns false.
+  Result<void> visit_dead_letters(
+      const std::function<bool(DeadLetter letter, std::size_t bytes)>& visit);
+  // What has been done by hand about records, the newest of each.
+  Result<std::vector<Intervention>> interventions();
   // At most `limit` of them, oldest number first, audit before session.
   Result<std::vector<DeadLetter>> dead_letters(std::size_t limit);
   // Those of one event id.

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "queue/bytes.h"
 #include "queue/epoch_rows.h"
 #include "queue/ledger_store.h"
@@ -138,11 +140,46 @@ Result<AnswerRow> decode_answer(Lane lane, std::string_view key, std::string_vie
   return row;
 }
 
-std::string dead_key(Lane lane, Seq seq, std::uint64_t epoch) {
-  std::string key = lane_prefix(lane);
-  put_big(&key, seq);
-  put_big(&key, epoch);
+namespace {
+void put_record_key(std::string* key, const RecordKey& record, std::uint64_t version) {
+  *key += lane_prefix(record.lane);
+  put_big(key, record.seq);
+  put_big(key, record.epoch);
+  if (version != 0) put_big(key, version);
+}
+}  // namespace
+
+std::string dead_key(const RecordKey& record, std::uint64_t version) {
+  std::string key;
+  put_record_key(&key, record, version);
   return key;
+}
+
+std::string intervention_key(const RecordKey& record, std::uint64_t version) {
+  std::string key(kInterventionPrefix);
+  put_record_key(&key, record, version);
+  return key;
+}
+
+std::string intervention_prefix(Lane lane, Seq seq) {
+  std::string key(kInterventionPrefix);
+  key += lane_prefix(lane);
+  put_big(&key, seq);
+  return key;
+}
+
+Result<VersionedRecordKey> decode_record_key(std::string_view key, std::string_view prefix) {
+  ByteReader reader(key.substr(std::min(key.size(), prefix.size())));
+  VersionedRecordKey decoded;
+  const auto lane = reader.big<std::uint8_t>();
+  decoded.record.seq = reader.big<Seq>();
+  decoded.record.epoch = reader.big<std::uint64_t>();
+  if (!reader.rest().empty()) decoded.version = reader.big<std::uint64_t>();
+  if (!reader.finished() || lane >= kLaneCount) {
+    return fail(ErrorKind::kCorrupt, "the delivery store is damaged: the key of a dead letter");
+  }
+  decoded.record.lane = static_cast<Lane>(lane);
+  return decoded;
 }
 
 }  // namespace sluice::queue

@@ -63,7 +63,21 @@ std::string answer_key(Lane lane, Seq first);
 std::string encode_answer(const AnswerRow& row);
 Result<AnswerRow> decode_answer(Lane lane, std::string_view key, std::string_view value);
 
-std::string dead_key(Lane lane, Seq seq, std::uint64_t epoch);
+// Without a version (0), as older programs wrote all of them, or with one behind it.
+std::string dead_key(const RecordKey& record, std::uint64_t version);
+
+// In the default family: "intervention/" + lane, number, epoch, version. See intervention.h.
+inline constexpr std::string_view kInterventionPrefix = "intervention/";
+std::string intervention_key(const RecordKey& record, std::uint64_t version);
+// The first key of those of a lane with this number or a later one.
+std::string intervention_prefix(Lane lane, Seq seq);
+
+// A key's lane, number, epoch and, if there is one, version (else 0), behind `prefix`.
+struct VersionedRecordKey {
+  RecordKey record;
+  std::uint64_t version = 0;
+};
+Result<VersionedRecordKey> decode_record_key(std::string_view key, std::string_view prefix);
 
 }  // namespace sluice::queue
 

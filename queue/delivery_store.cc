@@ -7,23 +7,16 @@
 #include <atomic>
 #include <chrono>
 #include <limits>
-#include <mutex>
 #include <thread>
 #include <tuple>
 
 #include "common/check.h"
-#include "queue/ballast.h"
-#include "queue/control_page.h"
 #include "queue/damage_advice.h"
-#include "queue/database.h"
-#include "queue/delivery_schema.h"
+#include "queue/delivery_store_impl.h"
 #include "queue/disk_limits.h"
 #include "queue/epoch_rows.h"
-#include "queue/file_lock.h"
 #include "queue/format_file.h"
-#include "queue/job_rows.h"
 #include "queue/journal.h"
-#include "queue/ledger_store.h"
 #include "queue/queue_schema.h"
 
 namespace sluice::queue {
@@ -74,6 +67,8 @@ constexpr std::chrono::milliseconds kBallastInterval{10'000};
 // A store's rows are small: its logs need no more, and its ballast is as large as they are.
 constexpr std::uint64_t kLogBytesMax = 8U << 20;
 
+}  // namespace
+
 std::string claimed_name(const Actor& actor) {
   return actor.claimed.empty() ? "" : fmt::format(" ({}, as that user says)", actor.claimed);
 }
@@ -81,8 +76,6 @@ std::string claimed_name(const Actor& actor) {
 std::unexpected<Error> must_reopen() {
   return fail(ErrorKind::kIo, "the delivery store must be opened anew after a failed write");
 }
-
-}  // namespace
 
 std::uint64_t LaneProgress::completed_count() const {
   std::uint64_t count = 0;
@@ -114,72 +107,17 @@ void Completion::set_aside(const StoredRecord& record, DeadLetter letter) {
   letters_.push_back(std::move(letter));
 }
 
+void Completion::skip(const StoredRecord& record) {
+  LedgerRow& row = row_for(record);
+  ++row.skipped;
+  row.set_aside_ids.add_id(record.record.id);
+}
+
 void Completion::pass_gap(const StoredRecord& record) {
   LedgerRow& row = row_for(record);
   ++row.gap;
   row.set_aside_ids.add_id(record.record.id);
 }
-
-struct DeliveryStore::Impl {
-  explicit Impl(DeliveryStoreOptions given)
-      : options(std::move(given)),
-        clock(options.clock != nullptr ? *options.clock : system_clock()) {}
-
-  Result<void> open();
-  Result<void> prepare();
-  Result<void> require_room();
-  Result<void> refuse_to_replace() const;
-  Result<void> load();
-  Result<void> load_lane(Lane lane);
-  Result<void> check_ledger(Lane lane) const;
-  Result<void> initialise();
-  Result<std::vector<Rewind>> reconcile(const QueueView& queue);
-  Result<std::vector<Rewind>> rewind_all(const QueueView& queue, rocksdb::WriteBatch* batch);
-  Result<void> check_binding(const QueueView& queue) const;
-  Result<void> check_positions(const QueueView& queue) const;
-  std::string describe() const;
-  // The number from which on the lane's history is not that of the queue any more.
-  Result<Seq> divergence(const QueueView& queue, Lane lane) const;
-  Result<std::optional<Rewind>> rewind(Lane lane, Seq from, rocksdb::WriteBatch* batch);
-  Result<std::vector<AnswerRow>> answers_from(Lane lane, Seq seq);
-  void put_journal(std::string_view line, rocksdb::WriteBatch* batch);
-  void put_lane(Lane lane, rocksdb::WriteBatch* batch);
-  void take_back(Lane lane, const AnswerRow& answer, rocksdb::WriteBatch* batch);
-  Result<void> commit(const Completion& completion);
-  void prune(Lane lane, rocksdb::WriteBatch* batch);
-  Result<ReplayJob> start_replay(ReplaySpec spec, bool allow_partial);
-  // The first number of the lane that the fetcher keeps, looked up after our hold is published.
-  Result<Seq> floor_behind_hold(Lane lane);
-  Result<void> cut_to_kept(ReplaySpec* spec, bool allow_partial);
-  Result<ReplayJob> write_new_replay(const ReplaySpec& spec);
-  Result<ReplayJob> cancel_replay(std::uint64_t id, const Actor& actor);
-  Result<ReplayState> save_replay(std::uint64_t id, ReplayProgress now);
-  void cut_replays(Lane lane, rocksdb::WriteBatch* batch);
-  Result<void> write(rocksdb::WriteBatch* batch);
-  void publish();
-
-  DeliveryStoreOptions options;
-  const Clock& clock;
-  mutable std::mutex mutex;
-  std::optional<FileLock> lock;
-  std::optional<PageWriter> page;
-  std::unique_ptr<Database> database;
-  Id128 id;
-  Binding binding;
-  std::uint64_t binding_version = 0;  // of the newest row; 0: none
-  std::vector<EpochRow> epochs;       // of the queue, as they were at the last reconcile
-  LedgerStore ledger;
-  PerLane<LaneProgress> progress;
-  PerLane<std::uint64_t> lane_version;  // of the newest row; 0: none
-  PerLane<Seq> pruned_to;
-  JobRows jobs;
-  PerLane<Seq> coming_hold{kNoHold, kNoHold};  // of a job that is not written yet
-  std::uint64_t version = 0;                   // of the last write
-  std::optional<Ballast> ballast;
-  std::uint64_t ballast_bytes = 0;
-  std::chrono::milliseconds next_ballast{};  // when it is looked after again
-  bool dead = false;
-};
 
 Result<void> DeliveryStore::Impl::open() {
   SLUICE_TRY(prepare());
@@ -259,6 +197,7 @@ Result<void> DeliveryStore::Impl::load() {
   version = std::max(version, journal_version);
   SLUICE_ASSIGN(jobs, JobRows::load(*database));
   version = std::max(version, jobs.newest_version());
+  SLUICE_ASSIGN(letters, DeadLetterRows::load(*database));
   for (const Lane lane : kLanes) {
     SLUICE_TRY(load_lane(lane));
     SLUICE_TRY(check_ledger(lane));
@@ -469,7 +408,7 @@ void DeliveryStore::Impl::take_back(Lane lane, const AnswerRow& answer,
 
 // A range of answers that reaches across `from` is taken back whole, so its first part is sent
 // again: exact counts are worth the duplicates, which are at most what one commit held. Dead
-// letters stay, as evidence.
+// letters stay, as evidence, and are no longer counted.
 Result<std::optional<Rewind>> DeliveryStore::Impl::rewind(Lane lane, Seq from,
                                                           rocksdb::WriteBatch* batch) {
   LaneProgress& at = progress[lane];
@@ -493,16 +432,21 @@ Result<std::optional<Rewind>> DeliveryStore::Impl::rewind(Lane lane, Seq from,
                             "adopt\"",
                             from, name_of(lane), describe()));
   }
-  Rewind change{lane, first, at.position, voided};
+  Rewind change{lane, first, at.position, voided, 0};
+  for (const AnswerRow& answer : answers) change.skipped += total_of(answer.delta, lane).skipped;
   for (const AnswerRow& answer : answers) take_back(lane, answer, batch);
   at.position = std::min(at.position, first - 1);
   for (SeqRange& range : at.completed) range.last = std::min(range.last, first - 1);
   std::erase_if(at.completed, [](const SeqRange& range) { return range.last < range.first; });
   pruned_to[lane] = std::min(pruned_to[lane], at.position);
+  SLUICE_TRY(letters.void_from(*database, lane, first, version, batch));
   put_journal(
       fmt::format("lane {}: position {} set back to {}: the queue lost numbers from {} on "
-                  "after they had been delivered, {} are shipped again under the same numbers",
-                  name_of(lane), change.old_position, at.position, from, voided),
+                  "after they had been delivered, {} are shipped again under the same numbers{}",
+                  name_of(lane), change.old_position, at.position, from, voided,
+                  change.skipped == 0
+                      ? ""
+                      : fmt::format(", {} of which had been skipped by hand", change.skipped)),
       batch);
   return change;
 }
@@ -529,10 +473,10 @@ Result<std::vector<Rewind>> DeliveryStore::Impl::reconcile(const QueueView& queu
   SLUICE_TRY(check_binding(queue));
   rocksdb::WriteBatch batch;
   ++version;
-  const auto before = std::tuple(progress, ledger, pruned_to, jobs);
+  const auto before = std::tuple(progress, ledger, pruned_to, jobs, letters);
   auto rewinds = rewind_all(queue, &batch);
   if (!rewinds) {
-    std::tie(progress, ledger, pruned_to, jobs) = before;
+    std::tie(progress, ledger, pruned_to, jobs, letters) = before;
     return rewinds;
   }
   binding.queue_id = queue.queue_id;
@@ -546,6 +490,12 @@ Result<std::vector<Rewind>> DeliveryStore::Impl::reconcile(const QueueView& queu
   binding_version = version;
   for (const Lane lane : kLanes) put_lane(lane, &batch);
   SLUICE_TRY(write(&batch));
+  // Nobody sends anything now, so no answer is under way.
+  discarded_in_flight.clear();
+  for (const Lane lane : kLanes) {
+    skips[lane].clear();
+    skipped_numbers[lane].reset();
+  }
   publish();
   return rewinds;
 }
@@ -554,18 +504,33 @@ Result<void> DeliveryStore::Impl::commit(const Completion& completion) {
   const std::lock_guard guard(mutex);
   if (dead) return must_reopen();
   SLUICE_CHECK(!binding.queue_id.is_zero(), "a store is bound to a queue before anything is sent");
+  SLUICE_TRY(check_not_skipped(completion));
   const Lane lane = completion.lane();
-  LaneProgress& at = progress[lane];
   rocksdb::WriteBatch batch;
   ++version;
+  account(completion, &batch);
+  SLUICE_TRY(honour(completion, &batch));
+  for (const DeadLetter& letter : completion.letters_) {
+    letters.put(*database, letter, version, &batch);
+  }
+  put_lane(lane, &batch);
+  prune(lane, &batch);
+  SLUICE_TRY(write(&batch));
+  publish();
+  return {};
+}
+
+void DeliveryStore::Impl::account(const Completion& completion, rocksdb::WriteBatch* batch) {
+  const Lane lane = completion.lane();
+  LaneProgress& at = progress[lane];
   Ledger delta;
   for (const auto& range : completion.ranges_) {
     const bool fresh =
         range.numbers.first > at.position && insert_range(&at.completed, range.numbers);
     SLUICE_CHECK(fresh, "a number is accounted for once");
     add_to(&delta, range.delta);
-    batch.Put(database->family(kAnswersFamily), answer_key(lane, range.numbers.first),
-              encode_answer({range.numbers, range.delta}));
+    batch->Put(database->family(kAnswersFamily), answer_key(lane, range.numbers.first),
+               encode_answer({range.numbers, range.delta}));
   }
   advance(&at);
   const LedgerRow sum = total_of(delta, lane);
@@ -574,16 +539,7 @@ Result<void> DeliveryStore::Impl::commit(const Completion& completion) {
   at.dead += sum.dead;
   at.skipped += sum.skipped;
   at.gap += sum.gap;
-  for (const DeadLetter& letter : completion.letters_) {
-    batch.Put(database->family(kDeadFamily), dead_key(lane, letter.seq, letter.epoch),
-              encode_dead_letter(letter));
-  }
-  ledger.add(*database, delta, version, &batch);
-  put_lane(lane, &batch);
-  prune(lane, &batch);
-  SLUICE_TRY(write(&batch));
-  publish();
-  return {};
+  ledger.add(*database, delta, version, batch);
 }
 
 void DeliveryStore::Impl::prune(Lane lane, rocksdb::WriteBatch* batch) {
@@ -786,9 +742,9 @@ void DeliveryStore::Impl::publish() {
     values.position[lane] = progress[lane].position;
     values.hold[lane] = std::min(jobs.hold(lane), coming_hold[lane]);
   }
-  values.crash_repeats_max =
-      options.crash_repeats_max +
-      options.replay_repeats_max * std::min(jobs.active_count(), kReplaysAtOnce);
+  std::size_t side_flows = std::min(jobs.active_count(), kReplaysAtOnce);
+  for (const Lane lane : kLanes) side_flows += letters.has_requeued(lane) ? 1 : 0;
+  values.crash_repeats_max = options.crash_repeats_max + options.replay_repeats_max * side_flows;
   page->publish(encode_page(values));
 }
 
@@ -848,6 +804,58 @@ std::vector<ReplayJob> DeliveryStore::active_replays() const {
   }
   return active;
 }
+
+Result<DeadLetterChange> DeliveryStore::requeue(const std::vector<RecordKey>& records,
+                                                const Actor& actor) {
+  return impl_->change_letters(LetterOrder::kRequeue, records, actor);
+}
+
+Result<DeadLetterChange> DeliveryStore::cancel_requeue(const std::vector<RecordKey>& records,
+                                                       const Actor& actor) {
+  return impl_->change_letters(LetterOrder::kCancelRequeue, records, actor);
+}
+
+Result<DeadLetterChange> DeliveryStore::discard(const std::vector<RecordKey>& records,
+                                                const Actor& actor) {
+  return impl_->change_letters(LetterOrder::kDiscard, records, actor);
+}
+
+std::vector<RecordKey> DeliveryStore::requeued(Lane lane) const {
+  const std::lock_guard guard(impl_->mutex);
+  return impl_->letters.requeued(lane);
+}
+
+Result<DeadLetter> DeliveryStore::dead_letter(const RecordKey& record) const {
+  const std::lock_guard guard(impl_->mutex);
+  return impl_->letters.read(*impl_->database, record);
+}
+
+Result<void> DeliveryStore::finish_requeue(Lane lane, const RequeueOutcome& outcome) {
+  return with_store_advice(impl_->finish_requeue(lane, outcome), impl_->options.paths);
+}
+
+DeadLetterTotals DeliveryStore::dead_letters(Lane lane) const {
+  const std::lock_guard guard(impl_->mutex);
+  return impl_->letters.totals(lane);
+}
+
+Result<void> DeliveryStore::skip(Lane lane, const std::vector<StoredRecord>& events,
+                                 const Actor& actor) {
+  return impl_->skip(lane, events, actor);
+}
+
+std::shared_ptr<const std::set<Seq>> DeliveryStore::skipped(Lane lane) const {
+  const std::lock_guard guard(impl_->mutex);
+  return impl_->skipped_numbers[lane];
+}
+
+Result<std::set<RecordKey>> DeliveryStore::skipped_by_hand(Lane lane) const {
+  const std::lock_guard guard(impl_->mutex);
+  SLUICE_ASSIGN(const auto interventions, read_interventions(*impl_->database));
+  return skipped_of(interventions, lane);
+}
+
+std::uint64_t DeliveryStore::changes() const { return impl_->changes.load(); }
 
 LaneProgress DeliveryStore::progress(Lane lane) const {
   const std::lock_guard guard(impl_->mutex);

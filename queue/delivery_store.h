@@ -15,6 +15,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -60,6 +61,10 @@ class Completion {
   void acknowledge(const StoredRecord& record);
   void set_aside(const StoredRecord& record, DeadLetter letter);  // becomes a dead letter
   void pass_gap(const StoredRecord& record);
+  void skip(const StoredRecord& record);  // taken out by a person
+  // The sink has taken an event that was skipped while it was under way: it counts as acknowledged,
+  // not as skipped.
+  void honour(const StoredRecord& record) { honoured_.push_back(record.seq); }
   bool empty() const { return ranges_.empty(); }
   Lane lane() const { return lane_; }
 
@@ -73,6 +78,23 @@ class Completion {
   Lane lane_;
   std::vector<Range> ranges_;
   std::vector<DeadLetter> letters_;
+  std::vector<Seq> honoured_;
+};
+
+// What was made of dead letters that a person has named.
+struct DeadLetterChange {
+  std::uint64_t changed = 0;
+  std::uint64_t rejects = 0;   // have no event that could be sent again
+  std::uint64_t as_asked = 0;  // are so already
+  std::uint64_t gone = 0;      // are no dead letters any more
+};
+// How many may be named at once; and of events that are skipped.
+inline constexpr std::size_t kChangesAtOnceMax = 10'000;
+
+// Dead letters of one lane that were sent again.
+struct RequeueOutcome {
+  std::vector<RecordKey> delivered;
+  std::vector<DeadLetter> refused;  // with what is known of the last tries alone
 };
 
 struct DeliveryStoreOptions {
@@ -93,6 +115,7 @@ struct Rewind {
   Seq from = 0;
   Seq old_position = 0;
   std::uint64_t voided = 0;
+  std::uint64_t skipped = 0;  // of them, by hand: they are shipped now, unless skipped again
 };
 
 class DeliveryStore {
@@ -110,6 +133,8 @@ class DeliveryStore {
   // letters of numbers that are taken back stay, though they are counted no more.
   Result<std::vector<Rewind>> reconcile(const QueueView& queue);
 
+  // kBusy: a number of it has been skipped meanwhile (see skipped()), and nothing was written: make
+  // the completion again.
   Result<void> commit(const Completion& completion);
 
   // kIdentity: the store's folder was moved away or replaced, so this must be destroyed and none
@@ -131,6 +156,37 @@ class DeliveryStore {
   std::optional<ReplayJob> replay(std::uint64_t id) const;
   std::vector<ReplayJob> replays() const;  // the oldest first
   std::vector<ReplayJob> active_replays() const;
+
+  // By a person, each with a line in the journal; durable when they return. kUsage: no reason, or
+  // too many at once.
+  // To be sent again by the shipper that runs, or the next one.
+  Result<DeadLetterChange> requeue(const std::vector<RecordKey>& records, const Actor& actor);
+  Result<DeadLetterChange> cancel_requeue(const std::vector<RecordKey>& records,
+                                          const Actor& actor);
+  // Removed, and counted as skipped.
+  Result<DeadLetterChange> discard(const std::vector<RecordKey>& records, const Actor& actor);
+
+  // Those that are to be sent again, by number.
+  std::vector<RecordKey> requeued(Lane lane) const;
+  // kNotFound: there is none.
+  Result<DeadLetter> dead_letter(const RecordKey& record) const;
+  // Durable when it returns. What was delivered is removed and counted as acknowledged. What was
+  // refused stays, with the new reason, and is not requeued any more.
+  Result<void> finish_requeue(Lane lane, const RequeueOutcome& outcome);
+  DeadLetterTotals dead_letters(Lane lane) const;
+
+  // Takes events out of a lane that are not accounted for yet, all of them or none; durable when it
+  // returns, and counted as skipped. No request that is started afterwards may carry them; an
+  // answer under way is for Completion::honour(). kUsage: one of them is accounted for, or not
+  // durable. kBusy: the queue has been opened anew, so the numbers may be other events'.
+  Result<void> skip(Lane lane, const std::vector<StoredRecord>& events, const Actor& actor);
+  // The numbers that were skipped since the last reconcile(); nullptr: none.
+  std::shared_ptr<const std::set<Seq>> skipped(Lane lane) const;
+  // All that were ever skipped, as far as the queue has not lost them since: a replay leaves them
+  // out.
+  Result<std::set<RecordKey>> skipped_by_hand(Lane lane) const;
+  // Goes up with each change of dead letters and each skip. Cheap.
+  std::uint64_t changes() const;
 
   LaneProgress progress(Lane lane) const;
   Ledger ledger() const;

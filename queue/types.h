@@ -64,6 +64,14 @@ struct Epoch {
   auto operator<=>(const Epoch&) const = default;
 };
 
+// A number and the epoch that gave it: tells apart records that had the same number.
+struct RecordKey {
+  Lane lane = Lane::kAudit;
+  Seq seq = 0;
+  std::uint64_t epoch = 0;
+  auto operator<=>(const RecordKey&) const = default;
+};
+
 // The queue's own durable statement that `epoch` began with these sequence numbers.
 struct EpochRow {
   Epoch epoch;

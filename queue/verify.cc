@@ -17,6 +17,7 @@
 #include "queue/control_page.h"
 #include "queue/database.h"
 #include "queue/dead_letter.h"
+#include "queue/dead_letter_rows.h"
 #include "queue/delivery_reader.h"
 #include "queue/delivery_schema.h"
 #include "queue/event_json.h"
@@ -82,6 +83,7 @@ class Verifier {
   void check_positions(const DeliveryView& view);
   void check_delivery_rows();
   void check_jobs(Database* database);
+  void check_letters(Database* database);
   void check_pages();
   void report_progress(bool is_last);
   void problem(std::string sentence) {
@@ -482,12 +484,15 @@ void Verifier::check_delivery_rows() {
     SLUICE_TRY(decode_answer(lane, key, value));
     return {};
   });
-  each(kDeadFamily, [](std::string_view, std::string_view value) -> Result<void> {
-    SLUICE_TRY(decode_dead_letter(value));
-    return {};
+  each(kDeadFamily, [](std::string_view key, std::string_view value) -> Result<void> {
+    SLUICE_ASSIGN(const auto known, decode_record_key(key, ""));
+    SLUICE_ASSIGN(const DeadLetter letter, decode_dead_letter(value));
+    if (letter.key() == known.record) return {};
+    return fail(ErrorKind::kCorrupt, "the delivery store has a dead letter under another's key");
   });
   if (const auto epochs = read_epochs(database); !epochs) problem(epochs.error().message);
   check_jobs(&database);
+  check_letters(&database);
   check_tables(&database, false);
 }
 
@@ -505,6 +510,45 @@ void Verifier::check_jobs(Database* database) {
   for (const ReplayJob& job : *jobs) {
     if (const auto checked = check_progress(job); !checked) problem(checked.error().message);
   }
+}
+
+// Each event that is counted as dead has its letter, and each letter that is to be sent again is
+// there. More letters than are counted may be left by an older program, which did not write down
+// that the queue had lost some of their numbers.
+void Verifier::check_letters(Database* database) {
+  const auto checked = patiently<void>([&]() -> Result<void> {
+    // Its own failure shows in what is read.
+    (void)database->db().TryCatchUpWithPrimary();
+    std::set<RecordKey> letters;
+    SLUICE_TRY(visit_dead_letters(*database, [&](const DeadLetter& letter, std::size_t) {
+      letters.insert(letter.key());
+      return true;
+    }));
+    auto counted = letters;
+    SLUICE_ASSIGN(const auto interventions, read_interventions(*database));
+    for (const Intervention& one : interventions) {
+      if (one.kind == InterventionKind::kRequeueAsked && !letters.contains(one.record)) {
+        return fail(ErrorKind::kBusy,
+                    fmt::format("lane {}: dead letter {} is to be sent again, and is not there",
+                                name_of(one.record.lane), one.record.seq));
+      }
+      if (one.is_voided) counted.erase(one.record);
+    }
+    for (const Lane lane : kLanes) {
+      SLUICE_ASSIGN(const auto newest, database->newest(kLanesFamily, lane_prefix(lane)));
+      if (!newest) continue;
+      SLUICE_ASSIGN(const LaneRow row, decode_lane_row(newest->value));
+      const auto count = static_cast<std::uint64_t>(std::ranges::count_if(
+          counted, [lane](const RecordKey& record) { return record.lane == lane; }));
+      if (count < row.progress.dead) {
+        return fail(ErrorKind::kBusy, fmt::format("lane {}: {} events are dead, and there are {} "
+                                                  "dead letters",
+                                                  name_of(lane), row.progress.dead, count));
+      }
+    }
+    return {};
+  });
+  if (!checked) problem(checked.error().message);
 }
 
 void Verifier::check_pages() {

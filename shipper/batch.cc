@@ -88,6 +88,14 @@ Batch Batch::take_front(std::size_t events, std::size_t bytes) {
   return front;
 }
 
+std::size_t Batch::leave_out(const std::set<queue::Seq>& numbers) {
+  return std::erase_if(records_, [&](const RecordPtr& record) {
+    if (!numbers.contains(record->seq)) return false;
+    body_bytes_ -= record->record.body.size();
+    return true;
+  });
+}
+
 std::pair<Batch, Batch> Batch::halves() const {
   SLUICE_CHECK(size() >= 2, "a batch of one event cannot be split");
   std::pair<Batch, Batch> halves{Batch(route_), Batch(route_)};

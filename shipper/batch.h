@@ -7,6 +7,7 @@
 
 #include <cstddef>
 #include <memory>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -41,6 +42,9 @@ class Batch {
 
   // Takes away the first records, as many as the limits allow and one at least, and keeps the rest.
   Batch take_front(std::size_t events, std::size_t bytes);
+
+  // Takes out the records with these numbers; how many it had.
+  std::size_t leave_out(const std::set<queue::Seq>& numbers);
 
   // Two batches that have half of the records each, the earlier ones first. Needs two or more.
   std::pair<Batch, Batch> halves() const;

@@ -4,6 +4,10 @@
 #ifndef SLUICE_SHIPPER_COMPLETION_SINK_H_
 #define SLUICE_SHIPPER_COMPLETION_SINK_H_
 
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
 #include <vector>
 
 #include "common/error.h"
@@ -35,6 +39,19 @@ class CompletionSink {
 
   // Success: all of it is on disk. After an error nothing more may be sent with this sink.
   virtual Result<void> commit(queue::Lane lane, const Finished& finished) = 0;
+
+  // Numbers of the lane that must not be sent any more, though they were read: those that were
+  // taken out since `*mark`, which the caller keeps (at first 0). Called before each request, so it
+  // must be cheap. What is in flight may be committed all the same.
+  virtual std::vector<queue::Seq> taken_out(queue::Lane /*lane*/, std::uint64_t* /*mark*/) {
+    return {};
+  }
+  // Why nothing more can be set aside in the lane for now, beyond `coming` letters that are not
+  // committed yet: a sentence. Nothing: there is room.
+  virtual std::optional<std::string> no_room_for_letters(queue::Lane /*lane*/,
+                                                         std::size_t /*coming*/) {
+    return std::nullopt;
+  }
 };
 
 }  // namespace sluice::shipper

@@ -1,5 +1,6 @@
 #include "shipper/generation.h"
 
+#include <fmt/format.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -8,6 +9,7 @@
 
 #include "common/backoff.h"
 #include "common/log.h"
+#include "queue/configured_limits.h"
 #include "queue/instance.h"
 #include "shipper/doorbell.h"
 #include "shipper/fluentd/make_transport.h"
@@ -87,6 +89,7 @@ Generation::Generation(const GenerationOptions& options)
     : options_(options),
       rate_(options.config->shipper.events_per_second_max,
             options.config->shipper.bytes_per_second_max),
+      dead_letters_(queue::dead_letter_limits(options.config->shipper), *options.clock),
       waiting_("waiting for the queue", LogLevel::kInfo, *options.clock) {}
 
 Result<void> Generation::run(const std::stop_token& stop) {
@@ -123,8 +126,13 @@ Result<void> Generation::try_attach() {
   for (const queue::Rewind& rewind : rewinds) {
     log_warn(
         "lane {}: the queue has lost records from number {} on after they were delivered up to {}; "
-        "{} numbers belong to other records now and will be shipped",
-        queue::name_of(rewind.lane), rewind.from, rewind.old_position, rewind.voided);
+        "{} numbers belong to other records now and will be shipped{}",
+        queue::name_of(rewind.lane), rewind.from, rewind.old_position, rewind.voided,
+        rewind.skipped == 0
+            ? ""
+            : fmt::format("; {} of them had been skipped by hand, see the journal, and will be "
+                          "shipped too unless they are skipped again",
+                          rewind.skipped));
   }
   queue_id_ = view.queue_id;
   log_start(view);
@@ -190,7 +198,7 @@ Result<void> Generation::ship(const std::stop_token& stop) {
   ended_.clear();
   replays_failed_ = false;
   ReaderSource source(reader_.get());
-  StoreSink sink(store_.get());
+  StoreSink sink(store_.get(), queue::dead_letter_limits(options_.config->shipper));
   std::stop_source hurry;
   Lanes lanes;
   for (const queue::Lane lane : queue::kLanes) {
@@ -257,17 +265,19 @@ Result<void> Generation::watch(const std::stop_token& stop) {
   return {};
 }
 
-void Generation::report_status() const {
+void Generation::report_status() {
   queue::PerLane<queue::Seq> durable;
   for (const queue::Lane lane : queue::kLanes) {
     durable[lane] = reader_->durable(lane).value_or(store_->progress(lane).position);
   }
   options_.status->tick(*store_, durable);
+  dead_letters_.tick(*store_);
 }
 
 bool Generation::is_drained() const {
   if (!store_->active_replays().empty()) return false;
   return std::ranges::all_of(queue::kLanes, [this](queue::Lane lane) {
+    if (!store_->requeued(lane).empty()) return false;
     const auto durable = reader_->durable(lane);
     return durable && *durable == store_->progress(lane).position;
   });

@@ -26,6 +26,7 @@
 #include "queue/reader.h"
 #include "queue/types.h"
 #include "shipper/completion_sink.h"
+#include "shipper/dead_letter_alarm.h"
 #include "shipper/lane_counters.h"
 #include "shipper/lane_observer.h"
 #include "shipper/lane_runner.h"
@@ -73,12 +74,13 @@ class Generation {
                  std::stop_source hurry);
   // The reason why lanes or replays have ended, so far.
   Result<void> outcome(const Lanes& lanes, const Replays& replays);
-  void report_status() const;
+  void report_status();
   bool is_drained() const;
   void log_start(const queue::QueueView& view) const;
 
   GenerationOptions options_;
   SendRate rate_;
+  DeadLetterAlarm dead_letters_;
   RepeatedMessage waiting_;
   std::mutex mutex_;
   std::condition_variable_any changed_;

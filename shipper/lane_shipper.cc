@@ -106,9 +106,13 @@ void LaneShipper::drop_flights() {
 Result<void> LaneShipper::send() {
   more_to_read_ = false;
   while (may_send(parts_.clock->monotonic())) {
+    leave_out_taken();
+    if (!left_out_.empty()) slots_.remove_if([](const Slot& slot) { return slot.is_done(); });
     SLUICE_ASSIGN(Slot * slot, next_slot(parts_.clock->monotonic()));
+    // A number that was taken out meanwhile must not be in it.
+    leave_out_taken();
     if (slot == nullptr) return {};
-    send(slot);
+    if (!slot->is_done()) send(slot);
   }
   return {};
 }
@@ -118,6 +122,18 @@ void LaneShipper::apply_limits() {
   ahead_.limit_batches(limits.events, limits.bytes);
   parts_.counters->batch_events_max = limits.events;
   parts_.counters->requests_at_once_max = limits.requests;
+}
+
+void LaneShipper::leave_out_taken() {
+  const auto taken = parts_.sink->taken_out(options_.lane, &taken_out_mark_);
+  if (!taken.empty()) {
+    left_out_.insert(taken.begin(), taken.end());
+    ahead_.leave_out(left_out_);
+  }
+  if (left_out_.empty()) return;
+  for (Slot& slot : slots_) {
+    if (!slot.in_flight()) slot.leave_out(left_out_);
+  }
 }
 
 bool LaneShipper::may_send(milliseconds now) const {
@@ -139,10 +155,25 @@ Result<Slot*> LaneShipper::next_slot(milliseconds now) {
 Slot* LaneShipper::slot_to_send_again(milliseconds now) {
   Slot* best = nullptr;
   for (Slot& slot : slots_) {
-    if (slot.in_flight() || slot.not_before() > now) continue;
+    if (slot.in_flight() || slot.is_done() || slot.not_before() > now) continue;
+    if (waits_for_room(slot)) continue;
     if (best == nullptr || (!gate_.is_open() && slot.last_sent() < best->last_sent())) best = &slot;
   }
   return best;
+}
+
+// Whether some of what was just answered has been taken out: what is left has not been judged.
+bool LaneShipper::takes_out_of_front(Slot* slot) {
+  const queue::Seq first = slot->piece().batch.first();
+  const std::size_t size = slot->piece().batch.size();
+  leave_out_taken();
+  return slot->is_done() || slot->piece().batch.first() != first ||
+         slot->piece().batch.size() != size;
+}
+
+bool LaneShipper::waits_for_room(const Slot& slot) const {
+  return slot.piece().waits_for_room &&
+         parts_.sink->no_room_for_letters(options_.lane, finished_.set_aside.size()).has_value();
 }
 
 // While the sink can be reached, its errors may be the fault of the batches that were tried. Once
@@ -178,6 +209,8 @@ Result<Slot*> LaneShipper::slot_for_new_batch() {
       return &slots_.emplace_back(std::move(*batch), new_backoff());
     }
     if (more_to_read_) return nullptr;
+    SLUICE_ASSIGN(const bool may_read, pass_held_back());
+    if (!may_read) return nullptr;
     bool found = false;
     SLUICE_ASSIGN(auto not_to_be_sent, ahead_.fill(&found, now));
     if (!found) return nullptr;
@@ -186,6 +219,15 @@ Result<Slot*> LaneShipper::slot_for_new_batch() {
     SLUICE_TRY(commit());
   }
   return nullptr;
+}
+
+// False: there are still rejects for which there is no room, so nothing behind them is read.
+Result<bool> LaneShipper::pass_held_back() {
+  if (held_back_.empty()) return true;
+  pass(std::exchange(held_back_, {}));
+  SLUICE_TRY(commit());
+  if (held_back_.empty()) parts_.observer->on_healed();
+  return held_back_.empty();
 }
 
 std::set<std::string, std::less<>> LaneShipper::busy_routes() const {
@@ -244,9 +286,12 @@ void LaneShipper::apply(const fluentd::Answer& answer) {
   flight.slot->answered();
   count(answer, &flight.slot->piece());
   learn(flight, answer);
-  switch (verdict_of(answer)) {
+  const Verdict verdict = verdict_of(answer);
+  if (verdict == Verdict::kAccepted) return accept(flight);
+  if (takes_out_of_front(flight.slot)) return gate_.inconclusive(answer.request_id);
+  switch (verdict) {
     case Verdict::kAccepted:
-      return accept(flight);
+      break;
     case Verdict::kTooLarge:
     case Verdict::kRefused:
       return refuse(flight, answer);
@@ -318,6 +363,12 @@ void LaneShipper::refuse(const Flight& flight, const fluentd::Answer& answer) {
   if (refuses_everything() && !is_certain) return doubt(flight, answer);
   sink_served(flight.url);
   if (piece.batch.size() > 1) return flight.slot->split_piece();
+  if (const auto why =
+          parts_.sink->no_room_for_letters(options_.lane, finished_.set_aside.size())) {
+    ++parts_.counters->requests_failed;
+    parts_.observer->on_failure(*why);
+    return flight.slot->wait_for_room();
+  }
   if (!is_certain) ++lone_refusals_;
   set_aside(flight, answer);
 }
@@ -423,6 +474,13 @@ void LaneShipper::pass(std::vector<RecordPtr> not_to_be_sent) {
   for (auto& record : not_to_be_sent) {
     if (record->record.kind == queue::RecordKind::kGap) {
       finished_.gaps.push_back(std::move(record));
+      continue;
+    }
+    const auto no_room =
+        parts_.sink->no_room_for_letters(options_.lane, finished_.set_aside.size());
+    if (no_room) {
+      parts_.observer->on_failure(*no_room);
+      held_back_.push_back(std::move(record));
       continue;
     }
     auto letter = queue::DeadLetter::of(options_.lane, *record);

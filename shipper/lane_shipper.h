@@ -11,7 +11,9 @@
 //    (Failover).
 //  - What may pass is retried for ever, one request at a time while the sink as a whole is ill. An
 //    event that the sink will never take becomes a dead letter, at the price of O(log n) requests;
-//    but no more than kLoneRefusalsMax do while the sink accepts nothing.
+//    but no more than kLoneRefusalsMax do while the sink accepts nothing, and none while the sink
+//    of completions has no room for it: then it waits, and costs no requests.
+//  - No request that is started carries an event that has been taken out before (CompletionSink).
 //
 // Threads: one thread calls everything; it is driven step by step, so that tests need neither
 // threads nor sleeps. All pointers in LaneParts must outlive the shipper.
@@ -144,6 +146,12 @@ class LaneShipper {
   std::set<std::string, std::less<>> busy_routes() const;
   void fit(Slot* slot) const;
   void send(Slot* slot);
+  // Learns which numbers are not to be sent any more, and drops them wherever they are not in
+  // flight.
+  void leave_out_taken();
+  bool takes_out_of_front(Slot* slot);
+  bool waits_for_room(const Slot& slot) const;
+  Result<bool> pass_held_back();
 
   Result<void> receive(std::chrono::milliseconds timeout);
   void apply(const fluentd::Answer& answer);
@@ -181,6 +189,9 @@ class LaneShipper {
   std::unordered_map<std::uint64_t, Flight> flights_;  // by request id
   std::optional<AdaptiveLimits> limits_;               // of the present URL; never empty
   Finished finished_;                                  // not yet committed
+  std::vector<RecordPtr> held_back_;  // rejects for which there is no room among the dead letters
+  std::set<queue::Seq> left_out_;     // numbers that are not to be sent any more
+  std::uint64_t taken_out_mark_ = 0;
   std::uint64_t last_request_id_ = 0;
   std::uint64_t served_ = 0;    // answers that showed the sink at work
   std::uint64_t accepted_ = 0;  // answers 2xx

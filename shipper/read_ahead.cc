@@ -41,6 +41,7 @@ Result<std::vector<RecordPtr>> ReadAhead::fill(bool* found, milliseconds now) {
   *found = !records.empty();
   for (auto& record : records) {
     next_ = record->seq + 1;
+    if (left_out_.contains(record->seq)) continue;
     if (record->record.kind == queue::RecordKind::kEvent) {
       place(std::move(record), now);
     } else {
@@ -81,6 +82,16 @@ void ReadAhead::place(RecordPtr record, milliseconds now) {
   const bool may_outwait_its_neighbours =
       options_.lane == queue::Lane::kSession && !options_.strict_order;
   batch->append(may_outwait_its_neighbours ? own_copy(*record) : std::move(record));
+}
+
+void ReadAhead::leave_out(const std::set<queue::Seq>& numbers) {
+  left_out_.insert(numbers.begin(), numbers.end());
+  for (Waiting& one : waiting_) {
+    const std::size_t bytes = one.batch.body_bytes();
+    records_ -= one.batch.leave_out(numbers);
+    bytes_ -= bytes - one.batch.body_bytes();
+  }
+  std::erase_if(waiting_, [](const Waiting& one) { return one.batch.size() == 0; });
 }
 
 bool ReadAhead::may_go(const Waiting& waiting, milliseconds now) const {

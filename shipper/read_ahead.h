@@ -60,6 +60,9 @@ class ReadAhead {
   // How long until a batch no longer waits for more; nothing: none does.
   std::optional<std::chrono::milliseconds> wait(std::chrono::milliseconds now) const;
 
+  // Events with these numbers are not handed out any more, read already or not.
+  void leave_out(const std::set<queue::Seq>& numbers);
+
   bool empty() const { return waiting_.empty(); }
 
  private:
@@ -80,6 +83,7 @@ class ReadAhead {
   queue::Seq next_;
   std::deque<queue::SeqRange> completed_;  // beyond next_, ascending
   std::deque<Waiting> waiting_;
+  std::set<queue::Seq> left_out_;
   std::size_t records_ = 0;
   std::size_t bytes_ = 0;
 };

@@ -59,6 +59,21 @@ bool Slot::turn_to_another_piece() {
   return true;
 }
 
+void Slot::leave_out(const std::set<queue::Seq>& numbers) {
+  for (Piece& one : pieces_) {
+    if (one.batch.leave_out(numbers) == 0) continue;
+    // What was answered says nothing of what is left.
+    one.accepted_at_doubt.reset();
+    one.suspect_answers = one.errors_alone = one.chunk_limit_refusals = 0;
+  }
+  std::erase_if(pieces_, [](const Piece& one) { return one.batch.size() == 0; });
+}
+
+void Slot::wait_for_room() {
+  piece().waits_for_room = true;
+  std::ranges::rotate(pieces_, std::next(pieces_.begin()));
+}
+
 bool Slot::fail(std::uint64_t served, milliseconds now, milliseconds wait_min) {
   const bool is_own = failures_ > 0 && served > served_at_failure_;
   ++failures_;

@@ -13,6 +13,7 @@
 #include <cstdint>
 #include <deque>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 
@@ -44,6 +45,7 @@ struct Piece {
   std::uint64_t accepted_at_error = 0;  // the lane's acceptances when the last one came
   FirstTries first_tries_at_error;      // and how its first tries had gone
   bool outcome_unknown = false;         // an earlier attempt may have been stored
+  bool waits_for_room = false;          // it is refused, and there is no room for a dead letter
 };
 
 class Slot {
@@ -74,6 +76,11 @@ class Slot {
   // Moves the front piece behind all others, halved if it has several events. False: there is no
   // other.
   bool turn_to_another_piece();
+
+  // Takes out the events with these numbers; not while it is in flight.
+  void leave_out(const std::set<queue::Seq>& numbers);
+  // There is no room to set the front piece aside: it goes behind all others.
+  void wait_for_room();
 
   // A failure that may pass. `served` is the lane's count of answers that showed the sink at work.
   // True: others were served since this slot's previous failure, so the cause is this batch itself,

@@ -20,8 +20,9 @@ constexpr timeval kPatience{30, 0};
 
 std::unexpected<Error> silent(const std::filesystem::path& socket) {
   return fail(ErrorKind::kIo,
-              fmt::format("the shipper at {} does not answer: look at its log, and with queuectl "
-                          "replay list whether the change was made",
+              fmt::format("the shipper at {} does not answer: look at its log, and with "
+                          "\"queuectl replay list\" or \"queuectl dead-letter list\" whether the "
+                          "change was made",
                           socket.string()));
 }
 
@@ -65,6 +66,26 @@ Result<ReplayJob> ask_for_replay(const ControlClient::Exchange& exchange,
   SLUICE_ASSIGN(const auto response, ask(exchange, request));
   if (!response.has_replay()) return strange();
   return from_wire(response.replay());
+}
+
+Result<DeadLetterChange> change_dead_letters(const ControlClient::Exchange& exchange,
+                                             wire::ChangeDeadLettersRequest::Order order,
+                                             const std::vector<RecordKey>& records,
+                                             const Actor& actor) {
+  wire::Request request;
+  wire::ChangeDeadLettersRequest& change = *request.mutable_change_dead_letters();
+  change.set_order(order);
+  change.set_reason(actor.reason);
+  change.set_claimed_by(actor.claimed);
+  for (const RecordKey& record : records) {
+    wire::RecordKey& one = *change.add_records();
+    one.set_lane(to_wire(record.lane));
+    one.set_seq(record.seq);
+    one.set_epoch(record.epoch);
+  }
+  SLUICE_ASSIGN(const auto response, ask(exchange, request));
+  if (!response.has_dead_letter_change()) return strange();
+  return from_wire(response.dead_letter_change());
 }
 
 }  // namespace
@@ -131,6 +152,37 @@ Result<ReplayJob> ControlClient::cancel_replay(std::uint64_t id, const Actor& ac
   request.mutable_cancel_replay()->set_reason(actor.reason);
   request.mutable_cancel_replay()->set_claimed_by(actor.claimed);
   return ask_for_replay(exchange_, request);
+}
+
+Result<DeadLetterChange> ControlClient::requeue(const std::vector<RecordKey>& records,
+                                                const Actor& actor) {
+  return change_dead_letters(exchange_, wire::ChangeDeadLettersRequest::ORDER_REQUEUE, records,
+                             actor);
+}
+
+Result<DeadLetterChange> ControlClient::cancel_requeue(const std::vector<RecordKey>& records,
+                                                       const Actor& actor) {
+  return change_dead_letters(exchange_, wire::ChangeDeadLettersRequest::ORDER_CANCEL_REQUEUE,
+                             records, actor);
+}
+
+Result<DeadLetterChange> ControlClient::discard(const std::vector<RecordKey>& records,
+                                                const Actor& actor) {
+  return change_dead_letters(exchange_, wire::ChangeDeadLettersRequest::ORDER_DISCARD, records,
+                             actor);
+}
+
+Result<void> ControlClient::skip(Lane lane, const std::vector<StoredRecord>& events,
+                                 const Actor& actor) {
+  wire::Request request;
+  wire::SkipRequest& skip = *request.mutable_skip();
+  skip.set_lane(to_wire(lane));
+  skip.set_reason(actor.reason);
+  skip.set_claimed_by(actor.claimed);
+  for (const StoredRecord& event : events) *skip.add_events() = to_wire(event);
+  SLUICE_ASSIGN(const auto response, ask(exchange_, request));
+  if (!response.has_skip_done()) return strange();
+  return {};
 }
 
 }  // namespace sluice::queue

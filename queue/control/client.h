@@ -12,6 +12,8 @@
 #include <vector>
 
 #include "common/error.h"
+#include "queue/delivery_store.h"
+#include "queue/record.h"
 #include "queue/replay_job.h"
 #include "queue/types.h"
 
@@ -39,6 +41,12 @@ class ControlClient {
   Result<ReplayJob> replay(std::uint64_t id);
   Result<ReplayJob> start_replay(const ReplaySpec& spec, bool allow_partial);
   Result<ReplayJob> cancel_replay(std::uint64_t id, const Actor& actor);
+  // As the functions of DeliveryStore with these names.
+  Result<DeadLetterChange> requeue(const std::vector<RecordKey>& records, const Actor& actor);
+  Result<DeadLetterChange> cancel_requeue(const std::vector<RecordKey>& records,
+                                          const Actor& actor);
+  Result<DeadLetterChange> discard(const std::vector<RecordKey>& records, const Actor& actor);
+  Result<void> skip(Lane lane, const std::vector<StoredRecord>& events, const Actor& actor);
 
  private:
   Exchange exchange_;

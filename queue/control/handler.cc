@@ -3,6 +3,9 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <utility>
+#include <vector>
+
 #include "queue/control/messages.h"
 
 namespace sluice::queue {
@@ -81,6 +84,46 @@ Result<wire::Response> cancel_replay(DeliveryStore* store, const wire::CancelRep
   return response;
 }
 
+Result<wire::Response> change_dead_letters(DeliveryStore* store,
+                                           const wire::ChangeDeadLettersRequest& request,
+                                           const Caller& caller) {
+  SLUICE_TRY(check_may_change(caller));
+  const Actor actor{caller.uid, request.claimed_by(), request.reason()};
+  std::vector<RecordKey> records;
+  for (const wire::RecordKey& record : request.records()) {
+    SLUICE_ASSIGN(const Lane lane, from_wire(record.lane()));
+    records.push_back({lane, record.seq(), record.epoch()});
+  }
+  Result<DeadLetterChange> done = fail(
+      ErrorKind::kUnimplemented, "the request asks for something that this release does not know");
+  if (request.order() == wire::ChangeDeadLettersRequest::ORDER_REQUEUE) {
+    done = store->requeue(records, actor);
+  } else if (request.order() == wire::ChangeDeadLettersRequest::ORDER_CANCEL_REQUEUE) {
+    done = store->cancel_requeue(records, actor);
+  } else if (request.order() == wire::ChangeDeadLettersRequest::ORDER_DISCARD) {
+    done = store->discard(records, actor);
+  }
+  if (!done) return fail(std::move(done).error());
+  wire::Response response;
+  *response.mutable_dead_letter_change() = to_wire(*done);
+  return response;
+}
+
+Result<wire::Response> skip(DeliveryStore* store, const wire::SkipRequest& request,
+                            const Caller& caller) {
+  SLUICE_TRY(check_may_change(caller));
+  SLUICE_ASSIGN(const Lane lane, from_wire(request.lane()));
+  std::vector<StoredRecord> events;
+  for (const wire::SkippedEvent& event : request.events()) {
+    SLUICE_ASSIGN(const StoredRecord record, from_wire(event));
+    events.push_back(record);
+  }
+  SLUICE_TRY(store->skip(lane, events, {caller.uid, request.claimed_by(), request.reason()}));
+  wire::Response response;
+  response.mutable_skip_done();
+  return response;
+}
+
 Result<wire::Response> serve(DeliveryStore* store, std::string_view bytes, const Caller& caller) {
   wire::Request request;
   if (!request.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) {
@@ -97,6 +140,10 @@ Result<wire::Response> serve(DeliveryStore* store, std::string_view bytes, const
       return create_replay(store, request.create_replay(), caller);
     case wire::Request::kCancelReplay:
       return cancel_replay(store, request.cancel_replay(), caller);
+    case wire::Request::kChangeDeadLetters:
+      return change_dead_letters(store, request.change_dead_letters(), caller);
+    case wire::Request::kSkip:
+      return skip(store, request.skip(), caller);
     case wire::Request::OPERATION_NOT_SET:
       break;
   }

@@ -14,7 +14,7 @@ Result<Timestamp> time_of(const google::protobuf::Timestamp& time) {
   constexpr std::int32_t kNanosMax = 999'999'999;
   if (time.seconds() < kTimestampSecondsMin || time.seconds() > kTimestampSecondsMax ||
       time.nanos() < 0 || time.nanos() > kNanosMax) {
-    return fail(ErrorKind::kUsage, "a replay's times are in the years 1 to 9999");
+    return fail(ErrorKind::kUsage, "times are in the years 1 to 9999");
   }
   return Timestamp{time.seconds(), static_cast<std::uint32_t>(time.nanos())};
 }
@@ -72,7 +72,7 @@ wire::Lane to_wire(Lane lane) {
 Result<Lane> from_wire(wire::Lane lane) {
   if (lane == wire::LANE_AUDIT) return Lane::kAudit;
   if (lane == wire::LANE_SESSION) return Lane::kSession;
-  return fail(ErrorKind::kUsage, "a replay is of lane audit or session");
+  return fail(ErrorKind::kUsage, "the lanes are audit and session");
 }
 
 wire::ReplaySpec to_wire(const ReplaySpec& spec) {
@@ -133,6 +133,46 @@ Result<ReplayJob> from_wire(const wire::Replay& in) {
   SLUICE_ASSIGN(job.spec, from_wire(in.spec()));
   SLUICE_ASSIGN(job.progress, progress_of(in.progress()));
   return job;
+}
+
+wire::DeadLetterChange to_wire(const DeadLetterChange& change) {
+  wire::DeadLetterChange out;
+  out.set_changed(change.changed);
+  out.set_rejects(change.rejects);
+  out.set_as_asked(change.as_asked);
+  out.set_gone(change.gone);
+  return out;
+}
+
+DeadLetterChange from_wire(const wire::DeadLetterChange& change) {
+  return {.changed = change.changed(),
+          .rejects = change.rejects(),
+          .as_asked = change.as_asked(),
+          .gone = change.gone()};
+}
+
+wire::SkippedEvent to_wire(const StoredRecord& event) {
+  wire::SkippedEvent out;
+  out.set_seq(event.seq);
+  out.set_epoch(event.record.epoch);
+  put_time(event.record.time, out.mutable_time());
+  out.set_id(std::string(event.record.id));
+  out.set_type(std::string(event.record.type));
+  return out;
+}
+
+Result<StoredRecord> from_wire(const wire::SkippedEvent& in) {
+  if (in.seq() == 0 || in.id().empty() || in.id().size() > kStringBytesMax ||
+      in.type().size() > kStringBytesMax) {
+    return fail(ErrorKind::kUsage, "an event that is skipped has a number and an id");
+  }
+  StoredRecord event;
+  event.seq = in.seq();
+  event.record.epoch = in.epoch();
+  SLUICE_ASSIGN(event.record.time, time_of(in.time()));
+  event.record.id = in.id();
+  event.record.type = in.type();
+  return event;
 }
 
 wire::Failure to_wire(const Error& error) {

@@ -4,6 +4,8 @@
 #define SLUICE_QUEUE_CONTROL_MESSAGES_H_
 
 #include "common/error.h"
+#include "queue/delivery_store.h"
+#include "queue/record.h"
 #include "queue/replay_job.h"
 #include "queue/types.h"
 #include "sluice/control/v1/control.pb.h"
@@ -21,6 +23,13 @@ Result<ReplaySpec> from_wire(const wire::ReplaySpec& spec);
 
 wire::Replay to_wire(const ReplayJob& job);
 Result<ReplayJob> from_wire(const wire::Replay& replay);
+
+wire::DeadLetterChange to_wire(const DeadLetterChange& change);
+DeadLetterChange from_wire(const wire::DeadLetterChange& change);
+
+wire::SkippedEvent to_wire(const StoredRecord& event);
+// Its views are the message's. kUsage: no number, no id, or a time that is none.
+Result<StoredRecord> from_wire(const wire::SkippedEvent& event);
 
 wire::Failure to_wire(const Error& error);
 Error from_wire(const wire::Failure& failure);

@@ -53,6 +53,17 @@ Result<std::vector<ReplayJob>> Access::replays() {
   return opened->replays();
 }
 
+Result<void> Access::visit_dead_letters(
+    const std::function<bool(DeadLetter letter, std::size_t bytes)>& visit) {
+  SLUICE_ASSIGN(const auto opened, open_delivery());
+  return opened->visit_dead_letters(visit);
+}
+
+Result<std::vector<Intervention>> Access::interventions() {
+  SLUICE_ASSIGN(const auto opened, open_delivery());
+  return opened->interventions();
+}
+
 Result<std::vector<DeadLetter>> Access::dead_letters_of(std::string_view id) {
   SLUICE_ASSIGN(const auto opened, open_delivery());
   return opened->dead_letters_of(id);

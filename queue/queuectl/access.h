@@ -5,7 +5,9 @@
 #ifndef SLUICE_QUEUE_QUEUECTL_ACCESS_H_
 #define SLUICE_QUEUE_QUEUECTL_ACCESS_H_
 
+#include <cstddef>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -36,6 +38,10 @@ class Access {
   // What the delivery store says; kNotFound when there is none yet.
   Result<DeliveryView> delivery();
   Result<std::vector<ReplayJob>> replays();
+  // As the functions of DeliveryReader with these names; one view of the store.
+  Result<void> visit_dead_letters(
+      const std::function<bool(DeadLetter letter, std::size_t bytes)>& visit);
+  Result<std::vector<Intervention>> interventions();
   // The dead letters of one event id.
   Result<std::vector<DeadLetter>> dead_letters_of(std::string_view id);
 

@@ -50,6 +50,8 @@ std::unique_ptr<Command> retire_command();
 std::unique_ptr<Command> upgrade_command();
 std::unique_ptr<Command> replay_command();
 std::unique_ptr<Command> trace_command();
+std::unique_ptr<Command> dead_letter_command();
+std::unique_ptr<Command> skip_command();
 
 // A command's --lane. kUsage for a name that is none.
 Result<Lane> parse_lane(const std::string& name);

@@ -21,7 +21,8 @@ constexpr int kTriesMax = 20;
 constexpr std::chrono::milliseconds kTryPause{250};
 
 Result<void> with_store(const InstancePaths& paths,
-                        const std::function<Result<void>(ControlClient* client)>& use) {
+                        const std::function<Result<void>(ControlClient* client)>& use,
+                        const QueueView* queue) {
   const uid_t caller = ::getuid();
   SLUICE_ASSIGN(const FolderOwner owner, FolderOwner::become(paths.sink()));
   SLUICE_ASSIGN(const auto holder, FileLock::holder(paths.delivery_lock()));
@@ -34,6 +35,7 @@ Result<void> with_store(const InstancePaths& paths,
   SLUICE_ASSIGN(const auto store,
                 DeliveryStore::open(
                     {.paths = paths, .machine = this_machine(), .clock = nullptr, .env = nullptr}));
+  if (queue != nullptr) SLUICE_TRY(store->reconcile(*queue));
   ControlHandler handler(store.get(), ::geteuid());
   ControlClient client([&](const std::string& request) -> Result<std::string> {
     return handler.handle(request, caller);
@@ -44,16 +46,20 @@ Result<void> with_store(const InstancePaths& paths,
 }  // namespace
 
 Result<void> with_control(const InstancePaths& paths,
-                          const std::function<Result<void>(ControlClient* client)>& use) {
+                          const std::function<Result<void>(ControlClient* client)>& use,
+                          const QueueView* queue) {
   for (int i = 1;; ++i) {
     auto client = ControlClient::connect(paths.control_socket());
     if (client) return use(&*client);
     if (client.error().kind != ErrorKind::kNotFound) return fail(client.error());
     bool was_used = false;
-    const auto done = with_store(paths, [&](ControlClient* direct) {
-      was_used = true;
-      return use(direct);
-    });
+    const auto done = with_store(
+        paths,
+        [&](ControlClient* direct) {
+          was_used = true;
+          return use(direct);
+        },
+        queue);
     const bool may_pass = !was_used && !done && done.error().kind == ErrorKind::kBusy;
     if (!may_pass || i == kTriesMax) return done;
     std::this_thread::sleep_for(kTryPause);

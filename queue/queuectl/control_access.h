@@ -16,11 +16,13 @@
 namespace sluice::queue {
 
 // For changes: calls `use` with a client, once. Without a shipper it takes the store's lock and
-// opens the store as the user whose it is, so that no file of root's is left in it. A shipper that
-// is just starting is waited for, a few seconds. kBusy: a process has the store and does not
-// answer. kCannotCreate: this user may not.
+// opens the store as the user whose it is, so that no file of root's is left in it; then, for
+// changes that concern what is not delivered yet, it is held against `queue`, as a shipper would do
+// first. A shipper that is just starting is waited for, a few seconds. kBusy: a process has the
+// store and does not answer. kCannotCreate: this user may not.
 Result<void> with_control(const InstancePaths& paths,
-                          const std::function<Result<void>(ControlClient* client)>& use);
+                          const std::function<Result<void>(ControlClient* client)>& use,
+                          const QueueView* queue = nullptr);
 
 // For looking, which takes no lock and needs no shipper: all replay jobs, the oldest first. One
 // whose id is given is whole; of others the lists of types and ids may be cut.

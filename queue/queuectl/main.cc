@@ -39,6 +39,8 @@ std::vector<std::unique_ptr<Command>> all_commands() {
   commands.push_back(retire_command());
   commands.push_back(upgrade_command());
   commands.push_back(replay_command());
+  commands.push_back(dead_letter_command());
+  commands.push_back(skip_command());
   return commands;
 }
 

@@ -8,6 +8,7 @@
 #include "common/base64.h"
 #include "common/check.h"
 #include "queue/queuectl/json.h"
+#include "queue/queuectl/letter_render.h"
 #include "queue/queuectl/replay_render.h"
 
 namespace sluice::queue {
@@ -230,7 +231,8 @@ std::string status_table(const Snapshot& snapshot, const StatusContext& context)
   text += fmt::format("duplicates: at most {} a crash; {} kept out before the queue\n",
                       with_thousands(context.duplicates_bound),
                       with_thousands(total_duplicates(snapshot)));
-  return text + jobs_lines(snapshot.replays);
+  text += jobs_lines(snapshot.replays);
+  return text + dead_lines(snapshot.letters, context.letter_limits, snapshot.taken);
 }
 
 std::string status_json(const Snapshot& snapshot, const StatusContext& context) {
@@ -263,7 +265,9 @@ std::string status_json(const Snapshot& snapshot, const StatusContext& context) 
              {"disk", disk_json(snapshot, context)},
              {"unaccounted", known ? Json(total_unaccounted(snapshot)) : Json(nullptr)},
              {"duplicates_bound", context.duplicates_bound},
-             {"active_replays", active_replays(snapshot.replays)}}) +
+             {"active_replays", active_replays(snapshot.replays)},
+             {"dead_letters",
+              known ? dead_json(snapshot.letters, context.letter_limits) : Json(nullptr)}}) +
          "\n";
 }
 

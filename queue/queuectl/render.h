@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "common/time.h"
+#include "queue/dead_letter_limits.h"
 #include "queue/queuectl/snapshot.h"
 #include "queue/record.h"
 #include "queue/types.h"
@@ -33,8 +34,9 @@ std::string with_thousands(std::uint64_t number);
 
 struct StatusContext {
   std::string instance;
-  std::uint64_t duplicates_bound = 0;  // events that a crash of the shipper can send again
-  DiskLimits limits = {};              // as configured
+  std::uint64_t duplicates_bound = 0;   // events that a crash of the shipper can send again
+  DiskLimits limits = {};               // as configured
+  DeadLetterLimits letter_limits = {};  // too
 };
 std::string status_table(const Snapshot& snapshot, const StatusContext& context);
 std::string status_json(const Snapshot& snapshot, const StatusContext& context);

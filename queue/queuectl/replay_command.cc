@@ -4,15 +4,14 @@
 #include <CLI/CLI.hpp>
 #include <chrono>
 #include <cstdint>
-#include <cstdlib>
 #include <functional>
 #include <optional>
 #include <string>
 #include <thread>
-#include <vector>
 
 #include "queue/queuectl/command.h"
 #include "queue/queuectl/control_access.h"
+#include "queue/queuectl/event_filter.h"
 #include "queue/queuectl/print.h"
 #include "queue/queuectl/replay_render.h"
 #include "queue/queuectl/replay_scan.h"
@@ -23,22 +22,6 @@ namespace {
 constexpr std::chrono::milliseconds kWaitInterval{500};
 // A shipper that is started again is away for a few seconds; this is a minute.
 constexpr int kIdleMax = 120;
-
-// Whoever uses sudo is not root, though the kernel says so.
-std::string claimed_name() {
-  for (const char* variable : {"SUDO_USER", "USER"}) {
-    const char* const name = std::getenv(variable);
-    if (name != nullptr && *name != '\0') return name;
-  }
-  return {};
-}
-
-Result<std::optional<Timestamp>> parse_time(const std::string& option, const std::string& text) {
-  if (text.empty()) return std::nullopt;
-  const auto time = parse_rfc3339(text);
-  if (time) return *time;
-  return fail(ErrorKind::kUsage, fmt::format("{}: {}", option, time.error().message));
-}
 
 class ReplayCommand : public Command {
  public:
@@ -82,12 +65,9 @@ class ReplayCommand : public Command {
   CLI::App* show_ = nullptr;
   CLI::App* cancel_ = nullptr;
   std::string lane_;
-  std::string from_time_;
-  std::string to_time_;
+  EventFilterOptions filter_;
   std::optional<Seq> from_seq_;
   std::optional<Seq> to_seq_;
-  std::vector<std::string> types_;
-  std::vector<std::string> ids_;
   std::uint64_t rate_ = 0;
   bool mark_ = false;
   bool partial_ = false;
@@ -99,17 +79,9 @@ class ReplayCommand : public Command {
 
 void ReplayCommand::declare_start(CLI::App* app) {
   app->add_option("--lane", lane_, "audit or session; required")->type_name("LANE");
-  app->add_option("--from-time", from_time_,
-                  "events of this time or later, for example "
-                  "2026-11-23T02:00:00Z")
-      ->type_name("TIME");
-  app->add_option("--to-time", to_time_, "events before this time")->type_name("TIME");
+  filter_.declare(app);
   app->add_option("--from-seq", from_seq_, "this sequence number or later")->type_name("N");
   app->add_option("--to-seq", to_seq_, "up to this sequence number")->type_name("N");
-  app->add_option("--type", types_, "events of these types, for example user.login,db.start")
-      ->delimiter(',')
-      ->type_name("TYPE,...");
-  app->add_option("--id", ids_, "events with these ids")->delimiter(',')->type_name("ID,...");
   app->add_option("--rate", rate_, "events a second at most (default: no limit)")->type_name("N");
   app->add_flag("--mark", mark_, "add a member \"_sluice\" that names the job to each event");
   app->add_flag("--partial", partial_, "replay what is kept though some of it is trimmed");
@@ -125,10 +97,7 @@ Result<ReplayQuestion> ReplayCommand::question() const {
   SLUICE_ASSIGN(asked.lane, parse_lane(lane_));
   asked.from_seq = from_seq_;
   asked.to_seq = to_seq_;
-  SLUICE_ASSIGN(asked.filter.from_time, parse_time("--from-time", from_time_));
-  SLUICE_ASSIGN(asked.filter.to_time, parse_time("--to-time", to_time_));
-  asked.filter.types = types_;
-  asked.filter.ids = ids_;
+  SLUICE_ASSIGN(asked.filter, filter_.filter());
   if (!from_seq_ && !to_seq_ && asked.filter == ReplayFilter{}) {
     return fail(ErrorKind::kUsage,
                 "say what to replay: --from-time and --to-time, --from-seq and --to-seq, --type, "
@@ -137,10 +106,6 @@ Result<ReplayQuestion> ReplayCommand::question() const {
   if (from_seq_ == 0) return fail(ErrorKind::kUsage, "sequence numbers begin with 1");
   if (from_seq_ && to_seq_ && *to_seq_ < *from_seq_) {
     return fail(ErrorKind::kUsage, "--to-seq is before --from-seq");
-  }
-  const auto& [from, to, types, ids] = asked.filter;
-  if (from && to && *to <= *from) {
-    return fail(ErrorKind::kUsage, "--to-time is not after --from-time");
   }
   return asked;
 }
@@ -152,7 +117,7 @@ ReplaySpec ReplayCommand::spec(const ReplayQuestion& question, const ReplayScan&
   made.filter = question.filter;
   made.rate = rate_;
   made.mark = mark_;
-  made.actor.claimed = claimed_name();
+  made.actor.claimed = claimed_name_of_caller();
   made.actor.reason = reason_;
   made.matched = scan.matched;
   made.matched_bytes = scan.bytes;
@@ -220,7 +185,8 @@ Result<void> ReplayCommand::show(const CommandContext& context) const {
 
 Result<void> ReplayCommand::cancel(const CommandContext& context) const {
   return with_control(context.paths(), [&](ControlClient* client) -> Result<void> {
-    SLUICE_ASSIGN(const ReplayJob job, client->cancel_replay(id_, {0, claimed_name(), reason_}));
+    SLUICE_ASSIGN(const ReplayJob job,
+                  client->cancel_replay(id_, {0, claimed_name_of_caller(), reason_}));
     return print_job(context, job);
   });
 }

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <set>
+#include <utility>
 
 #include "queue/control_page.h"
 #include "queue/reader.h"
@@ -29,6 +30,15 @@ Result<Seq> position_of(Access* access, Lane lane) {
   return fail(delivery.error());
 }
 
+// What was skipped is sent only if it is named. Who may not read the store gets a count that is too
+// high by these; the shipper knows them.
+std::set<RecordKey> skipped_before(Access* access, const ReplayQuestion& question) {
+  if (!question.filter.ids.empty()) return {};
+  const auto interventions = access->interventions();
+  if (!interventions) return {};
+  return skipped_of(*interventions, question.lane);
+}
+
 FoundEvent found(const StoredRecord& stored) {
   return {stored.seq, stored.record.time, std::string(stored.record.type),
           std::string(stored.record.id)};
@@ -36,8 +46,12 @@ FoundEvent found(const StoredRecord& stored) {
 
 class Scan {
  public:
-  Scan(const ReplayQuestion& question, ReplayScan* result)
-      : question_(question), matcher_(question.filter), result_(*result) {}
+  // `left_out`: events that no replay sends.
+  Scan(const ReplayQuestion& question, std::set<RecordKey> left_out, ReplayScan* result)
+      : question_(question),
+        matcher_(question.filter),
+        left_out_(std::move(left_out)),
+        result_(*result) {}
 
   Result<void> run(Reader* reader, const std::function<void(std::uint64_t, std::uint64_t)>& told) {
     const Seq begin = std::max(result_.asked.first, result_.floor);
@@ -71,6 +85,7 @@ class Scan {
  private:
   void look_at(const StoredRecord& stored) {
     if (!matcher_.matches(stored.record)) return;
+    if (left_out_.contains({question_.lane, stored.seq, stored.record.epoch})) return;
     if (result_.matched == 0) result_.first = found(stored);
     result_.last = found(stored);
     ++result_.matched;
@@ -80,6 +95,7 @@ class Scan {
 
   const ReplayQuestion& question_;
   ReplayMatcher matcher_;
+  std::set<RecordKey> left_out_;
   ReplayScan& result_;
   std::set<std::string> ids_;
 };
@@ -149,7 +165,7 @@ Result<ReplayScan> try_scan(Access* access, const ReplayQuestion& question,
                             name_of(question.lane), scan.position, scan.asked.first,
                             question.to_seq.value_or(scan.position)));
   }
-  Scan run(question, &scan);
+  Scan run(question, skipped_before(access, question), &scan);
   SLUICE_TRY(run.run(reader, on_progress));
   SLUICE_ASSIGN(scan.trimmed, count_trimmed(reader, question, scan, run.found_all_ids()));
   return scan;

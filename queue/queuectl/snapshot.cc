@@ -120,6 +120,10 @@ Result<Snapshot> try_snapshot(Access* access) {
   if (auto read = access->delivery()) {
     delivery = std::move(*read);
     SLUICE_ASSIGN(snapshot.replays, access->replays());
+    SLUICE_TRY(visit_letters(access, {}, [&](const ListedLetter& listed) {
+      snapshot.letters.add(listed);
+      return true;
+    }));
   } else if (read.error().kind != ErrorKind::kNotFound) {
     snapshot.delivery_problem = advise_on_store(read.error(), access->paths());
   }

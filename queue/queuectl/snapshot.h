@@ -18,6 +18,7 @@
 #include "queue/disk_limits.h"
 #include "queue/ledger.h"
 #include "queue/queuectl/access.h"
+#include "queue/queuectl/letters.h"
 #include "queue/read_up_to.h"
 #include "queue/replay_job.h"
 #include "queue/types.h"
@@ -70,6 +71,7 @@ struct Snapshot {
   DiskStatus disk;
   Ledger ledger;  // both halves
   std::vector<ReplayJob> replays;
+  LetterSummary letters;
   // How many events a crash of the shipper that runs, or ran last, can send again, as it has
   // published it; nothing if it has not.
   std::optional<std::uint64_t> crash_repeats_max;

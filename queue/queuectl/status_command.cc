@@ -31,8 +31,9 @@ class StatusCommand : public Command {
     context.duplicates_bound = snapshot.crash_repeats_max.value_or(
         std::uint64_t{kLaneCount} * config.shipper.connections * config.shipper.batch_events);
     context.limits = configured_limits(config.queue);
+    context.letter_limits = dead_letter_limits(config.shipper);
     return print(command.is_json ? status_json(snapshot, context)
-                                 : status_table(snapshot, context));
+                                 : address_queuectl(status_table(snapshot, context), config));
   }
 };
 

@@ -21,7 +21,9 @@ TracedEvent traced(Lane lane, const StoredRecord& stored) {
           .fetched_at_ms = stored.record.fetched_at_ms,
           .fate = Fate::kUnknown,
           .is_kept = true,
-          .letter = {}};
+          .epoch = stored.record.epoch,
+          .letter = {},
+          .intervention = {}};
 }
 
 Result<void> look_through(Access* access, Lane lane, std::string_view id, Trace* found) {
@@ -66,8 +68,48 @@ void tell_fates(const DeliveryView& delivery, std::vector<DeadLetter> letters, T
       event.fetched_at_ms = letter.fetched_at_ms;
       event.is_kept = false;
     }
+    event.epoch = letter.epoch;
     event.fate = Fate::kDead;
     event.letter = std::move(letter);
+  }
+}
+
+std::optional<Fate> fate_of(InterventionKind kind) {
+  switch (kind) {
+    case InterventionKind::kRequeueAsked:
+      return Fate::kDead;
+    case InterventionKind::kRequeued:
+      return Fate::kRequeued;
+    case InterventionKind::kDiscarded:
+      return Fate::kDiscarded;
+    case InterventionKind::kSkipped:
+      return Fate::kSkipped;
+    case InterventionKind::kNone:
+      break;
+  }
+  return std::nullopt;
+}
+
+// Says what was done by hand; adds events whose records are trimmed.
+void tell_interventions(std::vector<Intervention> interventions, std::string_view id,
+                        Trace* found) {
+  for (Intervention& one : interventions) {
+    const auto fate = fate_of(one.kind);
+    if (one.id != id || one.is_voided || !fate) continue;
+    const auto known = std::ranges::find_if(found->events, [&](const TracedEvent& event) {
+      return RecordKey{event.lane, event.seq, event.epoch} == one.record;
+    });
+    TracedEvent& event = known != found->events.end() ? *known : found->events.emplace_back();
+    if (known == found->events.end()) {
+      event.lane = one.record.lane;
+      event.seq = one.record.seq;
+      event.epoch = one.record.epoch;
+      event.type = one.type;
+      event.time = one.time;
+      event.is_kept = false;
+    }
+    event.fate = *fate;
+    event.intervention = std::move(one);
   }
 }
 
@@ -95,6 +137,8 @@ Result<Trace> try_trace(Access* access, std::string_view id) {
   if (delivery) {
     SLUICE_ASSIGN(auto letters, access->dead_letters_of(id));
     tell_fates(*delivery, std::move(letters), &found);
+    SLUICE_ASSIGN(auto interventions, access->interventions());
+    tell_interventions(std::move(interventions), id, &found);
   } else if (delivery.error().kind == ErrorKind::kNotFound) {
     tell_fates({}, {}, &found);
   }
@@ -113,6 +157,12 @@ std::string_view name_of(Fate fate) {
       return "acknowledged";
     case Fate::kDead:
       return "dead letter";
+    case Fate::kRequeued:
+      return "requeued";
+    case Fate::kDiscarded:
+      return "discarded";
+    case Fate::kSkipped:
+      return "skipped";
     case Fate::kUnknown:
       break;
   }

@@ -8,14 +8,33 @@
 #include "queue/queuectl/render.h"
 
 namespace sluice::queue {
+namespace {
+
+std::string why(const TracedEvent& event) {
+  std::string text = event.letter ? event.letter->reason : "";
+  if (!event.intervention) return text;
+  const Intervention& one = *event.intervention;
+  if (!text.empty()) text += "; ";
+  if (one.kind == InterventionKind::kRequeueAsked) text += "to be sent again, ";
+  return text +
+         fmt::format("{} by uid {}{}: {}", format_rfc3339(from_unix_ms(one.at_ms)), one.actor.uid,
+                     one.actor.claimed.empty() ? "" : fmt::format(" ({})", one.actor.claimed),
+                     one.actor.reason);
+}
+
+// Of a trimmed record it is not known any more.
+std::string fetched_at(const TracedEvent& event) {
+  return event.fetched_at_ms == 0 ? "-" : format_rfc3339(from_unix_ms(event.fetched_at_ms));
+}
+
+}  // namespace
 
 std::string trace_table(const Trace& trace) {
   Table table({"LANE", "SEQ", "TIME", "TYPE", "FETCHED", "STATE", "KEPT", "REASON"}, 8);
   for (const TracedEvent& event : trace.events) {
     table.add({std::string(name_of(event.lane)), std::to_string(event.seq),
-               format_rfc3339(event.time), event.type,
-               format_rfc3339(from_unix_ms(event.fetched_at_ms)), std::string(name_of(event.fate)),
-               event.is_kept ? "yes" : "no", event.letter ? event.letter->reason : ""});
+               format_rfc3339(event.time), event.type, fetched_at(event),
+               std::string(name_of(event.fate)), event.is_kept ? "yes" : "no", why(event)});
   }
   return table.text();
 }
@@ -27,13 +46,23 @@ std::string trace_json(const Trace& trace, std::string_view id) {
              {"seq", event.seq},
              {"time", format_rfc3339(event.time)},
              {"type", event.type},
-             {"fetched_at", format_rfc3339(from_unix_ms(event.fetched_at_ms))},
+             {"fetched_at", event.fetched_at_ms == 0
+                                ? Json(nullptr)
+                                : Json(format_rfc3339(from_unix_ms(event.fetched_at_ms)))},
              {"state", name_of(event.fate)},
              {"kept", event.is_kept}};
     if (event.letter) {
       one["reason"] = event.letter->reason;
       one["status"] = event.letter->status;
       one["attempts"] = event.letter->attempts;
+    }
+    if (event.intervention) {
+      const Intervention& done = *event.intervention;
+      one["by_hand"] = Json{{"what", name_of(done.kind)},
+                            {"at", format_rfc3339(from_unix_ms(done.at_ms))},
+                            {"uid", done.actor.uid},
+                            {"claimed_by", done.actor.claimed},
+                            {"reason", done.actor.reason}};
     }
     events.push_back(std::move(one));
   }

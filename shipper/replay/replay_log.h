@@ -1,8 +1,9 @@
-// Tells the log what happens in a replay job: a cause once and then now and then, each refusal.
+// Tells the log what happens beside the live flow, in a replay job or with dead letters that are
+// sent again: a cause once and then now and then, each refusal.
 #ifndef SLUICE_SHIPPER_REPLAY_REPLAY_LOG_H_
 #define SLUICE_SHIPPER_REPLAY_REPLAY_LOG_H_
 
-#include <cstdint>
+#include <string>
 #include <string_view>
 
 #include "common/repeated_message.h"
@@ -13,15 +14,17 @@ namespace sluice::shipper {
 
 class ReplayLog final : public LaneObserver {
  public:
-  ReplayLog(std::uint64_t job, queue::Lane lane);
+  // `subject`: "replay 14".
+  ReplayLog(std::string subject, queue::Lane lane);
   void on_failure(std::string_view sentence) override;
   void on_healed() override;
   void on_other_url(std::string_view url, std::string_view reason) override;
-  // Of a replayed event there is no dead letter: it is still in the queue, and the job counts it.
+  // Not a new dead letter: a replayed event is still in the queue, and the job counts it; a dead
+  // letter stays one.
   void on_dead_letter(const queue::DeadLetter& letter) override;
 
  private:
-  std::uint64_t job_;
+  std::string subject_;
   queue::Lane lane_;
   RepeatedMessage trouble_;
 };

@@ -54,7 +54,9 @@ Result<std::vector<RecordPtr>> ReplayWork::read(queue::Lane /*lane*/, queue::Seq
     SLUICE_ASSIGN(const RecordPtr record, next());
     if (record == nullptr) break;
     const std::size_t size = record->record.body.size();
-    if (!matcher_.matches(record->record)) {
+    const bool is_left_out =
+        parts_.left_out.contains({job_.spec.lane, record->seq, record->record.epoch});
+    if (is_left_out || !matcher_.matches(record->record)) {
       tracker_.pass_over(record->seq);
     } else if (tracker_.was_completed(record->seq)) {
       tracker_.hand_out(record->seq);

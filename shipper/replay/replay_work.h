@@ -16,6 +16,7 @@
 #include <deque>
 #include <functional>
 #include <optional>
+#include <set>
 #include <vector>
 
 #include "common/error.h"
@@ -38,6 +39,7 @@ struct ReplayWorkParts {
   // Called on the lane's thread before the first read; may be empty.
   std::function<void()> begin;
   const Clock* clock = nullptr;
+  std::set<queue::RecordKey> left_out = {};  // events that the job must not send
 };
 
 class ReplayWork final : public RecordSource, public CompletionSink {

@@ -1,8 +1,9 @@
 // Runs the replay jobs of a delivery store beside the live flow: those with the lowest numbers, up
-// to kReplaysAtOnce of them, each as a lane of its own with one connection.
+// to kReplaysAtOnce of them, each as a lane of its own with one connection. Dead letters that are
+// to be sent again go the same way, one such lane for those of each lane.
 //
-// It follows the store: a job that is started there is begun, one that is cancelled is stopped. It
-// touches neither the lanes' positions nor the ledger. What goes wrong with one job's range ends
+// It follows the store: a job that is started there is begun, one that is cancelled is stopped.
+// Jobs touch neither the lanes' positions nor the ledger. What goes wrong with one job's range ends
 // that job; what concerns the queue or the store as a whole is result(), and then no more is sent.
 //
 // Threads: one thread makes, stops and destroys it; it has a thread of its own, and one for each
@@ -72,6 +73,14 @@ class Replays {
   void reap();
   void start_waiting(const std::vector<queue::ReplayJob>& active);
   void start(const queue::ReplayJob& job);
+  // Dead letters of lanes that have some to be sent again.
+  void start_requeues();
+  void start_requeue(queue::Lane lane);
+  // False: it has not ended. Its failure, if any, is noted.
+  bool has_ended(Running* running);
+  std::unique_ptr<LaneRunner> make_runner(Running* running, LaneOptions lane,
+                                          const queue::LaneProgress& begin,
+                                          std::unique_ptr<fluentd::Transport> transport);
   void note_failure(const Error& error);
 
   ReplaysOptions options_;
@@ -79,7 +88,9 @@ class Replays {
   std::condition_variable_any changed_;
   bool something_ended_ = false;
   Result<void> result_;
-  std::map<std::uint64_t, std::unique_ptr<Running>> running_;  // of the own thread only
+  std::map<std::uint64_t, std::unique_ptr<Running>>
+      running_;  // of the own thread only, as the next
+  queue::PerLane<std::unique_ptr<Running>> requeues_;
   std::chrono::milliseconds start_again_{0};  // not before, after a transport could not be made
   std::jthread thread_;
 };

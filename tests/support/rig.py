@@ -483,14 +483,15 @@ connections = {self.connections}
         for lane, numbers in now["lanes"].items():
             days = [line for line in report if line["lane"] == lane]
             for ours, theirs in (("fetched", "queued"), ("acknowledged", "acknowledged"),
-                                 ("dead", "dead")):
+                                 ("dead", "dead"), ("skipped", "skipped")):
                 total = sum(day[theirs] for day in days)
                 if numbers[ours] != total:
                     failures.append(f"{lane}: {ours} is {numbers[ours]}, the days add up to {total}")
         for day in report:
             if day["open"] != 0:
                 failures.append(f"{day['day']} {day['lane']}: {day['open']} are open")
-            if day["dead"] == 0 and day["queued_ids"] != day["acknowledged_ids"]:
+            left = (int(day["acknowledged_ids"], 16) + int(day["set_aside_ids"], 16)) % 2 ** 256
+            if left != int(day["queued_ids"], 16):
                 failures.append(f"{day['day']} {day['lane']}: the digests of ids differ")
         return failures
 

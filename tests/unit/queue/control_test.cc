@@ -261,5 +261,40 @@ TEST(Frame, TakesMessagesOneByOneAndRefusesLongOnes) {
   EXPECT_EQ(take_frame(&bytes, 5).error().kind, ErrorKind::kRejected);
 }
 
+TEST_F(ControlTest, DeadLettersAndSkipsAreChangedByRootAndTheOwnerOnly) {
+  auto writer = open_writer();
+  ASSERT_TRUE(append(writer.get(), Lane::kAudit, 4, "f"));
+  writer.reset();
+  const auto reader = open_reader();
+  ASSERT_EQ(error_of(store_->reconcile(reader->view().value())), "");
+  const auto block = reader->read(Lane::kAudit, 21, {}).value();
+  const StoredRecord& dead = block.records()[0];
+  Completion completion(Lane::kAudit);
+  completion.set_aside(dead, DeadLetter::of(Lane::kAudit, dead));
+  ASSERT_TRUE(store_->commit(completion));
+  const std::vector<RecordKey> letters = {{Lane::kAudit, 21, dead.record.epoch},
+                                          {Lane::kSession, 1, 1}};
+  const std::vector<StoredRecord> events = {block.records()[1], block.records()[2]};
+  const Actor anna{0, "anna", "INC-1"};
+  EXPECT_EQ(as(kStranger).requeue(letters, anna).error().kind, ErrorKind::kUnauthorized);
+  EXPECT_EQ(as(kStranger).discard(letters, anna).error().kind, ErrorKind::kUnauthorized);
+  EXPECT_EQ(as(kStranger).skip(Lane::kAudit, events, anna).error().kind, ErrorKind::kUnauthorized);
+  EXPECT_EQ(as(kOwner).requeue(letters, {0, "anna", ""}).error().kind, ErrorKind::kUsage);
+  const auto asked = as(kOwner).requeue(letters, anna);
+  ASSERT_EQ(error_of(asked), "");
+  EXPECT_EQ(asked->changed, 1u);
+  EXPECT_EQ(asked->gone, 1u);
+  EXPECT_EQ(as(0).cancel_requeue(letters, anna)->changed, 1u);
+  EXPECT_EQ(error_of(as(kOwner).skip(Lane::kAudit, events, anna)), "");
+  EXPECT_EQ(as(0).discard(letters, anna)->changed, 1u);
+  EXPECT_EQ(store_->progress(Lane::kAudit).skipped, 3u);
+  EXPECT_EQ(store_->progress(Lane::kAudit).position, 23u);
+  // The kernel says who it is, not the client.
+  EXPECT_NE(journal().find("(event f-2, user.login) is skipped, by uid 501 (anna, as that user "
+                           "says): INC-1"),
+            std::string::npos)
+      << journal();
+}
+
 }  // namespace
 }  // namespace sluice::queue

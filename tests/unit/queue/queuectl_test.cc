@@ -35,7 +35,10 @@ class QueuectlTest : public QueueFixture {
     Completion completion(Lane::kAudit);
     for (const StoredRecord& record : batch->records()) {
       if (record.seq <= 4 || record.seq == 8) completion.acknowledge(record);
-      if (record.seq == 5) completion.set_aside(record, DeadLetter::of(Lane::kAudit, record));
+      if (record.seq != 5) continue;
+      DeadLetter letter = DeadLetter::of(Lane::kAudit, record);
+      letter.reason = "too large";
+      completion.set_aside(record, letter);
     }
     ASSERT_TRUE(store_->commit(completion));
   }
@@ -275,7 +278,8 @@ TEST_F(QueuectlTest, StatusTableSaysTheNumbersToPeople) {
       "unaccounted 0\n"
       "disk: 17.0 GiB of 43.0 GiB, 61.0 GiB free; full in 13d if nothing is acknowledged; replay "
       "reaches back to 2026-09-20T14:13:20Z\n"
-      "duplicates: at most 4,000 a crash; 0 kept out before the queue\n");
+      "duplicates: at most 4,000 a crash; 0 kept out before the queue\n"
+      "DEAD   1 event, 1 reason (too large), oldest 20717d 14h: \"queuectl dead-letter list\"\n");
 }
 
 TEST_F(QueuectlTest, StatusJsonSaysTheNumbersToPrograms) {

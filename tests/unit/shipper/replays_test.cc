@@ -217,5 +217,51 @@ TEST_F(ReplaysTest, NeitherPositionsNorLedgerNoticeAReplay) {
   EXPECT_EQ(store_->ledger(), ledger);
 }
 
+TEST_F(ReplaysTest, WhatWasSkippedIsSentOnlyIfItIsNamed) {
+  ASSERT_TRUE(append(writer_.get(), Lane::kAudit, 3, "f"));
+  const auto block = reader_->read(Lane::kAudit, kEvents + 1, {});
+  ASSERT_TRUE(block);
+  const auto skipped = store_->skip(Lane::kAudit, {block->records()[1]}, {0, "", "test"});
+  ASSERT_EQ(queue::error_of(skipped), "");
+  queue::Completion completion(Lane::kAudit);
+  completion.acknowledge(block->records()[0]);
+  completion.acknowledge(block->records()[2]);
+  ASSERT_EQ(queue::error_of(store_->commit(completion)), "");
+  ASSERT_EQ(store_->progress(Lane::kAudit).position, Seq{kEvents + 3});
+  queue::ReplaySpec named;
+  named.numbers = {1, kEvents + 3};
+  named.filter.ids = {"f-2"};
+  named.actor.reason = "test";
+  const auto second = store_->start_replay(named, false);
+  ASSERT_EQ(queue::error_of(second), "");
+  const auto first = add_job(kEvents + 1, kEvents + 3);
+  const auto replays = run();
+  for (const auto job : {first, second->id}) {
+    wait_until([&] { return state(job) != ReplayState::kActive; });
+  }
+  EXPECT_EQ(store_->replay(first)->progress.sent, 2u);
+  EXPECT_EQ(store_->replay(second->id)->progress.sent, 1u);
+}
+
+TEST_F(ReplaysTest, DeadLettersThatAreAskedForAreSentBesideTheJobs) {
+  ASSERT_TRUE(append(writer_.get(), Lane::kAudit, 2, "f"));
+  const auto block = reader_->read(Lane::kAudit, kEvents + 1, {});
+  ASSERT_TRUE(block);
+  queue::Completion completion(Lane::kAudit);
+  for (const auto& record : block->records()) {
+    completion.set_aside(record, queue::DeadLetter::of(Lane::kAudit, record));
+  }
+  ASSERT_EQ(queue::error_of(store_->commit(completion)), "");
+  const auto job = add_job();
+  const auto replays = run();
+  const queue::RecordKey letter{Lane::kAudit, kEvents + 2, block->records()[1].record.epoch};
+  ASSERT_EQ(store_->requeue({letter}, {0, "", "test"})->changed, 1u);
+  wait_until([&] { return store_->progress(Lane::kAudit).dead == 1; });
+  EXPECT_EQ(store_->progress(Lane::kAudit).acknowledged, std::uint64_t{kEvents} + 1);
+  wait_until([&] { return state(job) != ReplayState::kActive; });
+  EXPECT_EQ(state(job), ReplayState::kDone);
+  EXPECT_TRUE(replays->result());
+}
+
 }  // namespace
 }  // namespace sluice::shipper
