@@ -180,7 +180,7 @@ class Faults:
 
     def set_corrupt(self, kind, count):
         with self._lock:
-            self._corrupt = [kind, count]
+            self._corrupt = [kind, count] if count > 0 else None
 
     def take_corrupt(self):
         with self._lock:
