@@ -31,13 +31,14 @@ from ship_faults import FAULTS  # noqa: E402
 from torture_result import LOSSES, Result, parse_with_minutes  # noqa: E402
 
 FULL_MINUTES = 10
-REDUCED_MINUTES = 0.3
+REDUCED_MINUTES = 0.2
 STEP_SECONDS = (0.01, 0.25)
-BACKLOG_EVENTS = 4000  # that are there at the start
+BACKLOG_EVENTS = 1500  # that are there at the start
 BATCH_EVENTS = 50
 UNFIT_SHARE = 150  # one event in so many is refused for ever
-CLEAN_STOPS = 6
-EVENTS_A_STOP = 2000
+FULL_CLEAN_STOPS = 10
+REDUCED_CLEAN_STOPS = 3
+EVENTS_A_STOP = 1500
 # Everything must be delivered within this after the last fault.
 PATIENCE_SECONDS = 300
 REQUEST_SECONDS = 2
@@ -178,10 +179,10 @@ class Soak:
         self.cell.duplicates_max, self.cell.duplicates_bound = report.duplicates, bound
         return report
 
-    def stop_cleanly(self, report):
+    def stop_cleanly(self, report, stops):
         """Stops in the middle of shipping to a sink without faults. They may add no duplicate to the report's."""
         self.sink("unfit 0")
-        for _ in range(CLEAN_STOPS):
+        for _ in range(stops):
             before = stats(self.rig.sink.control_path)["events"]
             self.teleport(f"add {EVENTS_A_STOP}")
             wait_until(lambda b=before: stats(self.rig.sink.control_path)["events"] > b, "events arrive",
@@ -312,7 +313,7 @@ def play_cell(result, arguments, connections):
             soak.play(random.Random(f"{result.seed} {connections}"), seconds)
             report = soak.finish()
             soak.expect_every_refusal(report)
-            soak.stop_cleanly(report)
+            soak.stop_cleanly(report, FULL_CLEAN_STOPS if result.full else REDUCED_CLEAN_STOPS)
             soak.end()
         except TestFailure as failure:
             cell.fail(str(failure))
