@@ -24,7 +24,8 @@ constexpr std::array kParts = {Part{"plain", measure_ship_plain}, Part{"tls", me
 }  // namespace sluice::bench
 
 int main(int argc, char** argv) {
-  sluice::bench::Setup setup{.backlog_events = 1'000'000};
+  sluice::bench::Setup setup;
+  setup.backlog_events = 1'000'000;
   std::string folder = "build/bench-ship";
   std::vector<std::string> parts;
   CLI::App app(

@@ -73,11 +73,12 @@ Result<void> fill_queue(const Plan& plan) {
 }
 
 Result<void> fill_queue_in_child(const Plan& plan) {
-  SLUICE_TRY(run_child("the filling of the queue", [&](const Parent& parent) -> Result<void> {
+  const auto filled = run_child("the filling", [&](const Parent& parent) -> Result<void> {
     SLUICE_TRY(fill_queue(plan));
     parent.send({});
     return {};
-  }));
+  });
+  if (!filled) return fail(filled.error());
   return {};
 }
 
