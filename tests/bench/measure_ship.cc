@@ -14,6 +14,7 @@
 
 #include "common/config.h"
 #include "common/log.h"
+#include "common/memory.h"
 #include "shipper/generation.h"
 #include "shipper/lane_log.h"
 #include "tests/bench/certificates.h"
@@ -159,9 +160,15 @@ class Shipping {
   std::jthread running_;
 };
 
+// What the daemon's main() does first.
+void be_a_shipper() {
+  init_logging("bench-ship", false);
+  keep_freed_memory();
+}
+
 // Connections are opened one after the other, so the first moments do not count.
 Result<void> ship_for_a_while(const Plan& plan, const Way& way, int port, const Parent& parent) {
-  init_logging("bench-ship", false);
+  be_a_shipper();
   SLUICE_ASSIGN(const auto shipping, Shipping::start(plan, way, port));
   SLUICE_TRY(shipping->wait_for(1, kPatienceSeconds));
   if (shipping->acknowledged() == 0) return fail(ErrorKind::kUnavailable, "nothing is delivered");
@@ -181,7 +188,7 @@ Result<void> ship_for_a_while(const Plan& plan, const Way& way, int port, const 
 }
 
 Result<void> drain_after_outage(const Plan& plan, int port, const Parent& parent) {
-  init_logging("bench-ship", false);
+  be_a_shipper();
   SLUICE_ASSIGN(const auto shipping, Shipping::start(plan, kWays.back(), port));
   SLUICE_TRY(shipping->wait_for(1, plan.setup.amount(kDownSeconds, 0.3)));
   if (shipping->acknowledged() > 0) return fail(ErrorKind::kInternal, "the sink is not down");
