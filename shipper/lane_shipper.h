@@ -163,6 +163,7 @@ class LaneShipper {
   void go_to_other_url(std::string_view reason);
   const std::string& present_url() const;
 
+  std::chrono::milliseconds time_to_gather() const;
   Result<void> commit();
   void drop_flights();
   std::chrono::milliseconds wait_max() const;
@@ -181,6 +182,8 @@ class LaneShipper {
   std::unordered_map<std::uint64_t, Flight> flights_;  // by request id
   std::optional<AdaptiveLimits> limits_;               // of the present URL; never empty
   Finished finished_;                                  // not yet committed
+  std::chrono::milliseconds finished_at_{0};           // the first of it
+  std::chrono::milliseconds commit_took_{0};           // the last one
   std::uint64_t last_request_id_ = 0;
   std::uint64_t served_ = 0;    // answers that showed the sink at work
   std::uint64_t accepted_ = 0;  // answers 2xx

@@ -1,7 +1,7 @@
 // sluice-shipper: takes events out of the queue and sends them to Fluentd.
 #include "common/daemon.h"
-#include "shipper/configure/configure.h"
 #include "common/memory.h"
+#include "shipper/configure/configure.h"
 #include "shipper/shipper.h"
 
 int main(int argc, char** argv) {

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Callable
 
 FAULT_SECONDS = (0.3, 3.0)
+REFUSAL_SECONDS = (0.3, 2.0)
 DOWN_SECONDS = (0.0, 1.5)
 # Above the largest event: no event is refused for its size alone.
 SMALL_BODY_BYTES = (40_000, 200_000)
@@ -82,15 +83,17 @@ def it_asks_to_wait(soak, dice):
 
 @fault(2)
 def it_fails_as_if_by_an_event(soak, dice):
-    """Often on one batch it would be taken apart, and others would overtake it."""
+    """So often on one batch that others would overtake it, as they may then, it does not: the order is looked at."""
     count = dice.randrange(1, 4)
-    if soak.has_accepted_since("a failure"):
+    if soak.has_accepted_since_it_failed():
         soak.sink(f"status 500 {count} {DISK_IS_FULL}")
 
 
 @fault(2)
 def all_is_refused_by_what_is_in_front(soak, dice):
-    code, seconds = dice.choice((401, 403, 404)), dice.uniform(*FAULT_SECONDS)
+    code, seconds = dice.choice((401, 403, 404)), dice.uniform(*REFUSAL_SECONDS)
+    if not soak.has_accepted_since_it_failed():
+        return
     soak.sink(f"status {code}")
     soak.heal_later(seconds, lambda: soak.sink("status off"))
 

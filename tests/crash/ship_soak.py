@@ -62,7 +62,7 @@ class Soak:
         self._healing = []  # (when, what)
         self._sink_is_up = True
         self._shipper_is_up = True
-        self._accepted = {}
+        self._accepted = None  # events by the sink, when it was last made to fail
 
     # What faults use ------------------------------------------------------------------------------
 
@@ -79,14 +79,12 @@ class Soak:
         if self._sink_is_up:
             self.rig.sink.command(line)
 
-    def has_accepted_since(self, what):
-        """Whether the sink has taken events since it was last asked about this."""
+    def has_accepted_since_it_failed(self):
+        """Whether the sink has taken events since this was last asked."""
         if not self._sink_is_up:
             return False
-        now = stats(self.rig.sink.control_path)["events"]
-        before = self._accepted.get(what)
-        self._accepted[what] = now
-        return now != before
+        before, self._accepted = self._accepted, stats(self.rig.sink.control_path)["events"]
+        return self._accepted != before
 
     def kill_shipper(self, seconds):
         if not self._shipper_is_up:
