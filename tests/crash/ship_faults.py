@@ -10,7 +10,7 @@ from typing import Callable
 FAULT_SECONDS = (0.3, 3.0)
 REFUSAL_SECONDS = (0.3, 2.0)
 DOWN_SECONDS = (0.0, 1.5)
-# Above the largest event: no event is refused for its size alone.
+# A few events are larger, and are refused if they come then.
 SMALL_BODY_BYTES = (40_000, 200_000)
 BUFFER_IS_FULL = "500 Internal Server Error buffer space has too many data"
 DISK_IS_FULL = "500 Internal Server Error can't create buffer metadata: No space left on device"

@@ -7,7 +7,7 @@ Events happen all the time. The sink answers everything from 201 to 503, refuses
 that it failed, resets and cuts connections, stalls, hangs, reads slowly, answers with rubbish, is away, is killed, and wants
 other certificates; and the shipper is killed with -9 and stopped. In the end the faults cease, everything must be delivered,
 and what was served is held against what has arrived: nothing lost, nothing invented or altered, in order; the dead letters are
-those events that the sink refuses for ever, and no others; no more duplicates than there were unknown outcomes. Then the
+those events that the sink refuses for ever, or which were too large for it, and no others; no more duplicates than there were unknown outcomes. Then the
 shipper is stopped again and again while it ships to a sink without faults, which must make no duplicate at all.
 
 Once with one connection, once with several. Every decision comes from the seed; what happens at which event does not.
@@ -27,7 +27,7 @@ import sites  # noqa: E402
 from fluentd_sim import is_unfit  # noqa: E402
 from kill_point import is_drained  # noqa: E402
 from processes import TestFailure, control, stats, wait_until  # noqa: E402
-from ship_faults import FAULTS  # noqa: E402
+from ship_faults import FAULTS, SMALL_BODY_BYTES  # noqa: E402
 from torture_result import LOSSES, Result, parse_with_minutes  # noqa: E402
 
 FULL_MINUTES = 10
@@ -221,7 +221,7 @@ class Soak:
     def _judge(self, bound):
         strict = ("audit", "session") if self.rig.connections == 1 else ("session",)
         report = self.rig.judge(strict=strict, skip_session_types=rigs.UNCONFIGURED_SKIPPED_TYPES, duplicates_max=bound,
-                                may_be_set_aside=lambda line: refusal_of(json.loads(line)["body"]) is not None)
+                                may_be_set_aside=may_be_refused)
         for loss in LOSSES:
             self.cell.losses[loss] = sum(len(getattr(lane, loss)) for name, lane in report.lanes.items()
                                          if loss != "disordered" or name in strict)
@@ -295,6 +295,11 @@ class Soak:
 
 def refusal_of(event):
     return is_unfit(event, UNFIT_SHARE)
+
+
+def may_be_refused(line):
+    """Whether the event of a line of the served record is always refused, or may have been too large at its time."""
+    return refusal_of(json.loads(line)["body"]) is not None or len(line) > SMALL_BODY_BYTES[0] // 2
 
 
 def play_cell(result, arguments, connections):
