@@ -47,7 +47,6 @@ import ssl
 import struct
 import sys
 import threading
-import time
 import zlib
 
 IDLE_SECONDS = 10
@@ -627,15 +626,19 @@ class Control:
 
     def __init__(self, server):
         self._server = server
+        self._listener = None
 
-    def serve(self, path):
+    def listen(self, path):
+        """It can be connected to when this returns."""
         if os.path.exists(path):
             os.unlink(path)
-        listener = socket.socket(socket.AF_UNIX)
-        listener.bind(path)
-        listener.listen(16)
+        self._listener = socket.socket(socket.AF_UNIX)
+        self._listener.bind(path)
+        self._listener.listen(16)
+
+    def serve(self):
         while True:
-            client, _ = listener.accept()
+            client, _ = self._listener.accept()
             threading.Thread(target=self._serve_client, args=(client,), daemon=True).start()
 
     def _serve_client(self, client):
@@ -762,9 +765,8 @@ def run(name, server, control, arguments):
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: server.stopping.set())
     if arguments.control:
-        threading.Thread(target=control.serve, args=(arguments.control,), daemon=True).start()
-        while not os.path.exists(arguments.control):
-            time.sleep(0.01)
+        control.listen(arguments.control)
+        threading.Thread(target=control.serve, daemon=True).start()
     if arguments.port_file:
         unfinished = arguments.port_file + ".new"
         with open(unfinished, "w", encoding="ascii") as file:
