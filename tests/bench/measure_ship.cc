@@ -38,16 +38,16 @@ constexpr double kDownSeconds = 3;
 constexpr double kDrainPatienceSeconds = 300;
 constexpr milliseconds kLook{2};
 
-// How events are sent. A form of the transport that is to be measured gets a line here, and its URL
-// in config_for().
+// How events are sent.
 struct Way {
   const char* name;
   BodyForm body;
   std::uint32_t connections;
 };
 constexpr Way kOneByOne = {"one event a request on one connection", BodyForm::kSingle, 1};
-constexpr std::array kWays = {Way{"single", BodyForm::kSingle, 4},
-                              Way{"array", BodyForm::kArray, 4}};
+constexpr Way kArray = {"array", BodyForm::kArray, 4};
+constexpr std::array kWays = {Way{"single", BodyForm::kSingle, 4}, kArray,
+                              Way{"forward", BodyForm::kEntries, 4}};
 
 struct Plan {
   const Setup& setup;
@@ -84,13 +84,16 @@ Result<void> fill_queue_in_child(const Plan& plan) {
 }
 
 Config config_for(const Plan& plan, const Way& way, int port) {
+  const bool tls = !plan.certificates.empty();
+  const bool forward = way.body == BodyForm::kEntries;
   const std::string base =
-      fmt::format("{}://localhost:{}", plan.certificates.empty() ? "http" : "https", port);
+      fmt::format("{}://localhost:{}",
+                  forward ? (tls ? "forward+tls" : "forward") : (tls ? "https" : "http"), port);
   Config config;
   config.queue_path = plan.paths.root;
   config.fluentd.url = base + "/events.log";
   config.fluentd.session_url = base + "/session";
-  if (!plan.certificates.empty()) {
+  if (tls) {
     config.fluentd.ca = plan.certificates / "ca.crt";
     config.fluentd.cert = plan.certificates / "client.crt";
     config.fluentd.key = plan.certificates / "client.key";
@@ -189,7 +192,7 @@ Result<void> ship_for_a_while(const Plan& plan, const Way& way, int port, const 
 
 Result<void> drain_after_outage(const Plan& plan, int port, const Parent& parent) {
   be_a_shipper();
-  SLUICE_ASSIGN(const auto shipping, Shipping::start(plan, kWays.back(), port));
+  SLUICE_ASSIGN(const auto shipping, Shipping::start(plan, kArray, port));
   SLUICE_TRY(shipping->wait_for(1, plan.setup.amount(kDownSeconds, 0.3)));
   if (shipping->acknowledged() > 0) return fail(ErrorKind::kInternal, "the sink is not down");
   parent.send({{"memory", {peak_resident_mib()}}});

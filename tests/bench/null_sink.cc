@@ -58,6 +58,64 @@ class Stream {
   std::unique_ptr<SSL, Free> ssl_;
 };
 
+// What comes over a stream, piece by piece. Each call returns nothing, or false, at its end.
+class Input {
+ public:
+  explicit Input(Stream* stream) : stream_(*stream), room_(kReadBytes) {}
+
+  std::optional<unsigned char> peek() {
+    if (at_ == end_ && !fill()) return std::nullopt;
+    return static_cast<unsigned char>(room_[at_]);
+  }
+  std::optional<unsigned char> byte() {
+    const auto next = peek();
+    if (next) ++at_;
+    return next;
+  }
+  std::optional<std::string> text(std::size_t size) {
+    std::string text;
+    while (text.size() < size) {
+      const auto next = byte();
+      if (!next) return std::nullopt;
+      text.push_back(static_cast<char>(*next));
+    }
+    return text;
+  }
+  // With the end.
+  std::optional<std::string> text_until(std::string_view end) {
+    std::string text;
+    while (!text.ends_with(end)) {
+      const auto next = byte();
+      if (!next) return std::nullopt;
+      text.push_back(static_cast<char>(*next));
+    }
+    return text;
+  }
+  bool drop(std::size_t size) {
+    const std::size_t here = std::min(size, end_ - at_);
+    at_ += here;
+    for (size -= here; size > 0;) {
+      const ssize_t dropped = stream_.drop(size, room_.data());
+      if (dropped <= 0) return false;
+      size -= static_cast<std::size_t>(dropped);
+    }
+    return true;
+  }
+
+ private:
+  bool fill() {
+    const ssize_t got = stream_.read(room_.data(), room_.size());
+    at_ = 0;
+    end_ = got > 0 ? static_cast<std::size_t>(got) : 0;
+    return got > 0;
+  }
+
+  Stream& stream_;
+  std::vector<char> room_;
+  std::size_t at_ = 0;
+  std::size_t end_ = 0;
+};
+
 std::optional<std::size_t> content_length(std::string_view head) {
   constexpr std::string_view kName = "\r\nContent-Length: ";
   const auto at = head.find(kName);
@@ -68,27 +126,65 @@ std::optional<std::size_t> content_length(std::string_view head) {
   return parsed.ec == std::errc{} ? std::optional(length) : std::nullopt;
 }
 
-// What is behind a head in the same read is of its body: a client waits for each answer.
+bool serve_http_request(Input* input, Stream* stream) {
+  const auto head = input->text_until(kHeadEnd);
+  const auto length = head ? content_length(*head) : std::nullopt;
+  return length && input->drop(*length) && stream->write(kAnswer) > 0;
+}
+
+// The size of the text, bytes or number that comes next; a small number has none. Of msgpack, as
+// much as the shipper writes.
+std::optional<std::size_t> msgpack_size(Input* input) {
+  const auto kind = input->byte();
+  if (!kind) return std::nullopt;
+  if (*kind <= 0x7f) return 0;
+  if (*kind >= 0xa0 && *kind <= 0xbf) return *kind & 0x1f;
+  if (*kind >= 0xcc && *kind <= 0xcf) return std::size_t{1} << (*kind - 0xcc);
+  const bool is_text = *kind >= 0xd9 && *kind <= 0xdb;
+  if (!is_text && (*kind < 0xc4 || *kind > 0xc6)) return std::nullopt;
+  const auto bytes = input->text(std::size_t{1} << (*kind - (is_text ? 0xd9 : 0xc4)));
+  if (!bytes) return std::nullopt;
+  std::size_t size = 0;
+  for (const char byte : *bytes) size = size << 8 | static_cast<unsigned char>(byte);
+  return size;
+}
+
+std::optional<std::string> msgpack_text(Input* input) {
+  const auto size = msgpack_size(input);
+  return size ? input->text(*size) : std::nullopt;
+}
+
+// A message of the forward protocol: tag, entries, and options with the id to acknowledge.
+bool serve_chunk(Input* input, Stream* stream) {
+  constexpr unsigned char kThreeParts = 0x93;
+  constexpr unsigned char kMap = 0x80;
+  if (input->byte() != kThreeParts || !msgpack_text(input)) return false;
+  const auto entries = msgpack_size(input);
+  if (!entries || !input->drop(*entries)) return false;
+  const auto options = input->byte();
+  if (!options || (*options & 0xf0) != kMap) return false;
+  std::string ack(
+      "\x81\xa3"
+      "ack");
+  for (int left = *options & 0x0f; left > 0; --left) {
+    const auto name = msgpack_text(input);
+    const auto value = msgpack_text(input);
+    if (!name || !value || value->size() > 255) return false;
+    if (*name != "chunk") continue;
+    ack.push_back('\xd9');
+    ack.push_back(static_cast<char>(value->size()));
+    ack += *value;
+  }
+  return stream->write(ack) > 0;
+}
+
 void serve(SSL_CTX* context, int fd) {
   Stream stream(context, fd);
-  std::vector<char> room(kReadBytes);
-  std::string head;
-  while (true) {
-    const ssize_t got = stream.read(room.data(), room.size());
-    if (got <= 0) return;
-    head.append(room.data(), static_cast<std::size_t>(got));
-    const auto end = head.find(kHeadEnd);
-    if (end == std::string::npos) continue;
-    const auto length = content_length(std::string_view(head).substr(0, end + 2));
-    if (!length) return;
-    std::size_t left = *length - std::min(*length, head.size() - end - kHeadEnd.size());
-    while (left > 0) {
-      const ssize_t dropped = stream.drop(left, room.data());
-      if (dropped <= 0) return;
-      left -= static_cast<std::size_t>(dropped);
-    }
-    head.clear();
-    if (stream.write(kAnswer) <= 0) return;
+  Input input(&stream);
+  while (const auto first = input.peek()) {
+    const bool served =
+        *first == 'P' ? serve_http_request(&input, &stream) : serve_chunk(&input, &stream);
+    if (!served) return;
   }
 }
 

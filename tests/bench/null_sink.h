@@ -1,7 +1,8 @@
-// An HTTP server that accepts every request at once and keeps nothing: what a shipper is measured
-// against that no receiver slows down.
+// A server that accepts everything at once and keeps nothing: what a shipper is measured against
+// that no receiver slows down.
 //
-// Connections are kept, and each request needs a Content-Length. Over TLS 1.2 as Fluentd's default
+// It takes POSTs with a Content-Length, and chunks of the forward protocol, on the same port;
+// connections are kept. Over TLS 1.2 as Fluentd's default
 // is, with a certificate wanted from the client; or without TLS, and then bodies are dropped in the
 // kernel, so that they cost as little as bytes on a socket can.
 #ifndef SLUICE_TESTS_BENCH_NULL_SINK_H_
