@@ -91,8 +91,8 @@ Config config_for(const Plan& plan, const Way& way, int port) {
                   forward ? (tls ? "forward+tls" : "forward") : (tls ? "https" : "http"), port);
   Config config;
   config.queue_path = plan.paths.root;
-  config.fluentd.url = base + "/events.log";
-  config.fluentd.session_url = base + "/session";
+  config.fluentd.urls = {base + "/events.log"};
+  config.fluentd.session_urls = {base + "/session"};
   if (tls) {
     config.fluentd.ca = plan.certificates / "ca.crt";
     config.fluentd.cert = plan.certificates / "client.crt";
