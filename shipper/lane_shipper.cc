@@ -12,6 +12,8 @@ namespace {
 using std::chrono::milliseconds;
 
 constexpr milliseconds kIdleWaitMax{1000};
+// The longest that an acceptance waits for others before it is committed.
+constexpr milliseconds kGatherMax{20};
 
 ReadAheadOptions read_ahead_options(const LaneOptions& options) {
   return {.lane = options.lane,
@@ -91,6 +93,7 @@ Result<void> LaneShipper::finish(milliseconds patience, const std::stop_token& h
     if (left.count() <= 0) break;
     done = receive(std::min(left, kIdleWaitMax));
   }
+  if (done && may_commit_) done = commit();
   drop_flights();
   return done;
 }
@@ -107,7 +110,10 @@ Result<void> LaneShipper::send() {
   more_to_read_ = false;
   while (may_send(parts_.clock->monotonic())) {
     leave_out_taken();
-    if (!left_out_.empty()) slots_.remove_if([](const Slot& slot) { return slot.is_done(); });
+    // What is finished keeps its slot until it is committed.
+    if (!left_out_.empty() && finished_.empty()) {
+      slots_.remove_if([](const Slot& slot) { return slot.is_done(); });
+    }
     SLUICE_ASSIGN(Slot * slot, next_slot(parts_.clock->monotonic()));
     // A number that was taken out meanwhile must not be in it.
     leave_out_taken();
@@ -264,6 +270,7 @@ void LaneShipper::send(Slot* slot) {
 }
 
 Result<void> LaneShipper::receive(milliseconds timeout) {
+  if (!finished_.empty()) timeout = std::min(timeout, time_to_gather());
   std::optional<Error> unreachable;
   for (const auto& answer : parts_.transport->poll(timeout)) {
     apply(answer);
@@ -272,13 +279,14 @@ Result<void> LaneShipper::receive(milliseconds timeout) {
       unreachable = Error{answer.failure->kind, describe(answer, present_url())};
     }
   }
-  SLUICE_TRY(commit());
+  if (time_to_gather().count() == 0) SLUICE_TRY(commit());
   const bool is_hopeless = !reached_sink_ && failover_.has_tried_all();
   if (unreachable && is_hopeless && !options_.patient) return fail(std::move(*unreachable));
   return {};
 }
 
 void LaneShipper::apply(const fluentd::Answer& answer) {
+  if (finished_.empty()) finished_at_ = parts_.clock->monotonic();
   const auto found = flights_.find(answer.request_id);
   SLUICE_CHECK(found != flights_.end(), "each request must be answered once");
   const Flight flight = found->second;
@@ -489,12 +497,23 @@ void LaneShipper::pass(std::vector<RecordPtr> not_to_be_sent) {
   }
 }
 
+// How long what is finished may still wait for answers under way, to share a commit with them: as
+// long as the last commit took. Each slot waits for a commit; where the disk is slow, a commit for
+// each answer would be what limits the lane.
+milliseconds LaneShipper::time_to_gather() const {
+  if (finished_.empty() || flights_.empty()) return milliseconds{0};
+  const auto waited = parts_.clock->monotonic() - finished_at_;
+  return std::max(milliseconds{0}, std::min(commit_took_, kGatherMax) - waited);
+}
+
 Result<void> LaneShipper::commit() {
   if (finished_.empty()) return {};
+  const auto begin = parts_.clock->monotonic();
   if (auto done = parts_.sink->commit(options_.lane, finished_); !done) {
     may_commit_ = false;
     return done;
   }
+  commit_took_ = parts_.clock->monotonic() - begin;
   parts_.counters->acknowledged += finished_.acknowledged.size();
   parts_.counters->set_aside += finished_.set_aside.size();
   parts_.counters->gaps += finished_.gaps.size();

@@ -171,6 +171,7 @@ class LaneShipper {
   void go_to_other_url(std::string_view reason);
   const std::string& present_url() const;
 
+  std::chrono::milliseconds time_to_gather() const;
   Result<void> commit();
   void drop_flights();
   std::chrono::milliseconds wait_max() const;
@@ -189,6 +190,8 @@ class LaneShipper {
   std::unordered_map<std::uint64_t, Flight> flights_;  // by request id
   std::optional<AdaptiveLimits> limits_;               // of the present URL; never empty
   Finished finished_;                                  // not yet committed
+  std::chrono::milliseconds finished_at_{0};           // the first of it
+  std::chrono::milliseconds commit_took_{0};           // the last one
   std::vector<RecordPtr> held_back_;  // rejects for which there is no room among the dead letters
   std::set<queue::Seq> left_out_;     // numbers that are not to be sent any more
   std::uint64_t taken_out_mark_ = 0;

@@ -1,9 +1,11 @@
 // sluice-shipper: takes events out of the queue and sends them to Fluentd.
 #include "common/daemon.h"
+#include "common/memory.h"
 #include "shipper/configure/configure.h"
 #include "shipper/shipper.h"
 
 int main(int argc, char** argv) {
+  sluice::keep_freed_memory();
   const sluice::Daemon daemon{.name = "sluice-shipper",
                               .description = "Ships the events of a Sluice queue to Fluentd.",
                               .program = sluice::Program::kShipper,

@@ -16,6 +16,8 @@ namespace {
 
 // Below Fluentd's keepalive_timeout of 10 s.
 constexpr long kIdleConnectionSecondsMax = 8;
+// How much libcurl hands to the kernel, or to TLS, at a time.
+constexpr long kUploadBufferBytes = 256 << 10;
 // libcurl keeps the parsed authorities this long.
 constexpr long kAuthoritiesCacheSeconds = 60;
 // More than anybody waits for, and far from what milliseconds can count.
@@ -60,6 +62,7 @@ void HttpRequest::set_options() {
   set(easy_, CURLOPT_POSTFIELDS, body_.c_str());
   set(easy_, CURLOPT_TIMEOUT_MS, static_cast<long>(options_.request_timeout.count()));
   set(easy_, CURLOPT_CONNECTTIMEOUT_MS, static_cast<long>(options_.connect_timeout.count()));
+  set(easy_, CURLOPT_UPLOAD_BUFFERSIZE, kUploadBufferBytes);
   set(easy_, CURLOPT_MAXAGE_CONN, kIdleConnectionSecondsMax);
   set(easy_, CURLOPT_ERRORBUFFER, error_text_.data());
   set(easy_, CURLOPT_WRITEFUNCTION, &HttpRequest::on_body);

@@ -1,25 +1,19 @@
 #include "tests/bench/grpc_bytes_server.h"
 
 #include <arpa/inet.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <nghttp2/nghttp2.h>
 #include <openssl/ssl.h>
 #include <poll.h>
-#include <sys/socket.h>
 
 #include <algorithm>
 #include <array>
 #include <cstdint>
 #include <cstring>
-#include <list>
 #include <map>
-#include <mutex>
-#include <thread>
 #include <utility>
 
 #include "common/check.h"
-#include "common/owned_fd.h"
+#include "tests/bench/tcp_server.h"
 
 namespace sluice::bench {
 namespace {
@@ -209,65 +203,29 @@ Result<std::unique_ptr<SSL_CTX, Free>> make_context(const std::filesystem::path&
 
 class GrpcBytesServer::Impl {
  public:
-  Impl(std::unique_ptr<SSL_CTX, Free> context, Answer answer, OwnedFd listener)
-      : context_(std::move(context)), answer_(std::move(answer)), listener_(std::move(listener)) {
-    accepting_ = std::jthread([this] { accept_all(); });
-  }
-  ~Impl() {
-    ::shutdown(listener_.get(), SHUT_RDWR);
-    accepting_.join();
-    for (Client& client : clients_) ::shutdown(client.socket.get(), SHUT_RDWR);
-  }
-  Impl(const Impl&) = delete;
-  Impl& operator=(const Impl&) = delete;
+  Impl(std::unique_ptr<SSL_CTX, Free> context, Answer answer)
+      : context_(std::move(context)), answer_(std::move(answer)) {}
 
-  int port() const {
-    sockaddr_in address{};
-    socklen_t size = sizeof address;
-    ::getsockname(listener_.get(), reinterpret_cast<sockaddr*>(&address), &size);
-    return ntohs(address.sin_port);
+  Result<void> start() {
+    SLUICE_ASSIGN(server_, TcpServer::start(
+                               [this](int fd) { Connection(context_.get(), fd, answer_).run(); }));
+    return {};
   }
+
+  int port() const { return server_->port(); }
 
  private:
-  struct Client {
-    OwnedFd socket;
-    std::jthread thread;
-  };
-
-  void accept_all() {
-    while (true) {
-      OwnedFd socket(::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC));
-      if (!socket.is_open()) return;
-      const int on = 1;
-      ::setsockopt(socket.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-      Client& client = clients_.emplace_back(Client{.socket = std::move(socket), .thread = {}});
-      client.thread = std::jthread([this, fd = client.socket.get()] {
-        Connection(context_.get(), fd, answer_).run();
-        ::shutdown(fd, SHUT_RDWR);
-      });
-    }
-  }
-
   const std::unique_ptr<SSL_CTX, Free> context_;
   const Answer answer_;
-  const OwnedFd listener_;
-  std::list<Client> clients_;  // of the accepting thread, until that has ended
-  std::jthread accepting_;
+  std::unique_ptr<TcpServer> server_;
 };
 
 Result<std::unique_ptr<GrpcBytesServer>> GrpcBytesServer::start(
     const std::filesystem::path& certificates, Answer answer) {
   SLUICE_ASSIGN(auto context, make_context(certificates));
-  OwnedFd listener(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  if (::bind(listener.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0 ||
-      ::listen(listener.get(), SOMAXCONN) != 0) {
-    return fail(ErrorKind::kUnavailable, "the benchmark's server cannot serve on 127.0.0.1");
-  }
-  return std::unique_ptr<GrpcBytesServer>(new GrpcBytesServer(
-      std::make_unique<Impl>(std::move(context), std::move(answer), std::move(listener))));
+  auto impl = std::make_unique<Impl>(std::move(context), std::move(answer));
+  SLUICE_TRY(impl->start());
+  return std::unique_ptr<GrpcBytesServer>(new GrpcBytesServer(std::move(impl)));
 }
 
 GrpcBytesServer::GrpcBytesServer(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}

@@ -1,7 +1,6 @@
 #include "tests/bench/measure_fetch.h"
 
 #include <fmt/format.h>
-#include <stdlib.h>
 
 #include <algorithm>
 #include <chrono>
@@ -21,6 +20,7 @@
 #include "fetcher/ingest/lane_buffers.h"
 #include "fetcher/source/bulk_export.h"
 #include "fetcher/teleport/client.h"
+#include "tests/bench/certificates.h"
 #include "tests/bench/child.h"
 #include "tests/bench/export_server.h"
 #include "tests/bench/stock_fetch.h"
@@ -187,13 +187,6 @@ Result<void> measure(const Setup& setup, const ExportPlan& plan, int port, const
   }
   parent.send(values);
   return {};
-}
-
-Result<void> make_certificates(const std::filesystem::path& folder) {
-  const std::string command =
-      fmt::format("python3 '{}/certificates.py' '{}'", SLUICE_SUPPORT_SOURCE, folder.string());
-  if (::system(command.c_str()) == 0) return {};
-  return fail(ErrorKind::kCannotCreate, "cannot make certificates in " + folder.string());
 }
 
 // Runs the measurement in a child, against a server in another.

@@ -44,6 +44,7 @@ ROWS = (
     Row("halves", "halves", "halves_test.py"),
     Row("mix", "long mix", "long_mix.py", takes_minutes=True),
     Row("hostile", "hostile Teleport", "fetch_soak.py", takes_minutes=True),
+    Row("sink", "hostile Fluentd", "ship_soak.py", takes_minutes=True),
 )
 
 
@@ -142,7 +143,7 @@ def parse_arguments():
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("bin_folder", type=Path)
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(names)}")
-    parser.add_argument("--minutes", type=float, default=30, help="how long the long mix and the hostile row run")
+    parser.add_argument("--minutes", type=float, default=30, help="how long the long mix and the rows of hostile peers run")
     parser.add_argument("--seed", type=int, help="otherwise each row takes a new one and prints it")
     arguments = parser.parse_args()
     unknown = [name for name in arguments.names if name not in names]

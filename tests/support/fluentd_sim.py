@@ -23,8 +23,16 @@ Commands on the control socket, one line each, answered by "ok", JSON (stats) or
     poison TEXT                 400 for a request whose body contains TEXT; "poison" alone ends it
     ndjson on|off               take a body of application/x-ndjson apart by lines, as Fluentd does without
                                 <parse>; off at the start: it is dropped, as with <parse> @type json
+    unfit N                     refuse about one event in N for ever, those that is_unfit() names: half of them make
+                                their request 400, half 500 as above the buffer's chunk limit, which stores the
+                                others of the request; "unfit 0" ends it
+    corrupt KIND [N]            after storing, answer the next N requests (1) with bytes that are no HTTP ("garbage"),
+                                with half a head ("cut") or with less body than announced ("short"), and close
+    slow BYTES                  read so many bytes at a time, twenty times a second; "slow 0" ends it
+    tls CA CERT KEY             end all connections, and use these files for new ones
     token TEXT                  401 for a request whose Authorization is not TEXT; "token" alone ends it
-    stats                       counts; "gzip": of requests that were packed
+    stats                       counts; "gzip": of requests that were packed; "failed_events": stored with an answer that
+                                is an error; "late_events": of requests that were stalled or read slowly
     quit
 """
 
@@ -39,7 +47,6 @@ import ssl
 import struct
 import sys
 import threading
-import time
 import zlib
 
 IDLE_SECONDS = 10
@@ -49,9 +56,9 @@ TIME_FORMAT = re.compile(
     r"T(?:[01]?\d|2[0-3]):[0-5]?\d:(?:60|[0-5]?\d)(?!\d)")
 # Outside of a string no JSON text needs a line end; inside it cannot have one.
 SPACES = re.compile(r"[ \t\n\r]*")
-REASONS = {200: "OK", 201: "Created", 204: "No Content", 400: "Bad Request",
-           413: "Request Entity Too Large", 417: "Expectation Failed", 429: "Too Many Requests",
-           500: "Internal Server Error", 502: "Bad Gateway", 503: "Service Unavailable"}
+REASONS = {200: "OK", 201: "Created", 204: "No Content", 400: "Bad Request", 401: "Unauthorized",
+           403: "Forbidden", 404: "Not Found", 408: "Request Timeout", 413: "Request Entity Too Large",
+           417: "Expectation Failed", 429: "Too Many Requests", 500: "Internal Server Error", 502: "Bad Gateway", 503: "Service Unavailable"}
 
 
 class Refused(Exception):
@@ -74,6 +81,14 @@ def _refuse_constant(name):
 
 
 DECODER = json.JSONDecoder(parse_constant=_refuse_constant)
+
+
+def is_unfit(event, share):
+    """None, 400 or 500: how "unfit N" refuses this event. Known by its uid alone, so that others can tell, too."""
+    uid = event.get("uid")
+    if not share or not isinstance(uid, str):
+        return None
+    return {0: 400, 1: 500}.get(zlib.crc32(uid.encode()) % (2 * share))
 
 
 class Store:
@@ -135,6 +150,9 @@ class Faults:
         self.poison = None
         self.ndjson = False
         self.token = None
+        self.unfit = 0
+        self.slow = 0
+        self._corrupt = None  # [kind, how many more]
 
     def set_status(self, code, count, body):
         with self._lock:
@@ -159,6 +177,15 @@ class Faults:
             taken, self._stall = self._take(self._stall)
             return taken[0] if taken else 0
 
+    def set_corrupt(self, kind, count):
+        with self._lock:
+            self._corrupt = [kind, count] if count > 0 else None
+
+    def take_corrupt(self):
+        with self._lock:
+            taken, self._corrupt = self._take(self._corrupt)
+            return taken[0] if taken else None
+
     def take_reset(self, kind):
         with self._lock:
             if self._resets[kind] == 0:
@@ -182,7 +209,8 @@ class Statistics:
     def __init__(self):
         self._lock = threading.Lock()
         self._counts = {"connections": 0, "resumed": 0, "requests": 0, "events": 0, "dropped": 0,
-                        "unanswered_requests": 0, "unanswered_events": 0, "gzip": 0}
+                        "unanswered_requests": 0, "unanswered_events": 0, "gzip": 0,
+                        "failed_events": 0, "late_events": 0}
         self._status = {}
         self._tags = {}
 
@@ -383,11 +411,17 @@ class Connection:
                 self._answer(403 if method == "OPTIONS" else 200, "", close=True)
                 return False
             status, text, events = self._accept(target, headers, body)
+            if stall or server.faults.slow:
+                server.statistics.add("late_events", events)
         except Refused as refusal:
             status, text, close = refusal.status, refusal.body, close or refusal.close
         # To a client that gave up waiting an answer could still be sent, and be lost.
         if server.faults.take_reset("reset-after") or self._client_has_left():
             server.statistics.unanswered(events)
+            return False
+        if corrupt := server.faults.take_corrupt():
+            server.statistics.unanswered(events)
+            self._answer_corruptly(corrupt, status)
             return False
         try:
             self._answer(status, text, close)
@@ -418,6 +452,10 @@ class Connection:
         events, skipped = split(body)
         for event, _ in events:
             check_time(event)
+        unfit = [is_unfit(event, self._server.faults.unfit) for event, _ in events]
+        if 400 in unfit:
+            raise Refused(400, "400 Bad Request\nan event is unfit\n")
+        events = [event for event, status in zip(events, unfit) if status is None]
         if tag == "":
             skipped, events = skipped + len(events), []
         statistics.add("dropped", skipped)
@@ -426,6 +464,10 @@ class Connection:
                      for event, text in events]
             self._server.store.add(tag, texts)
             statistics.stored(tag, len(events))
+        if 500 in unfit:
+            statistics.add("failed_events", len(events))
+            raise Refused(500, "500 Internal Server Error\na 400030 bytes record (nth: "
+                               f"{unfit.index(500)}) is larger than buffer chunk limit size (262144)\n")
         return len(events)
 
     def _read_head(self):
@@ -485,7 +527,10 @@ class Connection:
         return data
 
     def _receive(self):
-        part = self._socket.recv(256 * 1024)
+        slow = self._server.faults.slow
+        if slow:
+            self._server.stopping.wait(0.05)
+        part = self._socket.recv(slow or 256 * 1024)
         if not part:
             raise Disconnected
         self._buffer += part
@@ -500,11 +545,21 @@ class Connection:
         self._server.statistics.answered(status)
 
 
+    def _answer_corruptly(self, kind, status):
+        head = f"HTTP/1.1 {status} {REASONS.get(status, 'Status')}\r\n"
+        answer = {"garbage": b"\x16\x03\x01 no HTTP at all\r\n\r\n", "cut": head[:9].encode(),
+                  "short": head.encode() + b"Content-Length: 100\r\n\r\ntoo little"}[kind]
+        self._socket.sendall(answer)
+        self._say_goodbye()
+        self._leave_gently()
+
+
 class Server:
     """Listens, and keeps track of the connections."""
 
-    def __init__(self, context, address, store, connection_class=Connection, faults=None):
+    def __init__(self, context, address, store, connection_class=Connection, faults=None, arguments=None):
         self.store = store
+        self.arguments = arguments  # those of TLS count
         self.faults = faults or Faults()
         self.statistics = Statistics()
         self.stopping = threading.Event()
@@ -540,6 +595,13 @@ class Server:
         for connection in connections:
             connection.abort()
 
+    def use_tls(self, context):
+        self._context = context
+        with self._lock:
+            connections = list(self._connections)
+        for connection in connections:
+            connection.abort()
+
     def forget(self, connection):
         with self._lock:
             self._connections.discard(connection)
@@ -564,15 +626,19 @@ class Control:
 
     def __init__(self, server):
         self._server = server
+        self._listener = None
 
-    def serve(self, path):
+    def listen(self, path):
+        """It can be connected to when this returns."""
         if os.path.exists(path):
             os.unlink(path)
-        listener = socket.socket(socket.AF_UNIX)
-        listener.bind(path)
-        listener.listen(16)
+        self._listener = socket.socket(socket.AF_UNIX)
+        self._listener.bind(path)
+        self._listener.listen(16)
+
+    def serve(self):
         while True:
-            client, _ = listener.accept()
+            client, _ = self._listener.accept()
             threading.Thread(target=self._serve_client, args=(client,), daemon=True).start()
 
     def _serve_client(self, client):
@@ -588,7 +654,8 @@ class Control:
         return {"status": self._status, "retry-after": self._retry_after,
                 "max-body": self._max_body, "refuse": self._refuse, "poison": self._poison,
                 "reset-before": self._reset, "reset-after": self._reset, "stall": self._stall,
-                "ndjson": self._ndjson, "token": self._token, "stats": self._stats, "quit": self._quit}
+                "ndjson": self._ndjson, "token": self._token, "unfit": self._unfit, "corrupt": self._corrupt,
+                "slow": self._slow, "tls": self._tls, "stats": self._stats, "quit": self._quit}
 
     def handle(self, line):
         words = line.split(" ")
@@ -597,7 +664,7 @@ class Control:
             return f"error no such command: {line}"
         try:
             return actions[words[0]](words) or "ok"
-        except (ValueError, IndexError, KeyError):
+        except (ValueError, IndexError, KeyError, OSError):
             return f"error wrong arguments: {line}"
 
     def _status(self, words):
@@ -625,6 +692,21 @@ class Control:
 
     def _token(self, words):
         self._server.faults.token = " ".join(words[1:]) or None
+
+    def _unfit(self, words):
+        self._server.faults.unfit = int(words[1])
+
+    def _corrupt(self, words):
+        kind = {"garbage": "garbage", "cut": "cut", "short": "short"}[words[1]]
+        self._server.faults.set_corrupt(kind, int(words[2]) if len(words) > 2 else 1)
+
+    def _slow(self, words):
+        self._server.faults.slow = int(words[1])
+
+    def _tls(self, words):
+        _, ca, cert, key = words
+        files = {"ca": ca, "cert": cert, "key": key, "passphrase": None}
+        self._server.use_tls(make_context(argparse.Namespace(**{**vars(self._server.arguments), **files})))
 
     def _reset(self, words):
         self._server.faults.set_resets(words[0], int(words[1]))
@@ -683,9 +765,8 @@ def run(name, server, control, arguments):
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: server.stopping.set())
     if arguments.control:
-        threading.Thread(target=control.serve, args=(arguments.control,), daemon=True).start()
-        while not os.path.exists(arguments.control):
-            time.sleep(0.01)
+        control.listen(arguments.control)
+        threading.Thread(target=control.serve, daemon=True).start()
     if arguments.port_file:
         unfinished = arguments.port_file + ".new"
         with open(unfinished, "w", encoding="ascii") as file:
@@ -698,7 +779,7 @@ def run(name, server, control, arguments):
 
 def main():
     arguments = make_parser("Stands in for Fluentd's http input.", __doc__).parse_args()
-    server = Server(make_context(arguments), address_of(arguments), Store(arguments.record))
+    server = Server(make_context(arguments), address_of(arguments), Store(arguments.record), arguments=arguments)
     run("fluentd-sim", server, Control(server), arguments)
 
 

@@ -7,12 +7,14 @@ import socket
 import ssl
 import sys
 import tempfile
+import time
 import unittest
 import zlib
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 import certificates  # noqa: E402
+import fluentd_sim  # noqa: E402
 import processes  # noqa: E402
 
 PROGRAM = Path(__file__).with_name("fluentd_sim.py")
@@ -183,6 +185,56 @@ class FluentdSimTest(unittest.TestCase):
         self.command("poison")
         self.assertEqual(200, self.post('{"a":"a needle in hay"}')[0])
 
+    def test_refuses_the_unfit_by_their_uid_and_stores_the_neighbours_of_those_above_the_chunk_limit(self):
+        self.command("unfit 2")
+        uids = {status: next(f"u{n}" for n in range(1000) if fluentd_sim.is_unfit({"uid": f"u{n}"}, 2) == status)
+                for status in (None, 400, 500)}
+        events = {status: json.dumps({"uid": uid}) for status, uid in uids.items()}
+        self.assertEqual(200, self.post(f"[{events[None]}]")[0])
+        self.assertEqual(400, self.post(f"[{events[None]},{events[400]},{events[500]}]")[0])
+        status, answer = self.post(f"[{events[None]},{events[500]}]")
+        self.assertEqual(500, status)
+        self.assertIn("larger than buffer chunk limit", answer)
+        self.assertEqual([{"uid": uids[None]}] * 2, [event for _, event in self.stored()])
+        self.assertEqual(1, self.stats()["failed_events"])
+        self.command("unfit 0")
+        self.assertEqual(200, self.post(f"[{events[400]},{events[500]}]")[0])
+
+    def test_answers_with_what_is_no_answer_after_storing(self):
+        for kind, error in (("garbage", http.client.BadStatusLine), ("cut", http.client.HTTPException),
+                            ("short", http.client.IncompleteRead)):
+            with self.subTest(kind):
+                self.command(f"corrupt {kind}")
+                with self.assertRaises(error):
+                    self.post('{"a":1}', connection=self.connect())
+        self.assertEqual(3, len(self.stored()))
+        self.assertEqual(3, self.stats()["unanswered_events"])
+        self.assertEqual(200, self.post('{"a":2}', connection=self.connect())[0])
+
+    def test_reads_slowly(self):
+        body = json.dumps({"a": "x" * 2000})
+        self.command("slow 500")
+        begin = time.monotonic()
+        self.assertEqual(200, self.post(body)[0])
+        self.assertGreater(time.monotonic() - begin, 0.2)
+        self.command("slow 0")
+        self.assertEqual(1, self.stats()["late_events"])
+
+    def test_uses_other_files_for_tls_when_told_to(self):
+        files = self.files
+        self.assertEqual(200, self.post("{}")[0])
+        self.command(f"tls {files.other_ca} {files.server_cert} {files.server_key}")
+        with self.assertRaises(OSError):  # the connection is ended
+            self.post("{}")
+        with self.assertRaises(OSError):
+            self.post("{}", connection=self.connect())
+        self.assertEqual(200, self.post("{}", connection=self.connect(files.other_cert, files.other_key))[0])
+        self.command(f"tls {files.ca} {files.other_cert} {files.other_key}")
+        with self.assertRaises(ssl.SSLCertVerificationError):
+            self.post("{}", connection=self.connect())
+        self.command(f"tls {files.ca} {files.server_cert} {files.server_key}")
+        self.assertEqual(200, self.post("{}", connection=self.connect())[0])
+
     def test_stores_what_came_before_a_stall_though_the_client_has_left(self):
         self.command("stall 0.2 1")
         self.connection.request("POST", "/test.log", b'{"a":1}')
@@ -215,7 +267,7 @@ class FluentdSimTest(unittest.TestCase):
         self.assertEqual(0, self.sim.wait())
 
     def test_says_that_a_command_is_wrong(self):
-        for line in ("dance", "status", "stall x", "refuse maybe"):
+        for line in ("dance", "status", "stall x", "refuse maybe", "corrupt x", "tls a b c"):
             with self.subTest(line=line), self.assertRaises(processes.TestFailure):
                 self.command(line)
 

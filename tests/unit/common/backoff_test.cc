@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <chrono>
+#include <set>
 #include <stop_token>
 #include <thread>
 
@@ -44,6 +45,12 @@ TEST(Backoff, SeedsGiveTheirOwnWaitsAndAlwaysTheSame) {
     different += wait == other.next() ? 0 : 1;
   }
   EXPECT_GT(different, 15);
+}
+
+TEST(Backoff, SeedsThatAreNotGivenDiffer) {
+  std::set<std::uint64_t> seeds;
+  for (int i = 0; i < 1000; ++i) seeds.insert(random_seed());
+  EXPECT_EQ(seeds.size(), 1000U);
 }
 
 TEST(Backoff, UnusableBoundsAreMendedNotObeyed) {

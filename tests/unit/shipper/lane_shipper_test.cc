@@ -70,6 +70,58 @@ TEST(LaneShipper, AnswersThatArriveTogetherAreCommittedTogether) {
   EXPECT_EQ(rig.store.progress().position, 40U);
 }
 
+TEST(LaneShipper, WhereCommitsAreSlowAnAnswerWaitsForOthersAsLongAsOneTakes) {
+  LaneRig rig(options_with(3, 10));
+  rig.lane.add_events(100);
+  rig.store.before_commit = [&] { rig.clock.advance(std::chrono::milliseconds(5)); };
+  rig.step();
+  rig.transport.answer(1, status(200));
+  rig.step();  // nothing is known of commits yet
+  ASSERT_EQ(rig.store.commits, 1U);
+  rig.step();
+  ASSERT_EQ(rig.transport.in_flight.size(), 3U);
+
+  rig.transport.answer(2, status(200));
+  rig.step();
+  EXPECT_EQ(rig.store.commits, 1U);
+  rig.clock.advance(std::chrono::milliseconds(2));
+  rig.transport.answer(3, status(200));
+  rig.step();
+  EXPECT_EQ(rig.store.commits, 1U);
+  const auto before = rig.clock.monotonic();
+  rig.step();  // waits for no longer than that
+  EXPECT_EQ(rig.store.commits, 2U);
+  EXPECT_EQ(rig.store.progress().position, 30U);
+  EXPECT_EQ(rig.clock.monotonic() - before, std::chrono::milliseconds(3 + 5));
+}
+
+TEST(LaneShipper, AnAnswerWaitsForNoOthersWhenNoneAreUnderWay) {
+  LaneRig rig(options_with(2, 10));
+  rig.lane.add_events(20);
+  rig.store.before_commit = [&] { rig.clock.advance(std::chrono::milliseconds(5)); };
+  rig.step();
+  rig.transport.answer(1, status(200));
+  rig.step();
+  rig.transport.answer(2, status(200));
+  rig.step();
+  EXPECT_EQ(rig.store.commits, 2U);
+}
+
+TEST(LaneShipper, WhatWaitsForOthersIsCommittedAtTheEnd) {
+  LaneRig rig(options_with(2, 10));
+  rig.lane.add_events(100);
+  rig.store.before_commit = [&] { rig.clock.advance(std::chrono::milliseconds(5)); };
+  rig.step();
+  rig.transport.answer(1, status(200));
+  rig.step(2);
+  rig.transport.answer(2, status(200));
+  rig.step();
+  ASSERT_EQ(rig.store.commits, 1U);
+  ASSERT_TRUE(rig.shipper->finish(std::chrono::milliseconds(0)).has_value());
+  EXPECT_EQ(rig.store.commits, 2U);
+  EXPECT_EQ(rig.store.progress().position, 20U);
+}
+
 TEST(LaneShipper, SlotIsFreeOnlyAfterItsCompletionIsCommitted) {
   LaneRig rig(options_with(2, 10));
   rig.lane.add_events(50);
