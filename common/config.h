@@ -100,6 +100,7 @@ struct FluentdConfig {
   std::filesystem::path shared_key_file;  // empty: the server has no <security>
   std::string username;
   std::filesystem::path password_file;  // together with username
+  std::filesystem::path key_passphrase_file;  // empty: the key is not encrypted
 };
 
 struct ShipperConfig {
@@ -120,6 +121,9 @@ struct ShipperConfig {
   std::uint64_t dead_letters_max = 10'000;  // of each lane, as the next
   std::uint64_t dead_letters_bytes_max = 1ULL << 30;
   bool exit_when_drained = false;
+  std::vector<std::string> monitor_urls;  // Fluentd's monitor_agent, one a worker; empty: none
+  std::string monitor_plugin_id;          // of its input; empty: the only one of its type
+  std::chrono::milliseconds monitor_interval{10'000};
 };
 
 struct Config {

@@ -9,6 +9,7 @@
 #include <string_view>
 #include <variant>
 
+#include "common/credential.h"
 #include "common/files.h"
 #include "common/forward_url.h"
 #include "common/host_port.h"
@@ -47,7 +48,9 @@ Result<void> check_files(const GivenSettings& given, const std::array<std::strin
   for (const std::string_view name : names) {
     const GivenSetting* setting = find(given, name);
     if (setting == nullptr) continue;
-    const auto readable = check_readable(std::get<std::filesystem::path>(setting->value));
+    const auto& path = std::get<std::filesystem::path>(setting->value);
+    auto readable = check_credential_given(path);
+    if (readable) readable = check_readable(path);
     if (readable) continue;
     const Origin& origin = setting->origin;
     return fail(origin.kind,
@@ -159,21 +162,15 @@ Result<void> check_fetcher(const GivenSettings& given, Config* config) {
   return {};
 }
 
-// What is wrong with a URL, as the rest of a sentence; empty: nothing.
-std::string url_complaint(std::string_view url) {
-  if (is_forward_url(url)) {
-    const auto parsed = parse_forward_url(url);
-    return parsed ? "" : fmt::format("is \"{}\", {}", url, parsed.error().message);
-  }
+// What is wrong with a URL of HTTP, as the rest of a sentence; empty: nothing.
+std::string http_url_complaint(std::string_view url) {
   std::string_view rest = url;
   if (rest.starts_with("https://")) {
     rest.remove_prefix(8);
   } else if (rest.starts_with("http://")) {
     rest.remove_prefix(7);
   } else {
-    return fmt::format(
-        "is \"{}\", but must start with https:// or http://, or with forward+tls:// or forward://",
-        url);
+    return fmt::format("is \"{}\", but must start with https:// or http://", url);
   }
   if (has_blank(url)) return fmt::format("is \"{}\", but must have no spaces in it", url);
   const std::string_view authority = rest.substr(0, rest.find_first_of("/?#"));
@@ -181,6 +178,18 @@ std::string url_complaint(std::string_view url) {
     return fmt::format("is \"{}\", but has no host", url);
   }
   return {};
+}
+
+// The same of one where events go, as the rest of a sentence; empty: nothing.
+std::string url_complaint(std::string_view url) {
+  if (is_forward_url(url)) {
+    const auto parsed = parse_forward_url(url);
+    return parsed ? "" : fmt::format("is \"{}\", {}", url, parsed.error().message);
+  }
+  if (url.starts_with("http://") || url.starts_with("https://")) return http_url_complaint(url);
+  return fmt::format(
+      "is \"{}\", but must start with https:// or http://, or with forward+tls:// or forward://",
+      url);
 }
 
 // More would only make it take longer until the preferred one is tried again.
@@ -243,6 +252,31 @@ Result<void> check_client_certificate(const GivenSettings& given) {
   return fail(present->origin.mistake(
       fmt::format("is given, but {} is missing: give both or neither",
                   find_setting(cert == nullptr ? "fluentd-cert" : "fluentd-key")->key)));
+}
+
+Result<void> check_passphrase_file(const GivenSettings& given) {
+  const GivenSetting* file = find(given, "fluentd-key-passphrase-file");
+  if (file == nullptr || find(given, "fluentd-key") != nullptr) return {};
+  return fail(file->origin.mistake("is given, but forward.fluentd.key is missing"));
+}
+
+Result<void> check_monitor(const GivenSettings& given) {
+  const GivenSetting* urls = find(given, "monitor-url");
+  const bool has_urls = urls != nullptr && !std::get<std::vector<std::string>>(urls->value).empty();
+  if (const GivenSetting* id = find(given, "monitor-plugin-id"); id != nullptr && !has_urls) {
+    return fail(id->origin.mistake("is given, but shipper.monitor-url is missing"));
+  }
+  if (!has_urls) return {};
+  for (const std::string& url : std::get<std::vector<std::string>>(urls->value)) {
+    if (const std::string complaint = http_url_complaint(url); !complaint.empty()) {
+      return fail(urls->origin.mistake(complaint));
+    }
+    if (url.find_first_of("?#@") != std::string::npos) {
+      return fail(
+          urls->origin.mistake(fmt::format("is \"{}\", but must have no ?, # or @ in it", url)));
+    }
+  }
+  return {};
 }
 
 Result<void> check_retries(const GivenSettings& given, const Config& config) {
@@ -373,9 +407,15 @@ Result<void> check_shipper(const GivenSettings& given, Config* config) {
   SLUICE_TRY(check_session_urls(given, *config));
   SLUICE_TRY(check_client_certificate(given));
   SLUICE_TRY(check_protocol(given, config));
-  constexpr std::array<std::string_view, 5> kFiles = {"fluentd-ca", "fluentd-cert", "fluentd-key",
-                                                      "fluentd-shared-key-file",
-                                                      "fluentd-password-file"};
+  SLUICE_TRY(check_passphrase_file(given));
+  SLUICE_TRY(check_monitor(given));
+  constexpr std::array<std::string_view, 6> kFiles = {
+      "fluentd-ca",
+      "fluentd-cert",
+      "fluentd-key",
+      "fluentd-key-passphrase-file",
+      "fluentd-shared-key-file",
+      "fluentd-password-file"};
   SLUICE_TRY(check_files(given, kFiles));
   SLUICE_TRY(check_retries(given, *config));
   SLUICE_TRY(check_headers(given));

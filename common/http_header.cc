@@ -5,8 +5,8 @@
 #include <algorithm>
 #include <array>
 #include <cctype>
-#include <cstdlib>
 
+#include "common/credential.h"
 #include "common/files.h"
 #include "common/trimmed.h"
 
@@ -18,7 +18,6 @@ constexpr std::array<std::string_view, 7> kOwnNames = {
     "connection", "content-encoding", "content-length", "content-type", "expect",
     "host",       "transfer-encoding"};
 constexpr std::string_view kFile = "file:";
-constexpr std::string_view kCredential = "credential:";
 
 std::unexpected<Error> mistake(std::string message) {
   return fail(ErrorKind::kConfig, std::move(message));
@@ -55,12 +54,12 @@ std::size_t find_word(std::string_view text, std::string_view mark) {
 Result<HttpHeader> with_source(HttpHeader header, std::string_view value,
                                const std::filesystem::path& folder) {
   const std::size_t file = find_word(value, kFile);
-  const std::size_t credential = find_word(value, kCredential);
+  const std::size_t credential = find_word(value, kCredentialPrefix);
   const std::size_t begin = std::min(file, credential);
   header.value = value.substr(0, begin);
   if (begin == std::string_view::npos) return header;
   const bool is_file = begin == file;
-  const auto name = value.substr(begin + (is_file ? kFile.size() : kCredential.size()));
+  const auto name = value.substr(begin + (is_file ? kFile.size() : kCredentialPrefix.size()));
   if (name.empty()) {
     return mistake(fmt::format(
         "names no {} for the header {}",
@@ -70,7 +69,7 @@ Result<HttpHeader> with_source(HttpHeader header, std::string_view value,
     header.file = (folder / name).lexically_normal();
     return header;
   }
-  if (name.find('/') != std::string_view::npos || name == "." || name == "..") {
+  if (!is_credential_name(name)) {
     return mistake(
         fmt::format("has a credential for the header {} that is no name of a file", header.name));
   }
@@ -80,14 +79,9 @@ Result<HttpHeader> with_source(HttpHeader header, std::string_view value,
 
 Result<std::filesystem::path> file_of(const HttpHeader& header) {
   if (header.credential.empty()) return header.file;
-  const char* folder = std::getenv("CREDENTIALS_DIRECTORY");
-  if (folder == nullptr || *folder == '\0') {
-    return mistake(
-        fmt::format("the header {0} needs the credential {1}, but systemd has given none: add "
-                    "LoadCredential={1}:FILE to the service, or name the file with file:",
-                    header.name, header.credential));
-  }
-  return std::filesystem::path(folder) / header.credential;
+  auto file = credential_file(header.credential);
+  if (file) return file;
+  return mistake(fmt::format("the header {}: {}", header.name, file.error().message));
 }
 
 std::string_view without_line_ends(std::string_view text) {

@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "common/byte_size.h"
+#include "common/credential.h"
 #include "common/trimmed.h"
 
 namespace sluice {
@@ -167,8 +168,14 @@ Result<Value> parse_headers(const RawValue& raw, const Origin& origin) {
   return headers;
 }
 
-std::filesystem::path resolve(const std::string& text, const Origin& origin) {
-  return (origin.folder / text).lexically_normal();
+Result<Value> parse_file(const std::string& text, const Origin& origin) {
+  const std::string_view view = text;
+  if (view.starts_with(kCredentialPrefix) &&
+      !is_credential_name(view.substr(kCredentialPrefix.size()))) {
+    return fail(
+        origin.mistake(fmt::format("is \"{}\", but a credential has the name of a file", text)));
+  }
+  return path_or_credential(text, origin.folder);
 }
 
 }  // namespace
@@ -198,7 +205,8 @@ Result<Value> parse_value(ValueType type, const Bounds& bounds, const RawValue& 
     return parse_bounded(type, bounds, raw, origin);
   }
   if (!is_text(raw)) return fail(wrong_form(type, raw, origin));
-  if (type == ValueType::kFolder || type == ValueType::kFile) return resolve(raw.text, origin);
+  if (type == ValueType::kFile) return parse_file(raw.text, origin);
+  if (type == ValueType::kFolder) return (origin.folder / raw.text).lexically_normal();
   return raw.text;
 }
 

@@ -357,6 +357,11 @@ constexpr auto kSettings = std::to_array<Setting>({
      .type = kFile, .users = Users::kShipper,
      .help = "The file that holds the password of that user",
      .assign = kFluentd<&FluentdConfig::password_file>},
+    {.name = "fluentd-key-passphrase-file", .key = "forward.fluentd.key-passphrase-file",
+     .environment = "SLUICE_FLUENTD_KEY_PASSPHRASE_FILE",
+     .type = kFile, .users = Users::kShipper,
+     .help = "The file with the passphrase of that key; none: the key is not encrypted",
+     .assign = kFluentd<&FluentdConfig::key_passphrase_file>},
     {.name = "fluentd-max-connections", .key = "forward.fluentd.max-connections",
      .environment = "FDFWD_MAX_CONNECTIONS",
      .type = kCount, .bounds = {0, 10'000}, .users = Users::kShipper, .upstream = true,
@@ -450,6 +455,23 @@ constexpr auto kSettings = std::to_array<Setting>({
      .type = kSwitch, .initial = "false", .users = Users::kShipper,
      .help = "Stop with status 0 once all events in the queue are acknowledged",
      .assign = kShipper<&ShipperConfig::exit_when_drained>},
+    {.name = "monitor-url", .key = "shipper.monitor-url",
+     .environment = "SLUICE_SHIPPER_MONITOR_URL",
+     .type = kList, .users = Users::kShipper,
+     .help = "Where Fluentd's monitor_agent listens, such as http://127.0.0.1:24220, one for each of "
+             "its workers: what it has counted is compared with what it has acknowledged; none: it "
+             "is not asked",
+     .assign = kShipper<&ShipperConfig::monitor_urls>},
+    {.name = "monitor-plugin-id", .key = "shipper.monitor-plugin-id",
+     .environment = "SLUICE_SHIPPER_MONITOR_PLUGIN_ID",
+     .type = kText, .users = Users::kShipper,
+     .help = "The @id of Fluentd's input that takes our events; none: there is only one of its type",
+     .assign = kShipper<&ShipperConfig::monitor_plugin_id>},
+    {.name = "monitor-interval", .key = "shipper.monitor-interval",
+     .environment = "SLUICE_SHIPPER_MONITOR_INTERVAL",
+     .type = kDuration, .initial = "10s", .bounds = {100, kHour}, .users = Users::kShipper,
+     .help = "How often it is asked",
+     .assign = kShipper<&ShipperConfig::monitor_interval>},
 });
 // clang-format on
 

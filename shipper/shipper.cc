@@ -10,6 +10,7 @@
 #include "shipper/fluentd/client_certificate.h"
 #include "shipper/generation.h"
 #include "shipper/lane_log.h"
+#include "shipper/tls_files_of.h"
 
 namespace sluice::shipper {
 namespace {
@@ -36,9 +37,8 @@ bool is_final(ErrorKind kind) {
 // A certificate that Fluentd will refuse may be renewed while a daemon runs, which therefore only
 // tells. A run that is to end by itself has somebody waiting for its exit status.
 Result<void> check_certificate(const Config& config) {
-  const FluentdConfig& fluentd = config.fluentd;
-  if (fluentd.cert.empty()) return {};
-  auto checked = fluentd::check_client_certificate(fluentd.cert, fluentd.key, system_clock().now());
+  if (config.fluentd.cert.empty()) return {};
+  auto checked = fluentd::check_client_certificate(tls_files(config.fluentd), system_clock().now());
   if (checked || config.shipper.exit_when_drained) return checked;
   log_error("{}", checked.error().message);
   return {};

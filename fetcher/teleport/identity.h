@@ -12,8 +12,8 @@
 
 #include "common/config.h"
 #include "common/error.h"
+#include "common/secret.h"
 #include "common/time.h"
-#include "fetcher/teleport/secret.h"
 
 namespace sluice::fetcher {
 

@@ -18,7 +18,9 @@ namespace {
 constexpr long kIdleConnectionSecondsMax = 8;
 // How much libcurl hands to the kernel, or to TLS, at a time.
 constexpr long kUploadBufferBytes = 256 << 10;
-// libcurl keeps the parsed authorities this long.
+// So that what is renewed is taken up by connections that are never idle, too.
+constexpr long kConnectionSecondsMax = 600;
+// libcurl keeps the system's authorities, which are many, this long.
 constexpr long kAuthoritiesCacheSeconds = 60;
 // More than anybody waits for, and far from what milliseconds can count.
 constexpr curl_off_t kRetryAfterSecondsMax = 86'400;
@@ -32,14 +34,15 @@ void set(CURL* easy, CURLoption option, T value) {
 }  // namespace
 
 HttpRequest::HttpRequest(std::uint64_t id, std::string url, std::string body,
-                         const HttpOptions& options, RequestHeaders::List headers, DialPacer* pacer)
+                         RequestHeaders::List headers, const Shared& shared)
     : easy_(curl_easy_init()),
       id_(id),
       url_(std::move(url)),
       body_(std::move(body)),
       headers_(std::move(headers)),
-      options_(options),
-      pacer_(pacer) {
+      options_(*shared.options),
+      pacer_(shared.pacer),
+      identity_(shared.identity) {
   SLUICE_CHECK(easy_ != nullptr, "libcurl must be able to make a handle");
   set_options();
   set_tls();
@@ -64,6 +67,7 @@ void HttpRequest::set_options() {
   set(easy_, CURLOPT_CONNECTTIMEOUT_MS, static_cast<long>(options_.connect_timeout.count()));
   set(easy_, CURLOPT_UPLOAD_BUFFERSIZE, kUploadBufferBytes);
   set(easy_, CURLOPT_MAXAGE_CONN, kIdleConnectionSecondsMax);
+  set(easy_, CURLOPT_MAXLIFETIME_CONN, kConnectionSecondsMax);
   set(easy_, CURLOPT_ERRORBUFFER, error_text_.data());
   set(easy_, CURLOPT_WRITEFUNCTION, &HttpRequest::on_body);
   set(easy_, CURLOPT_WRITEDATA, static_cast<void*>(this));
@@ -78,18 +82,15 @@ void HttpRequest::set_tls() {
   set(easy_, CURLOPT_SSL_SESSIONID_CACHE, 0L);
   set(easy_, CURLOPT_SSL_VERIFYPEER, 1L);
   set(easy_, CURLOPT_SSL_VERIFYHOST, 2L);
-  set(easy_, CURLOPT_CA_CACHE_TIMEOUT, kAuthoritiesCacheSeconds);
+  set(easy_, CURLOPT_CA_CACHE_TIMEOUT, options_.tls.ca.empty() ? kAuthoritiesCacheSeconds : 0L);
   if (!options_.tls.ca.empty()) {
     set(easy_, CURLOPT_CAINFO, options_.tls.ca.c_str());
     // The system's authorities must not be trusted besides.
     set(easy_, CURLOPT_CAPATH, static_cast<const char*>(nullptr));
   }
-  if (!options_.tls.cert.empty()) {
-    set(easy_, CURLOPT_SSLCERT, options_.tls.cert.c_str());
-    set(easy_, CURLOPT_SSLKEY, options_.tls.key.c_str());
-    // Without this an encrypted key would make OpenSSL ask for its passphrase at the terminal.
-    set(easy_, CURLOPT_KEYPASSWD, "");
-  }
+  // Ours is given to OpenSSL directly: libcurl would keep the passphrase of the key.
+  set(easy_, CURLOPT_SSL_CTX_FUNCTION, &HttpRequest::on_tls_context);
+  set(easy_, CURLOPT_SSL_CTX_DATA, static_cast<void*>(this));
 }
 
 bool HttpRequest::was_deferred(CURLcode code) const {
@@ -97,6 +98,7 @@ bool HttpRequest::was_deferred(CURLcode code) const {
 }
 
 void HttpRequest::restart() {
+  own_error_.reset();
   dial_ = Dial::kUndecided;
   received_.clear();
   error_text_.fill('\0');
@@ -130,7 +132,9 @@ Answer HttpRequest::answer(CURLcode code) {
       .code = failure.code,
       .kind = is_client_certificate_refusal(failure) ? ErrorKind::kUnauthorized
                                                      : ErrorKind::kUnavailable,
-      .sentence = failure_sentence(failure, {url_, options_.tls.ca, options_.tls.cert}),
+      .sentence = own_error_
+                      ? own_error_->message
+                      : failure_sentence(failure, {url_, options_.tls.ca, options_.tls.cert}),
       .time_limit = code == CURLE_OPERATION_TIMEDOUT && times_sent_ > 0};
   return answer;
 }
@@ -167,9 +171,29 @@ curl_socket_t HttpRequest::on_open_socket(void* self, curlsocktype /*purpose*/,
   return ::socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
 }
 
+// For each new TLS connection, before the handshake.
+CURLcode HttpRequest::on_tls_context(CURL* /*easy*/, void* context, void* self) {
+  auto* request = static_cast<HttpRequest*>(self);
+  auto used = request->identity_->use(static_cast<SSL_CTX*>(context));
+  if (used) return CURLE_OK;
+  request->own_error_ = used.error();
+  return CURLE_SSL_CERTPROBLEM;
+}
+
+void HttpRequest::tell_of_connection() const {
+  long fresh = 0;
+  const curl_tlssessioninfo* tls = nullptr;
+  curl_easy_getinfo(easy_, CURLINFO_NUM_CONNECTS, &fresh);
+  curl_easy_getinfo(easy_, CURLINFO_TLS_SSL_PTR, &tls);
+  if (fresh == 0 || tls == nullptr || tls->internals == nullptr) return;
+  options_.on_connected(server_tls_of(static_cast<const ssl_st*>(tls->internals)));
+}
+
 int HttpRequest::on_before_request(void* self, char* /*ip*/, char* /*local_ip*/, int /*port*/,
                                    int /*local_port*/) {
-  ++static_cast<HttpRequest*>(self)->times_sent_;
+  auto* request = static_cast<HttpRequest*>(self);
+  ++request->times_sent_;
+  if (request->options_.on_connected) request->tell_of_connection();
   return CURL_PREREQFUNC_OK;
 }
 

@@ -11,8 +11,11 @@
 #include <chrono>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 
+#include "common/error.h"
+#include "shipper/fluentd/client_identity.h"
 #include "shipper/fluentd/dial_pacer.h"
 #include "shipper/fluentd/http_transport.h"
 #include "shipper/fluentd/request_headers.h"
@@ -22,9 +25,15 @@ namespace sluice::shipper::fluentd {
 
 class HttpRequest {
  public:
-  // `options` and `pacer` must outlive the request. The body and the headers are kept here.
-  HttpRequest(std::uint64_t id, std::string url, std::string body, const HttpOptions& options,
-              RequestHeaders::List headers, DialPacer* pacer);
+  // What all requests of a transport share. Must outlive them.
+  struct Shared {
+    const HttpOptions* options = nullptr;
+    DialPacer* pacer = nullptr;
+    ClientIdentity* identity = nullptr;
+  };
+  // The body and the headers are kept here.
+  HttpRequest(std::uint64_t id, std::string url, std::string body, RequestHeaders::List headers,
+              const Shared& shared);
   ~HttpRequest();
   HttpRequest(const HttpRequest&) = delete;
   HttpRequest& operator=(const HttpRequest&) = delete;
@@ -46,9 +55,11 @@ class HttpRequest {
   std::chrono::milliseconds round_trip() const;
   void set_options();
   void set_tls();
+  void tell_of_connection() const;
 
   static std::size_t on_body(char* data, std::size_t size, std::size_t count, void* self);
   static curl_socket_t on_open_socket(void* self, curlsocktype purpose, curl_sockaddr* address);
+  static CURLcode on_tls_context(CURL* easy, void* context, void* self);
   static int on_before_request(void* self, char* ip, char* local_ip, int port, int local_port);
 
   CURL* easy_;
@@ -58,6 +69,8 @@ class HttpRequest {
   RequestHeaders::List headers_;
   const HttpOptions& options_;
   DialPacer* pacer_;
+  ClientIdentity* identity_;
+  std::optional<Error> own_error_;  // why our certificate cannot be used
   Dial dial_ = Dial::kUndecided;
   std::uint32_t times_sent_ = 0;  // on how many connections libcurl has begun to send it
   std::string received_;

@@ -4,9 +4,7 @@
 
 #include <algorithm>
 #include <atomic>
-#include <csignal>
 #include <deque>
-#include <mutex>
 #include <optional>
 #include <string>
 #include <unordered_map>
@@ -14,32 +12,17 @@
 
 #include "common/check.h"
 #include "common/time.h"
+#include "shipper/fluentd/client_identity.h"
 #include "shipper/fluentd/dial_pacer.h"
 #include "shipper/fluentd/gzip.h"
 #include "shipper/fluentd/http_request.h"
+#include "shipper/fluentd/libcurl.h"
 #include "shipper/fluentd/request_headers.h"
 
 namespace sluice::shipper::fluentd {
 namespace {
 
 using std::chrono::milliseconds;
-
-// libcurl is set up once a process. SIGPIPE is ignored from then on: libcurl, told to leave signals
-// alone, lets a write to a closed connection raise it.
-Result<void> set_up_libcurl() {
-  static std::once_flag once;
-  static CURLcode code = CURLE_OK;
-  std::call_once(once, [] {
-    code = curl_global_init(CURL_GLOBAL_DEFAULT);
-    std::signal(SIGPIPE, SIG_IGN);
-  });
-  if (code != CURLE_OK) return fail(ErrorKind::kInternal, "libcurl cannot be set up");
-  const auto* version = curl_version_info(CURLVERSION_NOW);
-  if ((version->features & CURL_VERSION_SSL) == 0) {
-    return fail(ErrorKind::kInternal, "the installed libcurl was built without TLS");
-  }
-  return {};
-}
 
 // Ours, in every request.
 std::vector<std::string> own_header_lines(const HttpOptions& options) {
@@ -55,6 +38,7 @@ struct HttpTransport::Impl {
   explicit Impl(const HttpOptions& http_options)
       : options(http_options),
         pacer(http_options.dial_interval),
+        identity(http_options.tls),
         headers(own_header_lines(options), options.headers) {
     if (options.gzip) gzip.emplace();
   }
@@ -72,6 +56,7 @@ struct HttpTransport::Impl {
 
   HttpOptions options;
   DialPacer pacer;
+  ClientIdentity identity;
   CURLM* multi = nullptr;
   std::atomic<bool> woken = false;
   RequestHeaders headers;
@@ -154,9 +139,10 @@ HttpTransport::~HttpTransport() = default;
 
 void HttpTransport::start(std::uint64_t request_id, const std::string& url, std::string body) {
   if (impl_->gzip) body = impl_->gzip->pack(body);
-  auto request = std::make_unique<HttpRequest>(request_id, url, std::move(body), impl_->options,
-                                               impl_->headers.current(system_clock().monotonic()),
-                                               &impl_->pacer);
+  const HttpRequest::Shared shared{
+      .options = &impl_->options, .pacer = &impl_->pacer, .identity = &impl_->identity};
+  auto request = std::make_unique<HttpRequest>(
+      request_id, url, std::move(body), impl_->headers.current(system_clock().monotonic()), shared);
   impl_->add(request.get());
   const auto [place, inserted] = impl_->requests.emplace(request_id, std::move(request));
   SLUICE_CHECK(inserted, "a request id must not be used twice at once");

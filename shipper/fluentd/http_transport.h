@@ -8,9 +8,9 @@
 //  - TLS sessions are never resumed: Fluentd ends such a connection with an alert.
 //  - No `Expect` header, no proxy from the environment, no redirects, HTTP/1.1 only, TLS 1.2 or
 //    later, and each request ends by its total timeout.
-//  - Certificate, key and authorities are read again for new connections (authorities at most a
-//    minute late), so that renewed ones are taken up without a restart; so are the files of
-//    headers.
+//  - Certificate, key, passphrase and authorities are read again for each new connection (the
+//    system's authorities at most a minute late), and a connection lives 10 min at most, so that
+//    renewed ones are taken up without a restart; so are the files of headers.
 // The server's certificate and host name are always verified; nothing switches that off.
 //
 // Threads and errors as Transport says.
@@ -26,6 +26,7 @@
 
 #include "common/error.h"
 #include "common/http_header.h"
+#include "shipper/fluentd/server_tls.h"
 #include "shipper/fluentd/tls_files.h"
 #include "shipper/fluentd/transport.h"
 
@@ -40,6 +41,7 @@ struct HttpOptions {
   std::chrono::milliseconds request_timeout{30'000};
   std::chrono::milliseconds connect_timeout{10'000};
   std::chrono::milliseconds dial_interval{150};
+  OnConnected on_connected = {};  // may be empty
 };
 
 class HttpTransport final : public Transport {

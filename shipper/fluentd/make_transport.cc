@@ -9,7 +9,10 @@ namespace sluice::shipper::fluentd {
 namespace {
 
 TlsFiles tls_files(const FluentdConfig& fluentd) {
-  return {.ca = fluentd.ca, .cert = fluentd.cert, .key = fluentd.key};
+  return {.ca = fluentd.ca,
+          .cert = fluentd.cert,
+          .key = fluentd.key,
+          .key_passphrase = fluentd.key_passphrase_file};
 }
 
 HttpOptions http_options(const Config& config, std::uint32_t connections) {

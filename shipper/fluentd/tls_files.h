@@ -6,11 +6,12 @@
 
 namespace sluice::shipper::fluentd {
 
-// PEM, all of them. `cert` and `key` belong together.
+// PEM, all but the passphrase. `cert` and `key` belong together.
 struct TlsFiles {
   std::filesystem::path ca = {};  // empty: the system's
   std::filesystem::path cert = {};
   std::filesystem::path key = {};
+  std::filesystem::path key_passphrase = {};  // empty: the key is not encrypted
 };
 
 }  // namespace sluice::shipper::fluentd

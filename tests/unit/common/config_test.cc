@@ -497,6 +497,54 @@ TEST_F(ConfigTest, ACredentialIsAFileInTheFolderThatSystemdMakes) {
   EXPECT_EQ(header_line(config->shipper.headers.at(0)).value_or(""), "Authorization: Splunk abc");
 }
 
+TEST_F(ConfigTest, AFileOfTheShipperCanBeACredentialWhichOnlyItMisses) {
+  std::string file(kUpstreamFile);
+  file.replace(file.find("key = \"client.key\""), 18, "key = \"credential:fluentd-key\"");
+  ::unsetenv("CREDENTIALS_DIRECTORY");
+  EXPECT_THAT(message(load(Program::kShipper, file)),
+              testing::HasSubstr("LoadCredential=fluentd-key"));
+  EXPECT_TRUE(load(Program::kQueuectl, file));
+  set_environment("CREDENTIALS_DIRECTORY", folder_.path().native());
+  EXPECT_THAT(message(load(Program::kShipper, file)), testing::HasSubstr("fluentd-key"));
+  folder_.write("fluentd-key", "");
+  const auto config = load(Program::kShipper, file);
+  ASSERT_TRUE(config) << config.error().message;
+  EXPECT_EQ(config->fluentd.key, folder_.path() / "fluentd-key");
+}
+
+TEST_F(ConfigTest, ACredentialThatIsNoNameOfAFileIsRefused) {
+  for (const char* name : {"", "..", "a/b"}) {
+    std::string file(kUpstreamFile);
+    file.replace(file.find("key = \"client.key\""), 18,
+                 fmt::format("key = \"credential:{}\"", name));
+    EXPECT_THAT(message(load(Program::kShipper, file)), testing::HasSubstr("a credential has"));
+  }
+}
+
+TEST_F(ConfigTest, APassphraseNeedsAKeyAndAPluginIdAMonitor) {
+  std::string file(kUpstreamFile);
+  file += "[shipper]\nmonitor-plugin-id = \"in\"";
+  EXPECT_THAT(message(load(Program::kShipper, file)),
+              testing::HasSubstr("shipper.monitor-url is missing"));
+  EXPECT_THAT(message(load(Program::kShipper,
+                           "[forward.fluentd]\nurl = \"https://a/b\"\nsession-url = "
+                           "\"https://a/c\"\nkey-passphrase-file = \"p\"")),
+              testing::HasSubstr("forward.fluentd.key is missing"));
+}
+
+TEST_F(ConfigTest, UrlsOfTheMonitorAreOnesOfHttpWithoutSecretsInThem) {
+  const std::string file = std::string(kUpstreamFile) + "[shipper]\nmonitor-url = ";
+  const auto config =
+      load(Program::kShipper, file + "[\"http://127.0.0.1:24220\", \"http://127.0.0.1:24221\"]");
+  ASSERT_TRUE(config) << config.error().message;
+  EXPECT_THAT(config->shipper.monitor_urls,
+              testing::ElementsAre("http://127.0.0.1:24220", "http://127.0.0.1:24221"));
+  EXPECT_THAT(message(load(Program::kShipper, file + "\"127.0.0.1:24220\"")),
+              testing::HasSubstr("must start with https:// or http://"));
+  EXPECT_THAT(message(load(Program::kShipper, file + "\"http://a:b@127.0.0.1:24220\"")),
+              testing::HasSubstr("must have no ?, # or @ in it"));
+}
+
 TEST_F(ConfigTest, ABodyOfNoKnownFormIsRefused) {
   EXPECT_EQ(message(load(Program::kShipper,
                          std::string(kUpstreamFile) + "[shipper]\nbody = \"msgpack\"")),

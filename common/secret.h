@@ -1,8 +1,8 @@
 // Text that must not stay in memory: what held it is overwritten when it goes.
 //
 // Copies are secrets of their own. Never to be logged: there is no way to print one.
-#ifndef SLUICE_FETCHER_TELEPORT_SECRET_H_
-#define SLUICE_FETCHER_TELEPORT_SECRET_H_
+#ifndef SLUICE_COMMON_SECRET_H_
+#define SLUICE_COMMON_SECRET_H_
 
 #include <openssl/crypto.h>
 
@@ -10,7 +10,7 @@
 #include <string_view>
 #include <utility>
 
-namespace sluice::fetcher {
+namespace sluice {
 
 class Secret {
  public:
@@ -38,6 +38,6 @@ class Secret {
   std::string text_;
 };
 
-}  // namespace sluice::fetcher
+}  // namespace sluice
 
-#endif  // SLUICE_FETCHER_TELEPORT_SECRET_H_
+#endif  // SLUICE_COMMON_SECRET_H_
