@@ -31,6 +31,17 @@ Commands on the control socket, one line each, answered by "ok", JSON (stats) or
     slow BYTES                  read so many bytes at a time, twenty times a second; "slow 0" ends it
     tls CA CERT KEY             end all connections, and use these files for new ones
     token TEXT                  401 for a request whose Authorization is not TEXT; "token" alone ends it
+    swallow N                   answer 200 to the next N requests, and store and emit nothing of them
+    match on|off                off: events are emitted by the input and go to no output, as without a <match>
+    time-format KIND            how "time" is read: teleport (at the start; what follows the seconds is ignored),
+                                iso8601 (all of it), none (not at all)
+    monitor restart             the counters of the monitor_agent begin anew, as in another process
+    monitor on|off              whether it answers anything but 500
+    monitor counts on|off       off: its input counts nothing, as in versions that have input metrics off
+    monitor process on|off      off: it does not say which process it is
+    monitor overlong on|off     on: its answer is far too long
+    monitor space PERCENT       what is left of the output's buffer
+    monitor add COUNTER N       more of a counter of the output: retry_count, write_count, drop_oldest_chunk_count
     stats                       counts; "gzip": of requests that were packed; "failed_events": stored with an answer that
                                 is an error; "late_events": of requests that were stalled or read slowly
     quit
@@ -49,11 +60,14 @@ import sys
 import threading
 import zlib
 
+import monitor_sim
+
 IDLE_SECONDS = 10
 HEADER_BYTES_MAX = 64 * 1024
 TIME_FORMAT = re.compile(
     r"\d{1,4}-(?:0?[1-9]|1[0-2])-(?:0?[1-9]|[12]\d|3[01])"
     r"T(?:[01]?\d|2[0-3]):[0-5]?\d:(?:60|[0-5]?\d)(?!\d)")
+ISO8601 = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)?")
 # Outside of a string no JSON text needs a line end; inside it cannot have one.
 SPACES = re.compile(r"[ \t\n\r]*")
 REASONS = {200: "OK", 201: "Created", 204: "No Content", 400: "Bad Request", 401: "Unauthorized",
@@ -153,6 +167,9 @@ class Faults:
         self.unfit = 0
         self.slow = 0
         self._corrupt = None  # [kind, how many more]
+        self._swallow = 0
+        self.match = True
+        self.time_format = "teleport"
 
     def set_status(self, code, count, body):
         with self._lock:
@@ -185,6 +202,16 @@ class Faults:
         with self._lock:
             taken, self._corrupt = self._take(self._corrupt)
             return taken[0] if taken else None
+
+    def set_swallow(self, count):
+        with self._lock:
+            self._swallow = count
+
+    def take_swallow(self):
+        with self._lock:
+            taken = self._swallow > 0
+            self._swallow -= taken
+            return taken
 
     def take_reset(self, kind):
         with self._lock:
@@ -299,14 +326,14 @@ def _split_array(text, at, decode):
     return events, skipped
 
 
-def check_time(event):
-    """Refuses what Fluentd's time_format %Y-%m-%dT%H:%M:%S refuses; no time at all is fine."""
-    if "time" not in event:
+def check_time(event, time_format="teleport"):
+    """Refuses what Fluentd's time_format %Y-%m-%dT%H:%M:%S refuses, or %iso8601; no time at all is fine."""
+    if "time" not in event or time_format == "none":
         return
     value = event["time"]
     if not isinstance(value, str):
         raise Refused(400, f"400 Bad Request\nvalue must be string: {json.dumps(value)}\n")
-    if not TIME_FORMAT.match(value):
+    if not (ISO8601.fullmatch(value) if time_format == "iso8601" else TIME_FORMAT.match(value)):
         raise Refused(400, f"400 Bad Request\ninvalid time format: value = {value}, error_class = "
                            "ArgumentError, error = invalid strptime\n")
 
@@ -448,10 +475,12 @@ class Connection:
         return (*(forced or (200, "")), stored)
 
     def _store(self, tag, body, split):
-        statistics = self._server.statistics
+        statistics, faults = self._server.statistics, self._server.faults
+        if faults.take_swallow():
+            return 0
         events, skipped = split(body)
         for event, _ in events:
-            check_time(event)
+            check_time(event, faults.time_format)
         unfit = [is_unfit(event, self._server.faults.unfit) for event, _ in events]
         if 400 in unfit:
             raise Refused(400, "400 Bad Request\nan event is unfit\n")
@@ -459,11 +488,15 @@ class Connection:
         if tag == "":
             skipped, events = skipped + len(events), []
         statistics.add("dropped", skipped)
+        if not faults.match:
+            self._server.monitor.emitted(len(events), matched=False)
+            events = []
         if events:
             texts = [text if "\n" not in text and "\r" not in text else json.dumps(event)
                      for event, text in events]
             self._server.store.add(tag, texts)
             statistics.stored(tag, len(events))
+            self._server.monitor.emitted(len(events))
         if 500 in unfit:
             statistics.add("failed_events", len(events))
             raise Refused(500, "500 Internal Server Error\na 400030 bytes record (nth: "
@@ -562,6 +595,7 @@ class Server:
         self.arguments = arguments  # those of TLS count
         self.faults = faults or Faults()
         self.statistics = Statistics()
+        self.monitor = monitor_sim.Monitor()
         self.stopping = threading.Event()
         self._context = context  # None: without TLS
         self._connection_class = connection_class
@@ -655,6 +689,8 @@ class Control:
                 "max-body": self._max_body, "refuse": self._refuse, "poison": self._poison,
                 "reset-before": self._reset, "reset-after": self._reset, "stall": self._stall,
                 "ndjson": self._ndjson, "token": self._token, "unfit": self._unfit, "corrupt": self._corrupt,
+                "swallow": self._swallow, "match": self._match, "time-format": self._time_format,
+                "monitor": self._monitor,
                 "slow": self._slow, "tls": self._tls, "stats": self._stats, "quit": self._quit}
 
     def handle(self, line):
@@ -695,6 +731,27 @@ class Control:
 
     def _unfit(self, words):
         self._server.faults.unfit = int(words[1])
+
+    def _swallow(self, words):
+        self._server.faults.set_swallow(int(words[1]))
+
+    def _match(self, words):
+        self._server.faults.match = {"on": True, "off": False}[words[1]]
+
+    def _time_format(self, words):
+        self._server.faults.time_format = {name: name for name in ("teleport", "iso8601", "none")}[words[1]]
+
+    def _monitor(self, words):
+        monitor, switch = self._server.monitor, {"on": True, "off": False}
+        actions = {"restart": lambda: monitor.restart(),
+                   "on": lambda: setattr(monitor, "answers", True),
+                   "off": lambda: setattr(monitor, "answers", False),
+                   "counts": lambda: setattr(monitor, "counts", switch[words[2]]),
+                   "process": lambda: setattr(monitor, "shows_process", switch[words[2]]),
+                   "overlong": lambda: setattr(monitor, "overlong", switch[words[2]]),
+                   "space": lambda: setattr(monitor, "space", float(words[2])),
+                   "add": lambda: monitor.add(words[2], int(words[3]))}
+        actions[words[1]]()
 
     def _corrupt(self, words):
         kind = {"garbage": "garbage", "cut": "cut", "short": "short"}[words[1]]
@@ -750,9 +807,20 @@ def make_parser(description, epilog, tls_required=True):
     parser.add_argument("--record", required=True, help="gets the accepted events")
     parser.add_argument("--port-file", help="gets the port when the server is ready")
     parser.add_argument("--control", help="Unix socket for commands")
+    parser.add_argument("--monitor-port", type=int, help="where the monitor_agent answers; 0: any")
+    parser.add_argument("--monitor-port-file", help="gets that port")
     parser.add_argument("--tls12", action="store_true", help="TLS 1.2 only, Fluentd's default")
     parser.add_argument("--tls13", action="store_true", help="TLS 1.3 only")
     return parser
+
+
+def write_port(path, port):
+    """For whoever waits for it: the file appears whole."""
+    if not path:
+        return
+    with open(path + ".new", "w", encoding="ascii") as file:
+        file.write(f"{port}\n")
+    os.rename(path + ".new", path)
 
 
 def address_of(arguments):
@@ -767,11 +835,9 @@ def run(name, server, control, arguments):
     if arguments.control:
         control.listen(arguments.control)
         threading.Thread(target=control.serve, daemon=True).start()
-    if arguments.port_file:
-        unfinished = arguments.port_file + ".new"
-        with open(unfinished, "w", encoding="ascii") as file:
-            file.write(f"{server.port}\n")
-        os.rename(unfinished, arguments.port_file)
+    if arguments.monitor_port is not None:
+        write_port(arguments.monitor_port_file, monitor_sim.serve(server.monitor, arguments.monitor_port))
+    write_port(arguments.port_file, server.port)
     print(f"{name}: serving on port {server.port}", file=sys.stderr, flush=True)
     server.stopping.wait()
     server.close()

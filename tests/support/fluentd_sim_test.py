@@ -36,7 +36,8 @@ class FluentdSimTest(unittest.TestCase):
         self.sim = self.started.start("fluentd-sim", [
             sys.executable, PROGRAM, "--ca", self.files.ca, "--cert", self.files.server_cert,
             "--key", self.files.server_key, "--record", self.folder / "record",
-            "--port-file", self.folder / "port", "--control", self.folder / "control"])
+            "--port-file", self.folder / "port", "--control", self.folder / "control",
+            "--monitor-port", "0", "--monitor-port-file", self.folder / "monitor-port"])
         self.port = processes.wait_for_port(self.folder / "port", self.sim)
         self.connection = self.connect()
 
@@ -265,6 +266,64 @@ class FluentdSimTest(unittest.TestCase):
                          [(line["n"], line["batch"]) for line in self.record()])
         self.command("quit")
         self.assertEqual(0, self.sim.wait())
+
+    def ask_monitor(self, path="/api/plugins.json"):
+        port = int((self.folder / "monitor-port").read_text())
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=processes.PATIENCE_SECONDS)
+        self.addCleanup(connection.close)
+        connection.request("GET", path)
+        response = connection.getresponse()
+        return response.status, response.read().decode()
+
+    def emitted(self):
+        """By the input and by the output, as the monitor_agent says."""
+        plugins = json.loads(self.ask_monitor()[1])["plugins"]
+        self.assertEqual([("input", "http"), ("input", "monitor_agent"), ("output", "file")],
+                         [(plugin["plugin_category"], plugin["type"]) for plugin in plugins])
+        return plugins[0]["emit_records"], plugins[2]["emit_records"]
+
+    def test_its_monitor_counts_what_was_emitted_and_nothing_else(self):
+        self.assertEqual((0, 0), self.emitted())
+        self.post('[{"a":1},{"a":2}]')
+        self.post("nonsense")
+        self.post('[{"time":5}]')
+        self.command("status 500 1")
+        self.post('{"a":3}')
+        self.assertEqual((2, 2), self.emitted())
+        self.command("swallow 1")
+        self.assertEqual((200, ""), self.post('{"a":4}'))
+        self.assertEqual((2, 2), self.emitted())
+        self.command("match off")
+        self.assertEqual((200, ""), self.post('{"a":5}'))
+        self.assertEqual((3, 2), self.emitted())
+        self.assertEqual(2, len(self.record()))
+
+    def test_its_monitor_can_be_restarted_and_can_fail(self):
+        process = self.ask_monitor("/api/config.json")
+        self.post('{"a":1}')
+        self.command("monitor restart")
+        self.assertEqual((0, 0), self.emitted())
+        self.assertNotEqual(process, self.ask_monitor("/api/config.json"))
+        self.command("monitor counts off")
+        self.post('{"a":2}')
+        self.assertEqual((0, 1), self.emitted())
+        self.command("monitor process off")
+        self.assertNotIn("pid", json.loads(self.ask_monitor("/api/config.json")[1]))
+        self.command("monitor space 7.5")
+        self.command("monitor add retry_count 3")
+        output = json.loads(self.ask_monitor()[1])["plugins"][2]
+        self.assertEqual((7.5, 3), (output["buffer_available_buffer_space_ratios"],
+                                    output["retry_count"]))
+        self.command("monitor off")
+        self.assertEqual(500, self.ask_monitor()[0])
+
+    def test_reads_times_as_it_is_told_to(self):
+        longer, good = '{"time":"2026-01-01T00:00:00 x"}', '{"time":"2026-01-01T00:00:00.5Z"}'
+        self.assertEqual([200, 200], [self.post(body)[0] for body in (longer, good)])
+        self.command("time-format iso8601")
+        self.assertEqual([400, 200], [self.post(body)[0] for body in (longer, good)])
+        self.command("time-format none")
+        self.assertEqual([200, 200], [self.post(body)[0] for body in (longer, '{"time":"x"}')])
 
     def test_says_that_a_command_is_wrong(self):
         for line in ("dance", "status", "stall x", "refuse maybe", "corrupt x", "tls a b c"):

@@ -324,6 +324,7 @@ class ForwardConnection(fluentd_sim.Connection):
         if texts:
             server.store.add(tag, texts)
             server.statistics.stored(tag, len(texts))
+            server.monitor.emitted(len(texts))
         return len(texts), refused
 
     def _is_refused(self, size, text):
@@ -384,6 +385,7 @@ def main():
         server.security = Security(arguments.shared_key, users)
     for name in ("refused", "too_large", "wrong_times", "wrong_sizes"):
         server.statistics.add(name, 0)
+    server.monitor.input_type = "forward"
     fluentd_sim.run("forward-sim", server, ForwardControl(server), arguments)
 
 

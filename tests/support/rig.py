@@ -48,6 +48,8 @@ class FluentdSim:
         self.record = rig.folder / ("accepted.ndjson" if name == "fluentd" else f"accepted-{name}.ndjson")
         self._port_file = rig.folder / f"{name}.port"
         self.control_path = rig.folder / f"{name}.control"
+        self._monitor_port_file = rig.folder / f"{name}-monitor.port"
+        self.monitor_port = None
         self.port = None
         self.process = None
         self._outages = 0
@@ -62,8 +64,11 @@ class FluentdSim:
             sys.executable, SUPPORT / self.program, "--listen", f"127.0.0.1:{self.port or 0}",
             "--ca", files.ca,
             "--cert", files.server_cert, "--key", files.server_key, *passphrase, "--record", self.record,
-            "--port-file", self._port_file, "--control", self.control_path, *self.more_options, *self.options])
+            "--port-file", self._port_file, "--control", self.control_path,
+            "--monitor-port", self.monitor_port or 0, "--monitor-port-file", self._monitor_port_file,
+            *self.more_options, *self.options])
         self.port = wait_for_port(self._port_file, self.process)
+        self.monitor_port = int(self._monitor_port_file.read_text(encoding="ascii"))
 
     def command(self, line):
         return control(self.control_path, line)
@@ -108,12 +113,13 @@ class RealFluentd:
         self._folder = rig.folder / "fluentd"
         self._keep_time = keep_time
         self.port = None
+        self.monitor_port = None
         self.process = None
         self._outages = 0
 
     def start(self):
         from processes import free_port
-        self.port = free_port()
+        self.port, self.monitor_port = free_port(), free_port()
         self._folder.mkdir()
         (self._folder / "fluent.conf").write_text(self._configuration())
         self.process = self._rig.processes.start(
@@ -128,7 +134,14 @@ class RealFluentd:
     def _configuration(self):
         match = "\n".join(self._match(pattern, name) for pattern, name in
                           (("events.log", "events"), ("session.*.log", "session")))
-        return f"{self._source()}\n{match}\n"
+        return f"""{self._source()}
+<source>
+  @type monitor_agent
+  bind 127.0.0.1
+  port {self.monitor_port}
+</source>
+{match}
+"""
 
     def _source(self):
         keep_time = "keep_time_key true" if self._keep_time else ""
