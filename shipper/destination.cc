@@ -1,6 +1,7 @@
 #include "shipper/destination.h"
 
 #include <algorithm>
+#include <cctype>
 
 namespace sluice::shipper {
 namespace {
@@ -20,7 +21,19 @@ std::string url_safe(std::string_view route) {
   return safe;
 }
 
+std::string_view server_of(std::string_view url) {
+  const auto scheme_end = url.find("://");
+  const auto host = scheme_end == std::string_view::npos ? 0 : scheme_end + 3;
+  return url.substr(0, url.find_first_of("/?#", host));
+}
+
 }  // namespace
+
+bool is_same_server(std::string_view a, std::string_view b) {
+  return std::ranges::equal(server_of(a), server_of(b), [](unsigned char x, unsigned char y) {
+    return std::tolower(x) == std::tolower(y);
+  });
+}
 
 std::string Destination::url_for(std::string_view route) const {
   if (lane_ == queue::Lane::kAudit) return url_;

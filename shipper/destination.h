@@ -28,6 +28,9 @@ class Destination {
   std::string url_;
 };
 
+// Whether both URLs are of the same server: scheme, host and port.
+bool is_same_server(std::string_view a, std::string_view b);
+
 }  // namespace sluice::shipper
 
 #endif  // SLUICE_SHIPPER_DESTINATION_H_

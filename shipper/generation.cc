@@ -11,6 +11,7 @@
 #include "common/log.h"
 #include "queue/configured_limits.h"
 #include "queue/instance.h"
+#include "shipper/destination.h"
 #include "shipper/doorbell.h"
 #include "shipper/fluentd/make_transport.h"
 #include "shipper/reader_source.h"
@@ -73,7 +74,8 @@ Result<std::unique_ptr<Generation>> Generation::open(const GenerationOptions& op
 
 // Without the socket nothing can be changed while the shipper runs, and shipping is worth more.
 void Generation::start_control() {
-  handler_ = std::make_unique<queue::ControlHandler>(store_.get(), ::geteuid());
+  handler_ =
+      std::make_unique<queue::ControlHandler>(store_.get(), ::geteuid(), options_.sink_report);
   const queue::InstancePaths paths{options_.config->queue_path};
   auto started = queue::ControlServer::start(
       {.socket = paths.control_socket()},
@@ -154,14 +156,16 @@ Result<std::unique_ptr<LaneRunner>> Generation::start_lane(queue::Lane lane, Rec
                                                            CompletionSink* sink,
                                                            std::stop_token hurry) {
   SLUICE_ASSIGN(auto transport,
-                fluentd::make_transport(*options_.config, options_.config->shipper.connections));
+                fluentd::make_transport(*options_.config, options_.config->shipper.connections,
+                                        options_.on_connected));
   const LaneParts parts{.source = source,
                         .sink = sink,
                         .transport = transport.get(),
                         .observer = options_.observers[lane],
                         .counters = &(*options_.counters)[lane],
                         .clock = options_.clock,
-                        .rate = &rate_};
+                        .rate = &rate_,
+                        .tally = tally_of(lane)};
   const auto patience = options_.config->shipper.request_timeout + kAnswerMargin;
   return std::make_unique<LaneRunner>(
       lane_options(*options_.config, queue_id_, lane), parts, store_->progress(lane),
@@ -173,11 +177,14 @@ ReplaysOptions Generation::replays_options(RecordSource* source, std::stop_token
   const Config* const config = options_.config;
   return {.lane_options =
               [this](queue::Lane lane) { return lane_options(*options_.config, queue_id_, lane); },
-          .make_transport = [config] { return fluentd::make_transport(*config, 1); },
+          .make_transport = [this]() -> Result<std::unique_ptr<fluentd::Transport>> {
+            return fluentd::make_transport(*options_.config, 1, options_.on_connected);
+          },
           .finish = {.patience = config->shipper.request_timeout + kAnswerMargin,
                      .hurry = std::move(hurry)},
           .clock = options_.clock,
           .rate = &rate_,
+          .tally = [this](queue::Lane lane) { return tally_of(lane); },
           .store = store_.get(),
           .source = source,
           .on_failure =
@@ -186,6 +193,14 @@ ReplaysOptions Generation::replays_options(RecordSource* source, std::stop_token
                 replays_failed_ = true;
                 changed_.notify_all();
               }};
+}
+
+// What is counted is that of the servers where audit events go.
+SinkTally* Generation::tally_of(queue::Lane lane) const {
+  const FluentdConfig& fluentd = options_.config->fluentd;
+  const bool is_compared = lane == queue::Lane::kAudit ||
+                           std::ranges::equal(fluentd.urls, fluentd.session_urls, is_same_server);
+  return is_compared ? options_.tally : nullptr;
 }
 
 void Generation::note_end(queue::Lane lane) {

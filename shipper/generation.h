@@ -11,6 +11,7 @@
 #define SLUICE_SHIPPER_GENERATION_H_
 
 #include <condition_variable>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <stop_token>
@@ -24,15 +25,18 @@
 #include "queue/control/server.h"
 #include "queue/delivery_store.h"
 #include "queue/reader.h"
+#include "queue/sink_report.h"
 #include "queue/types.h"
 #include "shipper/completion_sink.h"
 #include "shipper/dead_letter_alarm.h"
+#include "shipper/fluentd/server_tls.h"
 #include "shipper/lane_counters.h"
 #include "shipper/lane_observer.h"
 #include "shipper/lane_runner.h"
 #include "shipper/record_source.h"
 #include "shipper/replay/replays.h"
 #include "shipper/send_rate.h"
+#include "shipper/sink_tally.h"
 #include "shipper/status_line.h"
 
 namespace sluice::shipper {
@@ -43,6 +47,10 @@ struct GenerationOptions {
   queue::PerLane<LaneCounters>* counters = nullptr;
   queue::PerLane<LaneObserver*> observers;
   StatusLine* status = nullptr;
+  // For whoever watches the sink; may be null or empty.
+  SinkTally* tally = nullptr;
+  fluentd::OnConnected on_connected = {};
+  std::function<queue::SinkReport()> sink_report = {};
 };
 
 class Generation {
@@ -65,6 +73,7 @@ class Generation {
   Result<std::unique_ptr<LaneRunner>> start_lane(queue::Lane lane, RecordSource* source,
                                                  CompletionSink* sink, std::stop_token hurry);
   ReplaysOptions replays_options(RecordSource* source, std::stop_token hurry);
+  SinkTally* tally_of(queue::Lane lane) const;
   void start_control();
   void note_end(queue::Lane lane);
   // Returns when a lane has ended, a stop is requested, or the work is done. kIdentity: the

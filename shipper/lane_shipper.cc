@@ -102,6 +102,9 @@ Result<void> LaneShipper::finish(milliseconds patience, const std::stop_token& h
 void LaneShipper::drop_flights() {
   for (const Slot& slot : slots_) parts_.counters->resent_unknown += slot.doubtful_events();
   parts_.transport->cancel_all();
+  for (const auto& [id, flight] : flights_) {
+    if (parts_.tally != nullptr) parts_.tally->refused(flight.events, false);
+  }
   flights_.clear();
   slots_.clear();
 }
@@ -259,6 +262,7 @@ void LaneShipper::send(Slot* slot) {
   ++parts_.counters->requests;
   const Batch& batch = slot->piece().batch;
   std::string body = batch.body(options_.body, options_.stamp);
+  if (parts_.tally != nullptr) parts_.tally->sent(batch.size());
   if (parts_.rate != nullptr) may_send_at_ = parts_.rate->sent(batch.size(), body.size(), now);
   flights_.emplace(request_id, Flight{.slot = slot,
                                       .url = url,
@@ -294,6 +298,7 @@ void LaneShipper::apply(const fluentd::Answer& answer) {
   flight.slot->answered();
   count(answer, &flight.slot->piece());
   learn(flight, answer);
+  tell_tally(answer, flight.events);
   const Verdict verdict = verdict_of(answer);
   if (verdict == Verdict::kAccepted) return accept(flight);
   if (takes_out_of_front(flight.slot)) return gate_.inconclusive(answer.request_id);
@@ -331,6 +336,15 @@ void LaneShipper::count(const fluentd::Answer& answer, Piece* piece) {
   if (piece->outcome_unknown) parts_.counters->resent_unknown += events;
   // A server that failed may have stored some of it first.
   piece->outcome_unknown = answer.outcome_unknown || answer.status >= 500;
+}
+
+void LaneShipper::tell_tally(const fluentd::Answer& answer, std::size_t events) {
+  if (parts_.tally == nullptr) return;
+  if (verdict_of(answer) == Verdict::kAccepted) {
+    parts_.tally->accepted(events);
+  } else {
+    parts_.tally->refused(events, answer.failure.has_value());
+  }
 }
 
 const std::string& LaneShipper::present_url() const {

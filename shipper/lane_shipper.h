@@ -48,6 +48,7 @@
 #include "shipper/record_source.h"
 #include "shipper/retry_gate.h"
 #include "shipper/send_rate.h"
+#include "shipper/sink_tally.h"
 #include "shipper/slot.h"
 
 namespace sluice::shipper {
@@ -86,7 +87,8 @@ struct LaneParts {
   LaneObserver* observer = nullptr;
   LaneCounters* counters = nullptr;
   const Clock* clock = nullptr;
-  SendRate* rate = nullptr;  // that of the whole shipper; nullptr: no limit
+  SendRate* rate = nullptr;    // that of the whole shipper; nullptr: no limit
+  SinkTally* tally = nullptr;  // of the sink that the lane ships to; nullptr: nobody compares
 };
 
 // How many times a batch may be answered with Fluentd's chunk limit before it is taken apart. Few,
@@ -156,6 +158,7 @@ class LaneShipper {
   Result<void> receive(std::chrono::milliseconds timeout);
   void apply(const fluentd::Answer& answer);
   void count(const fluentd::Answer& answer, Piece* piece);
+  void tell_tally(const fluentd::Answer& answer, std::size_t events);
   void learn(const Flight& flight, const fluentd::Answer& answer);
   void accept(const Flight& flight);
   void refuse(const Flight& flight, const fluentd::Answer& answer);

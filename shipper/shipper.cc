@@ -8,9 +8,10 @@
 #include "common/time.h"
 #include "queue/damage_advice.h"
 #include "shipper/fluentd/client_certificate.h"
+#include "shipper/fluentd/make_transport.h"
 #include "shipper/generation.h"
 #include "shipper/lane_log.h"
-#include "shipper/tls_files_of.h"
+#include "shipper/sink_watch.h"
 
 namespace sluice::shipper {
 namespace {
@@ -38,7 +39,8 @@ bool is_final(ErrorKind kind) {
 // tells. A run that is to end by itself has somebody waiting for its exit status.
 Result<void> check_certificate(const Config& config) {
   if (config.fluentd.cert.empty()) return {};
-  auto checked = fluentd::check_client_certificate(tls_files(config.fluentd), system_clock().now());
+  auto checked =
+      fluentd::check_client_certificate(fluentd::tls_files(config.fluentd), system_clock().now());
   if (checked || config.shipper.exit_when_drained) return checked;
   log_error("{}", checked.error().message);
   return {};
@@ -58,11 +60,16 @@ Result<void> run_shipper(const Config& config, const std::stop_token& stop) {
   LaneLog audit_log(queue::Lane::kAudit);
   LaneLog session_log(queue::Lane::kSession);
   StatusLine status(&counters, system_clock());
-  GenerationOptions options{.config = &config,
-                            .clock = &system_clock(),
-                            .counters = &counters,
-                            .observers = {},
-                            .status = &status};
+  SinkWatch watch(&config, &system_clock());
+  GenerationOptions options{
+      .config = &config,
+      .clock = &system_clock(),
+      .counters = &counters,
+      .observers = {},
+      .status = &status,
+      .tally = watch.tally(),
+      .on_connected = [&watch](const auto& server) { watch.connected(server); },
+      .sink_report = [&watch] { return watch.report(); }};
   options.observers[queue::Lane::kAudit] = &audit_log;
   options.observers[queue::Lane::kSession] = &session_log;
 
@@ -76,6 +83,7 @@ Result<void> run_shipper(const Config& config, const std::stop_token& stop) {
     if (is_first) notify_ready();
     const auto done =
         generation ? (*generation)->run(stop) : Result<void>(fail(generation.error()));
+    if (done && config.shipper.exit_when_drained && !stop.stop_requested()) watch.finish();
     if (done || is_final(done.error().kind) || stop.stop_requested()) {
       // What the store reports has its own advice.
       return queue::with_queue_advice(done, {config.queue_path});

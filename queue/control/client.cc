@@ -113,6 +113,7 @@ Result<ControlStatus> ControlClient::status() {
   status.pid = in.pid();
   status.active_replays = in.active_replays();
   status.may_change = in.may_change();
+  if (in.has_sink()) status.sink = from_wire(in.sink());
   for (const wire::LaneStatus& one : in.lanes()) {
     SLUICE_ASSIGN(const Lane lane, from_wire(one.lane()));
     status.position[lane] = one.position();

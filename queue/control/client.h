@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -15,6 +16,7 @@
 #include "queue/delivery_store.h"
 #include "queue/record.h"
 #include "queue/replay_job.h"
+#include "queue/sink_report.h"
 #include "queue/types.h"
 
 namespace sluice::queue {
@@ -25,6 +27,7 @@ struct ControlStatus {
   PerLane<Seq> position;
   std::uint64_t active_replays = 0;
   bool may_change = false;
+  std::optional<SinkReport> sink;  // nothing: no shipper runs
 };
 
 class ControlClient {

@@ -27,7 +27,8 @@ Result<void> check_may_change(const Caller& caller) {
                           caller.uid));
 }
 
-Result<wire::Response> get_status(const DeliveryStore& store, const Caller& caller) {
+Result<wire::Response> get_status(const DeliveryStore& store, const Caller& caller,
+                                  const std::function<SinkReport()>& sink) {
   wire::Response response;
   wire::Status& status = *response.mutable_status();
   status.set_delivery_id(store.id().to_string());
@@ -39,6 +40,7 @@ Result<wire::Response> get_status(const DeliveryStore& store, const Caller& call
     one.set_position(store.progress(lane).position);
   }
   status.set_active_replays(store.active_replays().size());
+  if (sink) *status.mutable_sink() = to_wire(sink());
   return response;
 }
 
@@ -124,14 +126,15 @@ Result<wire::Response> skip(DeliveryStore* store, const wire::SkipRequest& reque
   return response;
 }
 
-Result<wire::Response> serve(DeliveryStore* store, std::string_view bytes, const Caller& caller) {
+Result<wire::Response> serve(DeliveryStore* store, std::string_view bytes, const Caller& caller,
+                             const std::function<SinkReport()>& sink) {
   wire::Request request;
   if (!request.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) {
     return fail(ErrorKind::kRejected, "the request cannot be read");
   }
   switch (request.operation_case()) {
     case wire::Request::kGetStatus:
-      return get_status(*store, caller);
+      return get_status(*store, caller, sink);
     case wire::Request::kListReplays:
       return list_replays(*store);
     case wire::Request::kGetReplay:
@@ -155,7 +158,7 @@ Result<wire::Response> serve(DeliveryStore* store, std::string_view bytes, const
 
 std::string ControlHandler::handle(std::string_view request, uid_t peer) {
   const Caller caller{peer, peer == 0 || peer == owner_};
-  auto response = serve(store_, request, caller);
+  auto response = serve(store_, request, caller, sink_);
   if (response) return response->SerializeAsString();
   wire::Response failure;
   *failure.mutable_failure() = to_wire(response.error());

@@ -8,17 +8,22 @@
 
 #include <sys/types.h>
 
+#include <functional>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "queue/delivery_store.h"
+#include "queue/sink_report.h"
 
 namespace sluice::queue {
 
 class ControlHandler {
  public:
   // `store` must outlive this. `owner` is the user as whom the store is written.
-  ControlHandler(DeliveryStore* store, uid_t owner) : store_(store), owner_(owner) {}
+  // `sink` says what is known of the sink; empty: nothing, since no shipper runs here.
+  ControlHandler(DeliveryStore* store, uid_t owner, std::function<SinkReport()> sink = {})
+      : store_(store), owner_(owner), sink_(std::move(sink)) {}
 
   // Bytes of a Request from a process of the user `peer`; returns those of a Response.
   std::string handle(std::string_view request, uid_t peer);
@@ -26,6 +31,7 @@ class ControlHandler {
  private:
   DeliveryStore* store_;
   uid_t owner_;
+  std::function<SinkReport()> sink_;
 };
 
 }  // namespace sluice::queue

@@ -175,6 +175,48 @@ Result<StoredRecord> from_wire(const wire::SkippedEvent& in) {
   return event;
 }
 
+wire::Sink to_wire(const SinkReport& report) {
+  wire::Sink out;
+  for (const SinkReport::Certificate& certificate : report.certificates) {
+    wire::SinkCertificate& one = *out.add_certificates();
+    one.set_whose(certificate.whose);
+    put_time(from_unix_ms(certificate.ends_ms), one.mutable_ends_at());
+  }
+  if (report.count) {
+    wire::SinkCount& count = *out.mutable_count();
+    if (report.count->since_ms != 0) {
+      put_time(from_unix_ms(report.count->since_ms), count.mutable_since());
+    }
+    count.set_acknowledged(report.count->acknowledged);
+    count.set_counted(report.count->counted);
+    count.set_differs_by(report.count->differs_by);
+    count.set_problem(report.count->problem);
+  }
+  for (const std::string& warning : report.warnings) out.add_warnings(warning);
+  return out;
+}
+
+SinkReport from_wire(const wire::Sink& in) {
+  // A time that makes no sense is none.
+  const auto ms_of = [](const google::protobuf::Timestamp& time) {
+    return to_unix_ms(time_of(time).value_or(Timestamp{}));
+  };
+  SinkReport report;
+  for (const wire::SinkCertificate& one : in.certificates()) {
+    report.certificates.push_back({one.whose(), ms_of(one.ends_at())});
+  }
+  if (in.has_count()) {
+    const wire::SinkCount& count = in.count();
+    report.count = {.since_ms = count.has_since() ? ms_of(count.since()) : 0,
+                    .acknowledged = count.acknowledged(),
+                    .counted = count.counted(),
+                    .differs_by = count.differs_by(),
+                    .problem = count.problem()};
+  }
+  report.warnings.assign(in.warnings().begin(), in.warnings().end());
+  return report;
+}
+
 wire::Failure to_wire(const Error& error) {
   wire::Failure out;
   out.set_kind(std::string(name_of(error.kind)));

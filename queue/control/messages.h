@@ -7,6 +7,7 @@
 #include "queue/delivery_store.h"
 #include "queue/record.h"
 #include "queue/replay_job.h"
+#include "queue/sink_report.h"
 #include "queue/types.h"
 #include "sluice/control/v1/control.pb.h"
 
@@ -30,6 +31,9 @@ DeadLetterChange from_wire(const wire::DeadLetterChange& change);
 wire::SkippedEvent to_wire(const StoredRecord& event);
 // Its views are the message's. kUsage: no number, no id, or a time that is none.
 Result<StoredRecord> from_wire(const wire::SkippedEvent& event);
+
+wire::Sink to_wire(const SinkReport& report);
+SinkReport from_wire(const wire::Sink& sink);
 
 wire::Failure to_wire(const Error& error);
 Error from_wire(const wire::Failure& failure);

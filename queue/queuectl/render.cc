@@ -36,6 +36,61 @@ std::string read_up_to_line(const Snapshot& snapshot) {
                      age(reached->looked_at_ms, snapshot.taken));
 }
 
+std::string count_words(const SinkReport::Count& count, Timestamp now) {
+  const std::string_view what = "sink's own count (monitor_agent)";
+  if (!count.problem.empty()) {
+    return fmt::format("{} cannot be compared: {}", what, count.problem);
+  }
+  if (count.since_ms == 0) return fmt::format("{}: not compared yet", what);
+  return fmt::format("{}: differs by {} ({} counted, {} acknowledged in {})", what,
+                     count.differs_by, with_thousands(count.counted),
+                     with_thousands(count.acknowledged), age(count.since_ms, now));
+}
+
+// What the shipper says of its sink, each line indented below that of the shipper itself.
+std::string sink_lines(const Snapshot& snapshot) {
+  if (!snapshot.sink) return {};
+  constexpr std::string_view kIndent = "         ";
+  std::string text;
+  if (snapshot.sink->count) {
+    text += fmt::format("{}{}\n", kIndent, count_words(*snapshot.sink->count, snapshot.taken));
+  }
+  std::string ends;
+  for (const SinkReport::Certificate& certificate : snapshot.sink->certificates) {
+    const std::int64_t left_ms = certificate.ends_ms - to_unix_ms(snapshot.taken);
+    ends += fmt::format(
+        "{}{} {}", ends.empty() ? "certificates end: " : ", ", certificate.whose,
+        left_ms <= 0 ? "EXPIRED" : "in " + format_duration(std::chrono::milliseconds(left_ms)));
+  }
+  if (!ends.empty()) text += fmt::format("{}{}\n", kIndent, ends);
+  for (const std::string& warning : snapshot.sink->warnings) {
+    text += fmt::format("{}! {}\n", kIndent, warning);
+  }
+  return text;
+}
+
+Json sink_json(const Snapshot& snapshot) {
+  if (!snapshot.sink) return nullptr;
+  const SinkReport& sink = *snapshot.sink;
+  Json certificates = Json::object();
+  for (const SinkReport::Certificate& certificate : sink.certificates) {
+    certificates[certificate.whose] = format_rfc3339(from_unix_ms(certificate.ends_ms));
+  }
+  Json count = nullptr;
+  if (sink.count) {
+    const bool is_compared = sink.count->since_ms != 0;
+    count =
+        Json{{"since", optional_time(is_compared ? std::optional(from_unix_ms(sink.count->since_ms))
+                                                 : std::nullopt)},
+             {"acknowledged", sink.count->acknowledged},
+             {"counted", sink.count->counted},
+             {"differs_by", is_compared ? Json(sink.count->differs_by) : Json(nullptr)},
+             {"problem", sink.count->problem.empty() ? Json(nullptr) : Json(sink.count->problem)}};
+  }
+  return Json{
+      {"certificates_end_at", certificates}, {"own_count", count}, {"warnings", sink.warnings}};
+}
+
 std::int64_t total_unaccounted(const Snapshot& snapshot) {
   std::int64_t total = 0;
   for (const Lane lane : kLanes) total += snapshot.lanes[lane].unaccounted;
@@ -203,7 +258,8 @@ std::string status_table(const Snapshot& snapshot, const StatusContext& context)
                   format_rfc3339({snapshot.taken.seconds, 0}));
   text += daemon_line("fetcher", snapshot.fetcher) + "\n";
   text += read_up_to_line(snapshot) + "\n";
-  text += daemon_line("shipper", snapshot.shipper) + "\n\n";
+  text += daemon_line("shipper", snapshot.shipper) + "\n";
+  text += sink_lines(snapshot) + "\n";
   const bool known = !snapshot.delivery_problem;
   Table table({"LANE", "fetched", "acknowledged", "backlog", "dead", "skipped", "gap", "oldest",
                "last acknowledged"});
@@ -260,6 +316,7 @@ std::string status_json(const Snapshot& snapshot, const StatusContext& context) 
               optional_time(reached ? std::optional(from_unix_ms(reached->looked_at_ms))
                                     : std::nullopt)},
              {"shipper", daemon(snapshot.shipper)},
+             {"sink", sink_json(snapshot)},
              {"delivery_problem", known ? Json(nullptr) : Json(snapshot.delivery_problem->message)},
              {"lanes", lanes},
              {"disk", disk_json(snapshot, context)},

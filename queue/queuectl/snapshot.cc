@@ -4,6 +4,7 @@
 #include <chrono>
 #include <thread>
 
+#include "queue/control/client.h"
 #include "queue/control_page.h"
 #include "queue/damage_advice.h"
 #include "queue/file_lock.h"
@@ -80,6 +81,15 @@ std::optional<std::uint64_t> published_repeats(const InstancePaths& paths, const
   return page->crash_repeats_max;
 }
 
+// Asked last and apart: the rest is to be seen without it, too.
+std::optional<SinkReport> ask_shipper(const InstancePaths& paths) {
+  auto client = ControlClient::connect(paths.control_socket());
+  if (!client) return std::nullopt;
+  auto status = client->status();
+  if (!status) return std::nullopt;
+  return std::move(status->sink);
+}
+
 std::uint64_t total(const PerLane<Seq>& numbers) {
   return numbers[Lane::kAudit] + numbers[Lane::kSession];
 }
@@ -154,7 +164,10 @@ Result<Snapshot> try_snapshot(Access* access) {
 Result<Snapshot> take_snapshot(Access* access) {
   for (int i = 1;; ++i) {
     auto snapshot = try_snapshot(access);
-    if (snapshot) return snapshot;
+    if (snapshot) {
+      snapshot->sink = ask_shipper(access->paths());
+      return snapshot;
+    }
     // The fetcher may be opening or trimming the queue at this very moment.
     const ErrorKind kind = snapshot.error().kind;
     const bool may_pass =

@@ -21,6 +21,7 @@
 #include "queue/queuectl/letters.h"
 #include "queue/read_up_to.h"
 #include "queue/replay_job.h"
+#include "queue/sink_report.h"
 #include "queue/types.h"
 
 namespace sluice::queue {
@@ -75,6 +76,8 @@ struct Snapshot {
   // How many events a crash of the shipper that runs, or ran last, can send again, as it has
   // published it; nothing if it has not.
   std::optional<std::uint64_t> crash_repeats_max;
+  // What the shipper that runs says of its sink; nothing if none runs or it does not answer.
+  std::optional<SinkReport> sink;
 };
 
 // kBusy when no consistent view could be had in a few seconds.

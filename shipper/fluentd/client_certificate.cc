@@ -12,7 +12,6 @@
 
 #include "common/files.h"
 #include "common/secret.h"
-#include "shipper/fluentd/certificate_times.h"
 
 namespace sluice::shipper::fluentd {
 namespace {
@@ -130,6 +129,17 @@ Result<void> use_client_certificate(const ClientCertificate& ours, SSL_CTX* cont
   ERR_clear_error();
   return fail(ErrorKind::kConfig,
               fmt::format("the client certificate cannot be used for TLS ({})", why.data()));
+}
+
+Result<CertificateTimes> times_of_certificate_in(const std::filesystem::path& file) {
+  SLUICE_ASSIGN(const std::string text, read(file, "certificate", kPemBytesMax));
+  const auto bio = bio_reading(text);
+  const auto certificate = next_certificate(bio.get());
+  if (certificate == nullptr) {
+    return fail(ErrorKind::kConfig,
+                fmt::format("{}: this is not a certificate in PEM form", file.string()));
+  }
+  return times_of(certificate.get());
 }
 
 Result<void> check_client_certificate(const TlsFiles& files, Timestamp now) {

@@ -15,6 +15,7 @@
 #include "common/error.h"
 #include "common/openssl_ptr.h"
 #include "common/time.h"
+#include "shipper/fluentd/certificate_times.h"
 #include "shipper/fluentd/tls_files.h"
 
 namespace sluice::shipper::fluentd {
@@ -33,6 +34,9 @@ Result<ClientCertificate> load_client_certificate(const TlsFiles& files);
 
 // Puts it into `context`, which keeps what it needs.
 Result<void> use_client_certificate(const ClientCertificate& ours, SSL_CTX* context);
+
+// From when until when the certificate in a file is valid. kConfig: it cannot be read.
+Result<CertificateTimes> times_of_certificate_in(const std::filesystem::path& file);
 
 // kUnauthorized: the certificate has expired or is not yet valid at `now`. Otherwise as
 // load_client_certificate().

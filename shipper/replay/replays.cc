@@ -217,7 +217,8 @@ std::unique_ptr<LaneRunner> Replays::make_runner(Running* running, LaneOptions l
                         .observer = &running->log,
                         .counters = &running->counters,
                         .clock = options_.clock,
-                        .rate = options_.rate};
+                        .rate = options_.rate,
+                        .tally = options_.tally(lane.lane)};
   return std::make_unique<LaneRunner>(lane, parts, begin, std::move(transport), options_.finish,
                                       [this, ended = &running->has_ended] {
                                         *ended = true;

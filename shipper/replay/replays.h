@@ -44,6 +44,8 @@ struct ReplaysOptions {
   FinishOptions finish;
   const Clock* clock = nullptr;
   SendRate* rate = nullptr;  // shared with the live flow; nullptr: no limit
+  // Of the sink that a lane ships to, shared with the live flow; gives nullptr: nobody compares.
+  std::function<SinkTally*(queue::Lane)> tally = [](queue::Lane) { return nullptr; };
   queue::DeliveryStore* store = nullptr;
   RecordSource* source = nullptr;  // read by several threads at once
   // Called once, on any thread, when result() is no longer a success.

@@ -82,6 +82,24 @@ class ControlTest : public QueueFixture {
   std::unique_ptr<ControlHandler> handler_;
 };
 
+TEST_F(ControlTest, WhatTheShipperKnowsOfItsSinkIsToldAsItIs) {
+  EXPECT_FALSE(as(kStranger).status()->sink.has_value());
+  SinkReport report;
+  report.certificates = {{"client", 1'790'000'000'000}, {"server", -1000}};
+  report.count = {.since_ms = 1'790'000'000'123,
+                  .acknowledged = 500,
+                  .counted = 400,
+                  .differs_by = -100,
+                  .problem = "p"};
+  report.warnings = {"one", "two"};
+  handler_ = std::make_unique<ControlHandler>(store_.get(), kOwner, [&] { return report; });
+  EXPECT_EQ(as(kStranger).status()->sink, report);
+  report = {};
+  EXPECT_EQ(as(kStranger).status()->sink, report);
+  report.count.emplace();
+  EXPECT_EQ(as(kStranger).status()->sink, report);
+}
+
 TEST_F(ControlTest, WhoeverCanAskMayLook) {
   ASSERT_TRUE(as(0).start_replay(spec(), false));
   auto client = as(kStranger);

@@ -1,4 +1,5 @@
 #include <fmt/format.h>
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <cstdlib>
@@ -280,6 +281,37 @@ TEST_F(QueuectlTest, StatusTableSaysTheNumbersToPeople) {
       "reaches back to 2026-09-20T14:13:20Z\n"
       "duplicates: at most 4,000 a crash; 0 kept out before the queue\n"
       "DEAD   1 event, 1 reason (too large), oldest 20717d 14h: \"queuectl dead-letter list\"\n");
+}
+
+TEST_F(QueuectlTest, StatusShowsWhatTheShipperKnowsOfItsSink) {
+  fill();
+  auto taken = snapshot();
+  ASSERT_TRUE(taken);
+  EXPECT_TRUE(nlohmann::json::parse(status_json(*taken, {"default", 1, {}}))["sink"].is_null());
+  taken->taken = {.seconds = 1'790'000'000};
+  SinkReport& sink = taken->sink.emplace();
+  sink.count.emplace();
+  EXPECT_THAT(status_table(*taken, {"default", 1, {}}),
+              testing::HasSubstr("sink's own count (monitor_agent): not compared yet\n"));
+  sink.certificates = {{"client", 1'790'000'000'000 + 5 * 86'400'000LL}, {"server", 1000}};
+  sink.count = {.since_ms = 1'789'996'400'000,
+                .acknowledged = 48'201,
+                .counted = 48'101,
+                .differs_by = -100,
+                .problem = {}};
+  sink.warnings = {"it fails"};
+  EXPECT_THAT(status_table(*taken, {"default", 1, {}}),
+              testing::HasSubstr(
+                  "         sink's own count (monitor_agent): differs by -100 (48,101 counted, "
+                  "48,201 acknowledged in 1h)\n"
+                  "         certificates end: client in 5d, server EXPIRED\n"
+                  "         ! it fails\n"));
+  const auto json = nlohmann::json::parse(status_json(*taken, {"default", 1, {}}));
+  EXPECT_EQ(json["sink"]["own_count"]["differs_by"], -100);
+  EXPECT_EQ(json["sink"]["certificates_end_at"]["server"], "1970-01-01T00:00:01Z");
+  sink.count->problem = "no answer";
+  EXPECT_THAT(status_table(*taken, {"default", 1, {}}),
+              testing::HasSubstr("cannot be compared: no answer\n"));
 }
 
 TEST_F(QueuectlTest, StatusJsonSaysTheNumbersToPrograms) {

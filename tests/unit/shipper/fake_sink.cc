@@ -164,7 +164,8 @@ LaneShipper& LaneRig::start() {
                         .observer = &observer,
                         .counters = &counters,
                         .clock = &clock,
-                        .rate = rate};
+                        .rate = rate,
+                        .tally = &tally};
   shipper = std::make_unique<LaneShipper>(options, parts, store.progress());
   return *shipper;
 }

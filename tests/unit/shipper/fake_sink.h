@@ -144,6 +144,7 @@ struct LaneRig {
   FakeObserver observer;
   LaneCounters counters;
   SendRate* rate = nullptr;
+  SinkTally tally;
   std::unique_ptr<LaneShipper> shipper;
 };
 

@@ -37,6 +37,32 @@ TEST(LaneShipper, ShipsEverythingInOrderWithOneConnection) {
   EXPECT_EQ(rig.counters.acknowledged, 95U);
 }
 
+TEST(LaneShipper, TalliesTheEventsThatAreInFlightAndThoseThatWereAnsweredWithSuccess) {
+  LaneRig rig(options_with(3, 10));
+  rig.lane.add_events(30);
+  rig.step();
+  EXPECT_EQ(rig.tally.read().in_flight, 30U);
+  rig.transport.answer(1, status(200));
+  rig.transport.answer(2, status(503));
+  rig.transport.answer(3, network_failure(true));
+  rig.step();
+  EXPECT_EQ(rig.tally.read().answered, 10U);
+  EXPECT_EQ(rig.tally.read().failures, 1U);
+  rig.transport.responder = always(200);
+  ASSERT_TRUE(rig.step_until_position(30));
+  EXPECT_EQ(rig.tally.read().answered, 30U);
+  EXPECT_EQ(rig.tally.read().in_flight, 0U);
+}
+
+TEST(LaneShipper, WhatIsDroppedAtTheEndIsInFlightNoMore) {
+  LaneRig rig(options_with(3, 10));
+  rig.lane.add_events(30);
+  rig.step();
+  ASSERT_TRUE(rig.shipper->finish(std::chrono::milliseconds(0)));
+  EXPECT_EQ(rig.tally.read().in_flight, 0U);
+  EXPECT_EQ(rig.tally.read().answered, 0U);
+}
+
 TEST(LaneShipper, KeepsNoMoreRequestsInFlightThanConnections) {
   LaneRig rig(options_with(3, 10));
   rig.lane.add_events(100);
