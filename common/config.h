@@ -99,7 +99,7 @@ struct FluentdConfig {
   // Of the forward protocol: both URLs are of it, or neither.
   std::filesystem::path shared_key_file;  // empty: the server has no <security>
   std::string username;
-  std::filesystem::path password_file;  // together with username
+  std::filesystem::path password_file;        // together with username
   std::filesystem::path key_passphrase_file;  // empty: the key is not encrypted
 };
 
@@ -122,7 +122,7 @@ struct ShipperConfig {
   std::uint64_t dead_letters_bytes_max = 1ULL << 30;
   bool exit_when_drained = false;
   std::vector<std::string> monitor_urls;  // Fluentd's monitor_agent, one a worker; empty: none
-  std::string monitor_plugin_id;          // of its input; empty: the only one of its type
+  std::vector<std::string> monitor_plugin_ids;  // whose counts are ours; empty: the only input
   std::chrono::milliseconds monitor_interval{10'000};
 };
 

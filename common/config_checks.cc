@@ -409,13 +409,12 @@ Result<void> check_shipper(const GivenSettings& given, Config* config) {
   SLUICE_TRY(check_protocol(given, config));
   SLUICE_TRY(check_passphrase_file(given));
   SLUICE_TRY(check_monitor(given));
-  constexpr std::array<std::string_view, 6> kFiles = {
-      "fluentd-ca",
-      "fluentd-cert",
-      "fluentd-key",
-      "fluentd-key-passphrase-file",
-      "fluentd-shared-key-file",
-      "fluentd-password-file"};
+  constexpr std::array<std::string_view, 6> kFiles = {"fluentd-ca",
+                                                      "fluentd-cert",
+                                                      "fluentd-key",
+                                                      "fluentd-key-passphrase-file",
+                                                      "fluentd-shared-key-file",
+                                                      "fluentd-password-file"};
   SLUICE_TRY(check_files(given, kFiles));
   SLUICE_TRY(check_retries(given, *config));
   SLUICE_TRY(check_headers(given));

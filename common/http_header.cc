@@ -123,7 +123,7 @@ Result<HttpHeader> parse_http_header(std::string_view text, const std::filesyste
 }
 
 Result<std::string> header_line(const HttpHeader& header) {
-  const std::string line = fmt::format("{}: {}", header.name, header.value);
+  std::string line = fmt::format("{}: {}", header.name, header.value);
   if (header.file.empty() && header.credential.empty()) return line;
   SLUICE_ASSIGN(const auto file, file_of(header));
   SLUICE_ASSIGN(const auto text, read_file(file, kHeaderFileBytesMax));

@@ -464,9 +464,10 @@ constexpr auto kSettings = std::to_array<Setting>({
      .assign = kShipper<&ShipperConfig::monitor_urls>},
     {.name = "monitor-plugin-id", .key = "shipper.monitor-plugin-id",
      .environment = "SLUICE_SHIPPER_MONITOR_PLUGIN_ID",
-     .type = kText, .users = Users::kShipper,
-     .help = "The @id of Fluentd's input that takes our events; none: there is only one of its type",
-     .assign = kShipper<&ShipperConfig::monitor_plugin_id>},
+     .type = kList, .users = Users::kShipper,
+     .help = "The @id of Fluentd's input that takes our events, or those of the outputs where they "
+             "go, whose counts are added up; none: the only input of its type",
+     .assign = kShipper<&ShipperConfig::monitor_plugin_ids>},
     {.name = "monitor-interval", .key = "shipper.monitor-interval",
      .environment = "SLUICE_SHIPPER_MONITOR_INTERVAL",
      .type = kDuration, .initial = "10s", .bounds = {100, kHour}, .users = Users::kShipper,

@@ -2,6 +2,7 @@
 #include "common/daemon.h"
 #include "common/memory.h"
 #include "shipper/configure/configure.h"
+#include "shipper/probe.h"
 #include "shipper/shipper.h"
 
 int main(int argc, char** argv) {
@@ -10,6 +11,7 @@ int main(int argc, char** argv) {
                               .description = "Ships the events of a Sluice queue to Fluentd.",
                               .program = sluice::Program::kShipper,
                               .run = sluice::shipper::run_shipper,
-                              .commands = {sluice::shipper::configure::configure_command()}};
+                              .commands = {sluice::shipper::configure::configure_command(),
+                                           sluice::shipper::probe_command()}};
   return sluice::run_daemon(daemon, argc, argv);
 }

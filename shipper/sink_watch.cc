@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "common/backoff.h"
+#include "common/forward_url.h"
 #include "common/log.h"
 #include "shipper/destination.h"
 #include "shipper/fluentd/client_certificate.h"
@@ -21,7 +22,7 @@ constexpr milliseconds kCertificateInterval{60'000};
 constexpr milliseconds kStartPatience{2000};
 
 std::string input_type(const FluentdConfig& config) {
-  return config.urls.front().starts_with("forward") ? "forward" : "http";
+  return is_forward_url(config.urls.front()) ? "forward" : "http";
 }
 
 }  // namespace
@@ -31,7 +32,7 @@ SinkWatch::SinkWatch(const Config* config, const Clock* clock)
   const ShipperConfig& shipper = config->shipper;
   if (!shipper.monitor_urls.empty()) {
     SinkMonitorOptions options{.processes = {},
-                               .input_id = shipper.monitor_plugin_id,
+                               .plugin_ids = shipper.monitor_plugin_ids,
                                .input_type = input_type(config->fluentd),
                                .tally = &tally_,
                                .clock = clock};

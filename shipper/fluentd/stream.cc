@@ -14,6 +14,8 @@
 #include <system_error>
 #include <utility>
 
+#include "shipper/fluentd/client_certificate.h"
+
 namespace sluice::shipper::fluentd {
 namespace {
 
@@ -44,11 +46,6 @@ void expect_name(SSL* ssl, const std::string& name) {
 
 bool is_name_mismatch(long verified) {
   return verified == X509_V_ERR_HOSTNAME_MISMATCH || verified == X509_V_ERR_IP_ADDRESS_MISMATCH;
-}
-
-// Called for an encrypted key; answers that there is no passphrase, instead of asking a terminal.
-int no_passphrase(char* /*buffer*/, int /*size*/, int /*for_writing*/, void* /*unused*/) {
-  return -1;
 }
 
 }  // namespace
@@ -189,13 +186,12 @@ Stream::Outcome<void> Stream::use_files(SSL_CTX* context) const {
         StreamFailure{.code = CURLE_SSL_CACERT_BADFILE, .detail = openssl_text(), .os_error = 0});
   }
   if (tls_->cert.empty()) return {};
-  SSL_CTX_set_default_passwd_cb(context, &no_passphrase);
-  if (SSL_CTX_use_certificate_chain_file(context, tls_->cert.c_str()) == 1 &&
-      SSL_CTX_use_PrivateKey_file(context, tls_->key.c_str(), SSL_FILETYPE_PEM) == 1) {
-    return {};
-  }
+  const auto ours = load_client_certificate(*tls_);
+  const auto used =
+      ours ? use_client_certificate(*ours, context) : Result<void>(fail(ours.error()));
+  if (used) return {};
   return std::unexpected(
-      StreamFailure{.code = CURLE_SSL_CERTPROBLEM, .detail = openssl_text(), .os_error = 0});
+      StreamFailure{.code = CURLE_SSL_CERTPROBLEM, .detail = used.error().message, .os_error = 0});
 }
 
 Stream::Outcome<void> Stream::shake_hands() {

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "common/check.h"
+#include "shipper/fluentd/failure.h"
 #include "shipper/fluentd/libcurl.h"
 
 namespace sluice::shipper {
@@ -74,8 +75,13 @@ Result<std::string> MonitorClient::get(const char* path, const std::stop_token& 
     return fail(ErrorKind::kRejected, fmt::format("{}: the answer is too long", url));
   }
   if (code != CURLE_OK) {
+    long os_error = 0;
+    curl_easy_getinfo(easy, CURLINFO_OS_ERRNO, &os_error);
     return fail(ErrorKind::kUnavailable,
-                fmt::format("{}: {}", url, why[0] != '\0' ? why.data() : curl_easy_strerror(code)));
+                fluentd::failure_sentence({.code = static_cast<int>(code),
+                                           .detail = why.data(),
+                                           .os_error = static_cast<int>(os_error)},
+                                          {.url = url, .ca = ca_.string(), .cert = {}}));
   }
   long status = 0;
   curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &status);
@@ -100,7 +106,9 @@ Result<MonitorAnswer> MonitorClient::ask(const std::stop_token& stop) {
     return fail(plugins.error().kind, fmt::format("{}: {}", url_, plugins.error().message));
   }
   asked.plugins = std::move(*plugins);
-  if (process_id(stop) == asked.process_id) return asked;
+  const auto process_afterwards = process_id(stop);
+  if (stop.stop_requested()) return fail(ErrorKind::kStopped, "asked to stop");
+  if (process_afterwards == asked.process_id) return asked;
   return fail(ErrorKind::kUnavailable, fmt::format("{}: it is being started anew", url_));
 }
 

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <simdjson.h>
 
+#include <algorithm>
 #include <array>
 #include <utility>
 
@@ -86,25 +87,37 @@ std::optional<std::uint64_t> parse_process_id(std::string_view json) {
   return id;
 }
 
-Result<const Plugin*> find_input(const std::vector<Plugin>& plugins, std::string_view id,
-                                 std::string_view type) {
-  const Plugin* found = nullptr;
-  for (const Plugin& plugin : plugins) {
-    const bool is_meant = plugin.is_input && (id.empty() ? plugin.type == type : plugin.id == id);
-    if (!is_meant) continue;
-    if (found != nullptr) {
-      return fail(
-          ErrorKind::kNotFound,
-          fmt::format("there are several inputs of type {}: give ours an @id, and name it in "
-                      "shipper.monitor-plugin-id",
-                      type));
+Result<std::vector<const Plugin*>> find_counting(const std::vector<Plugin>& plugins,
+                                                 const std::vector<std::string>& ids,
+                                                 std::string_view type) {
+  std::vector<const Plugin*> found;
+  for (const std::string& id : ids) {
+    const auto plugin = std::ranges::find(plugins, id, &Plugin::id);
+    if (plugin == plugins.end()) {
+      return fail(ErrorKind::kNotFound, fmt::format("there is no plugin with the @id {}", id));
     }
-    found = &plugin;
+    found.push_back(&*plugin);
   }
-  if (found != nullptr) return found;
-  return fail(ErrorKind::kNotFound, id.empty()
-                                        ? fmt::format("there is no input of type {}", type)
-                                        : fmt::format("there is no input with the @id {}", id));
+  if (!ids.empty()) return found;
+  for (const Plugin& plugin : plugins) {
+    if (plugin.is_input && plugin.type == type) found.push_back(&plugin);
+  }
+  if (found.size() == 1) return found;
+  return fail(
+      ErrorKind::kNotFound,
+      found.empty()
+          ? fmt::format("there is no input of type {}", type)
+          : fmt::format("there are several inputs of type {}: give ours an @id, and name it "
+                        "in shipper.monitor-plugin-id",
+                        type));
+}
+
+std::uint64_t emitted_by_outputs(const std::vector<Plugin>& plugins) {
+  std::uint64_t sum = 0;
+  for (const Plugin& plugin : plugins) {
+    if (!plugin.is_input) sum += plugin.emit_records.value_or(0);
+  }
+  return sum;
 }
 
 }  // namespace sluice::shipper

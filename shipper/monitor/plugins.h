@@ -37,10 +37,14 @@ Result<std::vector<Plugin>> parse_plugins(std::string_view json);
 // The id of the process that answers; nothing where it is not said.
 std::optional<std::uint64_t> parse_process_id(std::string_view json);
 
-// The input that takes our events: the one with the id `id`, or, if that is empty, the only one of
-// the type `type`. kNotFound: there is none, or which one is not certain.
-Result<const Plugin*> find_input(const std::vector<Plugin>& plugins, std::string_view id,
-                                 std::string_view type);
+// The plugins whose counts are of our events: those with the ids `ids`, or, if there are none, the
+// only input of the type `type`. kNotFound: one is not there, or which input it is is not certain.
+Result<std::vector<const Plugin*>> find_counting(const std::vector<Plugin>& plugins,
+                                                 const std::vector<std::string>& ids,
+                                                 std::string_view type);
+
+// What all outputs have emitted.
+std::uint64_t emitted_by_outputs(const std::vector<Plugin>& plugins);
 
 }  // namespace sluice::shipper
 

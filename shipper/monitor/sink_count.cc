@@ -24,7 +24,7 @@ std::int64_t open_after(const SinkLook& look) {
 // Plugins that are not there any more, or counters that went back: another process, or one that was
 // configured anew.
 bool went_on(const SinkLook::Process& earlier, const SinkLook::Process& later) {
-  if (earlier.input != later.input || earlier.process_id != later.process_id) return false;
+  if (earlier.plugins != later.plugins || earlier.process_id != later.process_id) return false;
   return std::ranges::all_of(earlier.counters, [&](const auto& counter) {
     const auto now = later.counters.find(counter.first);
     return now != later.counters.end() && now->second >= counter.second;
@@ -33,12 +33,16 @@ bool went_on(const SinkLook::Process& earlier, const SinkLook::Process& later) {
 
 }  // namespace
 
-SinkLook::Process process_of(const std::vector<Plugin>& plugins, const Plugin& input,
+SinkLook::Process process_of(const std::vector<Plugin>& plugins,
+                             const std::vector<const Plugin*>& counting,
                              std::optional<std::uint64_t> process_id) {
-  SinkLook::Process process{.input = input.id,
-                            .counted = input.emit_records.value_or(0),
-                            .process_id = process_id,
-                            .counters = {}};
+  SinkLook::Process process;
+  process.process_id = process_id;
+  process.by_outputs = emitted_by_outputs(plugins);
+  for (const Plugin* plugin : counting) {
+    process.plugins += plugin->id + " ";
+    process.counted += plugin->emit_records.value_or(0);
+  }
   for (const Plugin& plugin : plugins) {
     for (const auto& [name, count] : plugin.counters) {
       process.counters.emplace(plugin.id + " " + name, count);
@@ -67,6 +71,9 @@ std::optional<SinkComparison> SinkCount::look(const SinkLook& look) {
   suspected_ = std::max(suspected_, static_cast<std::uint64_t>(std::max<std::int64_t>(missing, 0)));
   now.missing_before = missing_before_;
   now.counts_nothing = counted_by_all(look) == 0 && now.missing > 0;
+  for (std::size_t i = 0; i < look.processes.size(); ++i) {
+    if (look.processes[i].by_outputs > first_->processes[i].by_outputs) now.reaches_outputs = true;
+  }
   least_open_ = std::min(least_open_, open_after(look));
   previous_ = look;
   last_ = now;

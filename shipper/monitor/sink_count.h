@@ -32,8 +32,9 @@ namespace sluice::shipper {
 // One look at all the processes that count for us.
 struct SinkLook {
   struct Process {
-    std::string input;  // the id of the input
+    std::string plugins;  // the ids of those that count
     std::uint64_t counted = 0;
+    std::uint64_t by_outputs = 0;  // what all outputs have emitted
     std::optional<std::uint64_t> process_id;
     // Every counter of every plugin by its name: one that goes back is another process's.
     std::map<std::string, std::uint64_t> counters;
@@ -45,7 +46,8 @@ struct SinkLook {
 };
 
 // The numbers of one process out of its answer.
-SinkLook::Process process_of(const std::vector<Plugin>& plugins, const Plugin& input,
+SinkLook::Process process_of(const std::vector<Plugin>& plugins,
+                             const std::vector<const Plugin*>& counting,
                              std::optional<std::uint64_t> process_id);
 
 struct SinkComparison {
@@ -54,8 +56,9 @@ struct SinkComparison {
   std::uint64_t counted = 0;         // by the sink, since then
   std::uint64_t missing = 0;         // certainly, since then
   std::uint64_t missing_before = 0;  // by earlier processes of the sink
-  // It has never counted anything, though a success was answered.
+  // It has never counted anything, though successes were answered.
   bool counts_nothing = false;
+  bool reaches_outputs = false;  // outputs have emitted something since then
 
   // 0, below zero what is missing, above zero what the sink has more.
   std::int64_t differs_by() const;

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <utility>
 
 namespace sluice::shipper {
@@ -13,29 +14,42 @@ SinkMonitor::SinkMonitor(SinkMonitorOptions options)
       outputs_(options_.sink) {}
 
 void SinkMonitor::look() {
-  const auto taken = take_look();
-  std::string problem;
-  std::optional<SinkComparison> comparison;
-  if (taken) {
+  auto compared = compare();
+  if (compared) {
     asking_.succeeded();
-    comparison = count_.look(*taken);
-    if (comparison) judge(*comparison);
-  } else if (taken.error().kind != ErrorKind::kStopped) {
-    asking_.failed(taken.error().message);
-    problem = taken.error().message;
+    if (*compared) judge(**compared);
+  } else if (compared.error().kind != ErrorKind::kStopped) {
+    asking_.failed(compared.error().message);
   }
   const std::lock_guard lock(mutex_);
   warnings_ = outputs_.sentences();
-  report_.problem = std::move(problem);
-  if (!taken) return;
+  if (!compared) {
+    report_.problem = compared.error().message;
+    return;
+  }
   report_ = {};
-  if (!comparison) return;
-  report_ = {.since_ms = to_unix_ms(comparison->since),
-             .acknowledged = comparison->acknowledged,
-             .counted = comparison->counted,
-             .differs_by = comparison->differs_by(),
+  if (!*compared) return;
+  const SinkComparison& now = **compared;
+  report_ = {.since_ms = to_unix_ms(now.since),
+             .acknowledged = now.acknowledged,
+             .counted = now.counted,
+             .differs_by = now.differs_by(),
              .problem = {}};
-  if (comparison->missing > 0) warnings_.push_back(shortfall_sentence(*comparison));
+  if (now.missing > 0) warnings_.push_back(shortfall_sentence(now));
+}
+
+Result<std::optional<SinkComparison>> SinkMonitor::compare() {
+  SLUICE_ASSIGN(const SinkLook look, take_look());
+  const auto comparison = count_.look(look);
+  if (comparison && comparison->counts_nothing && comparison->reaches_outputs) {
+    return fail(
+        ErrorKind::kNotFound,
+        "the input has never counted an event, though its outputs have: Fluentd does not "
+        "count for an input that has an @label, or (in older versions, such as 1.14) without "
+        "enable_input_metrics true in <system>; name the outputs of our events in "
+        "shipper.monitor-plugin-id");
+  }
+  return comparison;
 }
 
 Result<SinkLook> SinkMonitor::take_look() {
@@ -45,17 +59,19 @@ Result<SinkLook> SinkMonitor::take_look() {
   for (const SinkMonitorOptions::Process& process : options_.processes) {
     SLUICE_ASSIGN(const MonitorAnswer answer, process.ask());
     outputs_.look(process.url, answer.plugins);
-    auto input = find_input(answer.plugins, options_.input_id, options_.input_type);
-    if (!input) {
-      return fail(input.error().kind, fmt::format("{}: {}", process.url, input.error().message));
+    auto counting = find_counting(answer.plugins, options_.plugin_ids, options_.input_type);
+    if (!counting) {
+      return fail(counting.error().kind,
+                  fmt::format("{}: {}", process.url, counting.error().message));
     }
-    if (!(*input)->emit_records) {
+    const auto is_silent = [](const Plugin* plugin) { return !plugin->emit_records; };
+    if (const auto silent = std::ranges::find_if(*counting, is_silent); silent != counting->end()) {
       return fail(ErrorKind::kNotFound,
-                  fmt::format("{}: its input {} does not say how many events it has emitted, as "
-                              "Fluentd does from version 1.14 on",
-                              process.url, (*input)->id));
+                  fmt::format("{}: {} does not say how many events it has emitted, as Fluentd does "
+                              "from version 1.14 on",
+                              process.url, (*silent)->id));
     }
-    look.processes.push_back(process_of(answer.plugins, **input, answer.process_id));
+    look.processes.push_back(process_of(answer.plugins, *counting, answer.process_id));
   }
   look.after = options_.tally->read();
   return look;
@@ -73,16 +89,14 @@ std::string SinkMonitor::shortfall_sentence(const SinkComparison& comparison) co
   const std::string since = format_rfc3339({comparison.since.seconds, 0});
   if (comparison.counts_nothing) {
     return fmt::format(
-        "Fluentd has acknowledged {} events since {}, but says that its input has emitted none "
-        "since "
-        "it started: either it does not count (older ones, such as 1.14, need "
-        "enable_input_metrics true in <system>), or it drops everything that it is sent; look at "
-        "the input's <parse>, and try \"sluice-shipper probe\"",
+        "Fluentd has acknowledged {} events since {}, but says that it has emitted none since it "
+        "started: either it does not count (older ones, such as 1.14, need enable_input_metrics "
+        "true in <system>), or it drops everything that it is sent; look at the input's <parse>, "
+        "and try \"sluice-shipper probe\"",
         comparison.acknowledged, since);
   }
   return fmt::format(
-      "Fluentd has acknowledged {} events since {}, but says that its input has emitted {}: at "
-      "least "
+      "Fluentd has acknowledged {} events since {}, but says that it has emitted {}: at least "
       "{} did not arrive as events; look at the input's <parse>, at whether shipper.monitor-url "
       "names every worker, and send what is missing again with \"queuectl replay\"",
       comparison.acknowledged, since, comparison.counted, comparison.missing);

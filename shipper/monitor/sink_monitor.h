@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <functional>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -30,7 +31,7 @@ struct SinkMonitorOptions {
     std::function<Result<MonitorAnswer>()> ask;
   };
   std::vector<Process> processes;
-  std::string input_id;  // empty: the only one of input_type
+  std::vector<std::string> plugin_ids;  // whose counts are ours; empty: the only input
   std::string input_type = "http";
   const SinkTally* tally = nullptr;
   const Clock* clock = nullptr;
@@ -47,6 +48,7 @@ class SinkMonitor {
   std::vector<std::string> warnings() const;
 
  private:
+  Result<std::optional<SinkComparison>> compare();
   Result<SinkLook> take_look();
   void judge(const SinkComparison& comparison);
   std::string shortfall_sentence(const SinkComparison& comparison) const;

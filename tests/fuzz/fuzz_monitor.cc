@@ -86,7 +86,7 @@ void run(std::string_view input) {
       expect(count_in(list[i], name.c_str()) == count, "another counter");
     }
   }
-  [[maybe_unused]] const auto found = shipper::find_input(*plugins, "", "http");
+  [[maybe_unused]] const auto found = shipper::find_counting(*plugins, {}, "http");
 }
 
 std::vector<std::string> seeds() {

@@ -22,10 +22,11 @@ BATCH = 50
 
 
 class MonitorCase(unittest.TestCase):
-    def begin(self, settings="", events=400, real_fluentd=False):
+    def begin(self, settings="", events=400, real_fluentd=False, forward=False):
         """A full queue, and a sink whose monitor_agent the shipper is told of."""
         self.rig = rigs.Rig(BIN, rigs.temporary_folder("monitor"), events=events, sessions=2,
-                            events_per_session=60, batch_events=BATCH, real_fluentd=real_fluentd)
+                            events_per_session=60, batch_events=BATCH, real_fluentd=real_fluentd,
+                            forward=forward)
         self.addCleanup(self.rig.remove)
         self.addCleanup(self.rig.__exit__, None, None, None)
         self.rig.start_stand_ins()
@@ -134,7 +135,17 @@ class Comparison(MonitorCase):
     def test_an_input_that_does_not_count_is_told_with_what_may_be_the_cause(self):
         self.begin()
         self.rig.sink.command("monitor counts off")
-        self.assertIn("enable_input_metrics true", self.ship())
+        said = self.ship()
+        self.assertIn("the input has never counted an event, though its outputs have", said)
+        self.assertNotIn("error", said)
+        self.configure('monitor-plugin-id = ["object:640"]')
+        self.rig.queuectl("replay", "--lane", "audit", "--reason", "again", "--from-seq", "1",
+                          "--to-seq", "200")
+        self.assertNotIn("never counted", self.ship())
+        self.rig.sink.command("swallow 1")
+        self.rig.queuectl("replay", "--lane", "audit", "--reason", "again", "--from-seq", "1",
+                          "--to-seq", "200")
+        self.assertRegex(self.ship(), r"at least \d+ did not arrive")
 
     def test_buffers_and_failing_outputs_are_warned_of(self):
         self.begin(events=0)
@@ -159,7 +170,7 @@ class Probe(MonitorCase):
         self.assertEqual(0, code, said)
         self.assertRegex(said, r"tls +TLSv1\.\d, verified: CN = Server by CN = CA, ends in \d+d")
         self.assertIn("the whole of it is read", said)
-        self.assertIn("the input has emitted 1 events more, of 1", said)
+        self.assertIn("it has counted 1 events more, of 1", said)
         lines = self.rig.sink.record.read_text(encoding="utf-8").splitlines()
         (line,) = map(json.loads, lines)
         self.assertEqual(("events.log", "sluice.probe"), (line["tag"], line["event"]["event"]))
@@ -189,10 +200,10 @@ class Probe(MonitorCase):
 
     def test_what_does_not_arrive_is_no_success(self):
         for name, command, expected, text in (
-                ("dropped", "swallow 9", 65, "either it drops them"),
+                ("dropped", "swallow 9", 65, "either they are dropped"),
                 ("times unread", "time-format none", 65, "does not read times, or drops"),
                 ("no match", "match off", 65, "no output has: there is no <match>"),
-                ("no metrics", "monitor counts off", 65, "enable_input_metrics"),
+                ("no metrics", "monitor counts off", 0, "the input does not count"),
                 ("monitor", "monitor off", 65, "answered 500"),
                 ("full", "status 500 9 buffer space has too many data", 69, "too many data"),
                 ("down", "refuse on", 69, "is Fluentd running there"),
@@ -210,6 +221,23 @@ class Probe(MonitorCase):
         self.configure('body = "ndjson"')
         code, said = self.probe()
         self.assertEqual(65, code, said)
+
+
+class Forward(MonitorCase):
+    """The same over the forward protocol, with the stand-in and with a real Fluentd."""
+
+    def test_events_are_compared_and_the_probe_arrives(self):
+        for real in (False, True):
+            if real and not rigs.has_real_fluentd():
+                continue
+            with self.subTest(real=real):
+                self.begin(forward=True, real_fluentd=real)
+                said = self.ship()
+                self.assertNotIn("cannot be compared", said)
+                self.assertNotIn("did not arrive", said)
+                code, said = self.probe()
+                self.assertEqual(0, code, said)
+                self.assertRegex(said, r"it has counted 1 events more, of 1")
 
 
 class RealFluentd(MonitorCase):
@@ -245,7 +273,7 @@ class RealFluentd(MonitorCase):
         code, said = self.probe()
         self.assertEqual(0, code, said)
         self.assertIn("the whole of it is read", said)
-        self.assertRegex(said, r"the input has emitted 1 events more, of 1")
+        self.assertRegex(said, r"it has counted 1 events more, of 1")
         code, said = self.probe("--session")
         self.assertEqual(0, code, said)
 
@@ -254,6 +282,20 @@ class RealFluentd(MonitorCase):
         code, said = self.probe()
         self.assertEqual(0, code, said)
         self.assertIn("what follows the seconds is not read", said)
+
+    def test_an_input_with_a_label_does_not_count_and_its_outputs_do(self):
+        self.begin_real()
+        conf = self.rig.folder / "fluentd" / "fluent.conf"
+        head, tail = conf.read_text().split("<match", 1)
+        conf.write_text(head.replace("@type http", "@type http\n  @label @SLUICE") +
+                        "<label @SLUICE>\n<match" + tail.replace("@type file", "@type file", 1) + "\n</label>\n")
+        self.rig.sink.process.stop()
+        self.rig.sink.process.start()
+        wait_until(self.monitor_answers, "monitor_agent answers", process=self.rig.sink.process)
+        self.assertIn("the input has never counted an event, though its outputs have", self.ship())
+        code, said = self.probe()
+        self.assertEqual(0, code, said)
+        self.assertIn("the input does not count: it has an @label", said)
 
     def test_a_tag_that_nothing_matches_is_found(self):
         self.begin_real(match="other.log")
@@ -266,7 +308,7 @@ class RealFluentd(MonitorCase):
         self.configure('body = "ndjson"')
         code, said = self.probe()
         self.assertEqual(65, code, said)
-        self.assertIn("its input has emitted none", self.ship())
+        self.assertIn("it has emitted none", self.ship())
 
     def test_a_fluentd_that_is_killed_and_starts_anew_is_no_alarm(self):
         self.begin_real()

@@ -523,7 +523,7 @@ TEST_F(ConfigTest, ACredentialThatIsNoNameOfAFileIsRefused) {
 
 TEST_F(ConfigTest, APassphraseNeedsAKeyAndAPluginIdAMonitor) {
   std::string file(kUpstreamFile);
-  file += "[shipper]\nmonitor-plugin-id = \"in\"";
+  file += "[shipper]\nmonitor-plugin-id = [\"in\"]";
   EXPECT_THAT(message(load(Program::kShipper, file)),
               testing::HasSubstr("shipper.monitor-url is missing"));
   EXPECT_THAT(message(load(Program::kShipper,

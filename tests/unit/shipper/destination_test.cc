@@ -27,5 +27,13 @@ TEST(Destination, LongRouteIsCut) {
   EXPECT_LT(session.url_for(std::string(10'000, 'x')).size(), 200U);
 }
 
+TEST(Destination, SameServersHaveSchemeHostAndPortInCommon) {
+  EXPECT_TRUE(is_same_server("https://a:8888/events.log", "https://A:8888/session"));
+  EXPECT_TRUE(is_same_server("https://a:8888", "https://a:8888?x"));
+  EXPECT_FALSE(is_same_server("https://a:8888/x", "http://a:8888/x"));
+  EXPECT_FALSE(is_same_server("https://a:8888/x", "https://a:8889/x"));
+  EXPECT_FALSE(is_same_server("https://a/x", "https://b/x"));
+}
+
 }  // namespace
 }  // namespace sluice::shipper

@@ -70,16 +70,20 @@ TEST(MonitorPlugins, TheProcessIsKnownByItsId) {
   }
 }
 
-TEST(MonitorPlugins, OurInputIsTheOnlyOneOfItsTypeOrTheOneThatIsNamed) {
+TEST(MonitorPlugins, OurInputIsTheOnlyOneOfItsTypeOrThoseCountThatAreNamed) {
   auto plugins = *parse_plugins(kAnswer);
-  EXPECT_EQ((*find_input(plugins, "", "http"))->id, "object:67c");
-  EXPECT_THAT(find_input(plugins, "", "forward").error().message,
+  EXPECT_EQ(find_counting(plugins, {}, "http")->front()->id, "object:67c");
+  EXPECT_THAT(find_counting(plugins, {}, "forward").error().message,
               HasSubstr("no input of type forward"));
-  EXPECT_THAT(find_input(plugins, "out", "http").error().message,
-              HasSubstr("no input with the @id out"));
+  EXPECT_THAT(find_counting(plugins, {"out", "none"}, "http").error().message,
+              HasSubstr("no plugin with the @id none"));
   plugins.push_back({.id = "second", .type = "http", .is_input = true});
-  EXPECT_THAT(find_input(plugins, "", "http").error().message, HasSubstr("several inputs"));
-  EXPECT_EQ((*find_input(plugins, "second", "http"))->id, "second");
+  EXPECT_THAT(find_counting(plugins, {}, "http").error().message, HasSubstr("several inputs"));
+  const auto named = find_counting(plugins, {"second", "out"}, "http");
+  ASSERT_TRUE(named.has_value());
+  EXPECT_EQ(named->at(0)->id, "second");
+  EXPECT_EQ(named->at(1)->id, "out");
+  EXPECT_EQ(emitted_by_outputs(plugins), 3U);
 }
 
 }  // namespace

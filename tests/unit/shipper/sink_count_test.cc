@@ -23,8 +23,11 @@ class SinkCountTest : public testing::Test {
     process_.counters["out emit_count"] += 1;
   }
   void restart() {
-    process_ = {
-        .input = process_.input, .counted = 0, .process_id = process_.process_id, .counters = {}};
+    process_ = {.plugins = "in ",
+                .counted = 0,
+                .by_outputs = 0,
+                .process_id = process_.process_id,
+                .counters = {}};
     process_.counters["in emit_records"] = 0;
     process_.counters["out emit_count"] = 0;
   }
@@ -44,7 +47,8 @@ class SinkCountTest : public testing::Test {
 
   SinkTally tally_;
   SinkCount count_;
-  SinkLook::Process process_{.input = "in", .counted = 7, .process_id = 1, .counters = {}};
+  SinkLook::Process process_{
+      .plugins = "in ", .counted = 7, .by_outputs = 0, .process_id = 1, .counters = {}};
   std::int64_t seconds_ = 0;
 };
 
@@ -182,11 +186,15 @@ TEST_F(SinkCountTest, ACounterThatNeverCountsIsToldApart) {
   look();
   const auto now = look();
   EXPECT_TRUE(now->counts_nothing);
+  EXPECT_FALSE(now->reaches_outputs);
+  process_.by_outputs = 10;
+  EXPECT_TRUE(look()->reaches_outputs);
   EXPECT_EQ(now->missing, 10U);
 }
 
 TEST_F(SinkCountTest, WorkersAreCountedTogetherAndOneThatRestartsBeginsAnew) {
-  SinkLook::Process second{.input = "in", .counted = 0, .process_id = 2, .counters = {}};
+  SinkLook::Process second{
+      .plugins = "in ", .counted = 0, .by_outputs = 0, .process_id = 2, .counters = {}};
   const auto look_at_both = [&] {
     return count_.look({.before = tally_.read(),
                         .after = tally_.read(),
@@ -198,7 +206,7 @@ TEST_F(SinkCountTest, WorkersAreCountedTogetherAndOneThatRestartsBeginsAnew) {
   second.counted += 6;
   EXPECT_EQ(look_at_both()->missing, 0U);
   EXPECT_EQ(look_at_both()->differs_by(), 0);
-  second = {.input = "in", .counted = 0, .process_id = 3, .counters = {}};
+  second = {.plugins = "in ", .counted = 0, .by_outputs = 0, .process_id = 3, .counters = {}};
   EXPECT_FALSE(look_at_both().has_value());
 }
 

@@ -50,7 +50,7 @@ class SinkMonitorTest : public testing::Test {
   std::vector<std::string> lines_;
   SinkMonitor monitor_{
       {.processes = {{.url = "http://sink:24220", .ask = [this] { return answer(); }}},
-       .input_id = {},
+       .plugin_ids = {},
        .tally = &tally_,
        .clock = &clock_,
        .sink = [this](LogLevel level, std::string_view text) {
@@ -106,6 +106,20 @@ TEST_F(SinkMonitorTest, AnInputThatNeverCountedIsToldWithBothCauses) {
   look();
   EXPECT_THAT(lines_, ElementsAre(testing::AllOf(HasSubstr("enable_input_metrics"),
                                                  HasSubstr("drops everything"))));
+}
+
+TEST_F(SinkMonitorTest, AnInputThatDoesNotCountThoughOutputsDoIsNoAlarmButCannotBeCompared) {
+  counted_ = 0;
+  output_.emit_records = 0;
+  look();
+  ship(500, 0);
+  output_.emit_records = 500;
+  look();
+  look();
+  EXPECT_THAT(lines_, ElementsAre(testing::AllOf(HasSubstr("warn"), HasSubstr("@label"),
+                                                 HasSubstr("monitor-plugin-id"))));
+  EXPECT_THAT(monitor_.count().problem, HasSubstr("@label"));
+  EXPECT_THAT(monitor_.warnings(), IsEmpty());
 }
 
 TEST_F(SinkMonitorTest, ASinkThatCannotBeAskedIsSaidOnceAndShown) {
