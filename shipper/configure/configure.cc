@@ -32,9 +32,10 @@ Next:
      or, renewed by itself, tbot as {out}/tbot.yaml says
   3. ca.crt, server.crt and server.key to {keys} on Fluentd's machine, and there:
      fluentd -c fluent.conf
-  4. sluice-fetcher start --config {out}/sluice.toml
+  4. sluice-shipper probe --config {out}/sluice.toml
+  5. sluice-fetcher start --config {out}/sluice.toml
      sluice-shipper start --config {out}/sluice.toml
-  5. queuectl status --config {out}/sluice.toml
+  6. queuectl status --config {out}/sluice.toml
 )";
 
 std::string hosts_of(const Plan& plan) {

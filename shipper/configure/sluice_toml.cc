@@ -21,6 +21,12 @@ session-url = "{session_url}"
 ca = "{ca}"
 cert = "{cert}"
 key = "{key}"
+
+# Where the shipper runs on Fluentd's own machine, it compares what Fluentd's outputs have counted with
+# what was acknowledged.
+# [shipper]
+# monitor-url = "http://127.0.0.1:24220"
+# monitor-plugin-id = ["sluice_events", "sluice_sessions", "sluice_other"]
 )";
 
 }  // namespace

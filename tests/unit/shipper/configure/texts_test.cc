@@ -158,6 +158,26 @@ TEST(SluiceToml, HasWhatBothDaemonsNeed) {
   EXPECT_TRUE(toml::parse(sluice_toml(made))["lock-enabled"].value_or(false));
 }
 
+TEST(SluiceToml, NamesTheMonitorThatFluentConfMakes) {
+  std::string text = sluice_toml(plan());
+  for (auto at = text.find("\n# "); at != std::string::npos; at = text.find("\n# ", at)) {
+    const bool is_setting =
+        text.compare(at + 3, 9, "[shipper]") == 0 || text.compare(at + 3, 8, "monitor-") == 0;
+    is_setting ? text.erase(at + 1, 2) : text.insert(++at, " ");
+  }
+  const auto table = toml::parse(text);
+  const std::string url = table["shipper"]["monitor-url"].value_or("");
+  EXPECT_EQ(url, "http://127.0.0.1:24220");
+  const std::string conf = fluent_conf(plan());
+  EXPECT_THAT(conf, HasSubstr("port 24220"));
+  const auto* ids = table["shipper"]["monitor-plugin-id"].as_array();
+  ASSERT_NE(ids, nullptr);
+  ASSERT_EQ(ids->size(), 3U);
+  for (const auto& id : *ids) {
+    EXPECT_THAT(conf, HasSubstr("@id " + id.value_or(std::string("none"))));
+  }
+}
+
 TEST(HelmValues, HaveTheKeysOfUpstreamsChart) {
   EXPECT_THAT(lines(helm_values(plan())),
               IsSupersetOf(std::vector<std::string>{
