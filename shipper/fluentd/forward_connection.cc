@@ -10,6 +10,7 @@
 
 #include "common/check.h"
 #include "shipper/fluentd/failure.h"
+#include "shipper/fluentd/server_tls.h"
 
 namespace sluice::shipper::fluentd {
 namespace {
@@ -83,6 +84,9 @@ ForwardConnection::Outcome<void> ForwardConnection::step(milliseconds now) {
     const auto is_open = stream_.connect(now);
     if (!is_open) return failed(is_open.error());
     if (!*is_open) return {};
+    if (options_.on_connected && stream_.tls() != nullptr) {
+      options_.on_connected(server_tls_of(stream_.tls()));
+    }
     state_ = options_.security.shared_key_file.empty() ? State::kReady : State::kHelo;
   }
   // First, since what is there may be the reason why no more can be sent.

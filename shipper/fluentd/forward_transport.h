@@ -23,6 +23,7 @@
 #include <vector>
 
 #include "shipper/fluentd/forward_handshake.h"
+#include "shipper/fluentd/server_tls.h"
 #include "shipper/fluentd/tls_files.h"
 #include "shipper/fluentd/transport.h"
 
@@ -36,6 +37,7 @@ struct ForwardOptions {
   std::chrono::milliseconds request_timeout{30'000};
   std::chrono::milliseconds connect_timeout{10'000};  // with all handshakes
   std::chrono::milliseconds dial_interval{150};
+  OnConnected on_connected = {};  // may be empty
 };
 
 class ForwardTransport final : public Transport {

@@ -29,14 +29,16 @@ HttpOptions http_options(const Config& config, std::uint32_t connections,
           .on_connected = std::move(on_connected)};
 }
 
-ForwardOptions forward_options(const Config& config, std::uint32_t connections) {
+ForwardOptions forward_options(const Config& config, std::uint32_t connections,
+                               OnConnected on_connected) {
   return {.connections = connections,
           .tls = tls_files(config.fluentd),
           .security = {.shared_key_file = config.fluentd.shared_key_file,
                        .username = config.fluentd.username,
                        .password_file = config.fluentd.password_file},
           .gzip = config.shipper.gzip,
-          .request_timeout = config.shipper.request_timeout};
+          .request_timeout = config.shipper.request_timeout,
+          .on_connected = std::move(on_connected)};
 }
 
 }  // namespace
@@ -44,7 +46,8 @@ ForwardOptions forward_options(const Config& config, std::uint32_t connections) 
 Result<std::unique_ptr<Transport>> make_transport(const Config& config, std::uint32_t connections,
                                                   OnConnected on_connected) {
   if (is_forward_url(config.fluentd.urls.front())) {
-    return std::make_unique<ForwardTransport>(forward_options(config, connections));
+    return std::make_unique<ForwardTransport>(
+        forward_options(config, connections, std::move(on_connected)));
   }
   return HttpTransport::create(http_options(config, connections, std::move(on_connected)));
 }

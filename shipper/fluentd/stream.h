@@ -58,6 +58,9 @@ class Stream {
   Outcome<std::size_t> read(std::span<char> into);
   Outcome<std::size_t> write(std::string_view bytes);
 
+  // What TLS shows of the server; nullptr: there is no TLS, or hands are not shaken yet.
+  const SSL* tls() const { return state_ == State::kOpen ? ssl_.get() : nullptr; }
+
   // What poll(2) has to wait for; below 0: for nothing but `wake`.
   int fd() const { return socket_.get(); }
   short events() const { return events_; }

@@ -153,7 +153,12 @@ class Renewal(TlsCase):
 
 class Ends(TlsCase):
     def test_the_end_of_a_certificate_is_warned_of_once_and_shown(self):
-        self.begin()
+        for forward in (False, True):
+            with self.subTest(forward=forward):
+                self.expect_warning(forward)
+
+    def expect_warning(self, forward):
+        self.begin(forward=forward)
         files = self.rig.fluentd_files
         soon = datetime.now(UTC) + timedelta(days=5, hours=1)
         ending = certificates._make_leaf(
