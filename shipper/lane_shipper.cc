@@ -152,8 +152,16 @@ Result<Slot*> LaneShipper::next_slot(milliseconds now) {
     if (fresh != nullptr) return fresh;
   }
   if (Slot* slot = slot_to_send_again(now)) return slot;
-  if (!gate_.is_open()) return nullptr;
+  if (!gate_.is_open() && has_probe()) return nullptr;
   return slot_for_new_batch();
+}
+
+// Whether a batch under way will show by itself if the sink takes anything again. Those that were
+// tried may all have been taken out by hand, or wait for room.
+bool LaneShipper::has_probe() const {
+  return std::any_of(slots_.begin(), slots_.end(), [this](const Slot& slot) {
+    return slot.in_flight() || (!slot.is_done() && !waits_for_room(slot));
+  });
 }
 
 // The oldest; for a probe the one that was not tried for longest, so that a batch which the sink

@@ -140,6 +140,7 @@ class LaneShipper {
   Slot* slot_to_send_again(std::chrono::milliseconds now);
   Result<Slot*> slot_for_new_batch();
   bool may_probe_with_new_batch() const;
+  bool has_probe() const;
   bool refuses_everything() const { return lone_refusals_ >= options_.lone_refusals_max; }
   bool needs_witness() const;
   std::size_t slots_max() const;

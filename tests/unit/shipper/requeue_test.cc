@@ -181,6 +181,16 @@ TEST_F(RequeueTest, WhatIsDiscardedOrCancelledWhileItWaitsIsNotSentAgain) {
   EXPECT_EQ(at().acknowledged, 7u);
 }
 
+TEST_F(RequeueTest, LaneWhoseLettersAreAllGoneEndsThoughTheSinkCannotBeReached) {
+  requeue({2, 4});
+  start();
+  transport_.responder = [](const auto&) { return network_failure(false); };
+  ASSERT_TRUE(shipper_->step());
+  ASSERT_TRUE(store_->discard({key(2), key(4)}, anna()));
+  run_to_end();
+  EXPECT_EQ(at().skipped, 2u);
+}
+
 TEST_F(RequeueTest, WhatWasNotAnsweredIsSentAgainByTheNextProcess) {
   requeue({2});
   start();
