@@ -304,7 +304,10 @@ void LaneShipper::apply(const fluentd::Answer& answer) {
   learn(flight, answer);
   const Verdict verdict = verdict_of(answer);
   if (verdict == Verdict::kAccepted) return accept(flight);
-  if (takes_out_of_front(flight.slot)) return gate_.inconclusive(answer.request_id);
+  if (takes_out_of_front(flight.slot)) {
+    end_try(flight);
+    return gate_.inconclusive(answer.request_id);
+  }
   switch (verdict) {
     case Verdict::kAccepted:
       break;
@@ -395,6 +398,7 @@ void LaneShipper::refuse(const Flight& flight, const fluentd::Answer& answer) {
 void LaneShipper::doubt(const Flight& flight, const fluentd::Answer& answer) {
   ++parts_.counters->requests_failed;
   ++doubts_;
+  end_try(flight);
   flight.slot->piece().accepted_at_doubt = accepted_;
   const bool has_others = flight.slot->turn_to_another_piece();
   if (has_others && gate_.is_open() && doubts_ <= kHastyProbesMax) return;
@@ -435,14 +439,17 @@ bool LaneShipper::fails_alone(const fluentd::Answer& answer, Slot* slot) const {
   return true;
 }
 
+// Whether it was a try of the preferred URL that was not served, or is late news of one that was
+// given up. What was sent goes on with the others.
+bool LaneShipper::end_try(const Flight& flight) {
+  if (flight.url == failover_.current()) return false;
+  failover_.failed(flight.url, parts_.clock->monotonic());
+  return true;
+}
+
 void LaneShipper::retry_later(const Flight& flight, const fluentd::Answer& answer) {
   ++parts_.counters->requests_failed;
-  if (flight.url != failover_.current()) {
-    // A try of the preferred URL, or late news of one that was given up. It goes on with the
-    // others.
-    failover_.failed(flight.url, parts_.clock->monotonic());
-    return;
-  }
+  if (end_try(flight)) return;
   Piece& piece = flight.slot->piece();
   if (answer.is_silent && piece.attempts == 1) ++first_tries_.silent;
   piece.chunk_limit_refusals = is_chunk_limit_refusal(answer) ? piece.chunk_limit_refusals + 1 : 0;

@@ -165,6 +165,7 @@ class LaneShipper {
   bool others_pass(const fluentd::Answer& answer, const Piece& piece) const;
   void postpone(const Flight& flight, const fluentd::Answer& answer,
                 std::chrono::milliseconds wait_min);
+  bool end_try(const Flight& flight);
   void retry_later(const Flight& flight, const fluentd::Answer& answer);
   void set_aside(const Flight& flight, const fluentd::Answer& answer);
   void pass(std::vector<RecordPtr> not_to_be_sent);

@@ -176,6 +176,31 @@ TEST_F(ByHandTest, RefusalOfABatchFromWhichSomeWasTakenOutSaysNothingOfTheRest) 
   EXPECT_TRUE(store_.letters.empty());
 }
 
+TEST_F(ByHandTest, TryOfThePreferredUrlThatSaysNothingIsMadeAgain) {
+  lane_.add_events(4);
+  start(1, 1, {"https://first/x", "https://second/x"});
+  transport_.responder = [](const auto& request) {
+    return request.url.starts_with("https://first/") ? network_failure(false) : status(200);
+  };
+  step(20);
+  ASSERT_EQ(acknowledged(), (std::set<Seq>{1, 2, 3, 4}));
+  transport_.responder = nullptr;
+  clock_.advance(kReturnWaitMin);
+  lane_.add_events(1);
+  step();
+  ASSERT_TRUE(transport_.sent.back().url.starts_with("https://first/"));
+  store_.taken = {5};
+  transport_.answer(transport_.sent.back().id, status(503));
+  step();
+
+  transport_.responder = [](const auto&) { return status(200); };
+  clock_.advance(kReturnWaitMax);
+  lane_.add_events(2);
+  step(5);
+  EXPECT_EQ(acknowledged(), (std::set<Seq>{1, 2, 3, 4, 6, 7}));
+  EXPECT_EQ(observer_.urls, (std::vector<std::string>{"https://second/x", "https://first/x"}));
+}
+
 TEST_F(ByHandTest, RefusedEventThatWasTakenOutIsNoDeadLetter) {
   lane_.add_events(3);
   start(1, 1);
