@@ -34,7 +34,7 @@ struct DeadLetterEntry {
   bool is_event = true;  // with a body that can be sent
   bool is_requeued = false;
   bool may_be_under_way = false;  // requeued since it was last refused, even if cancelled meanwhile
-  bool is_voided = false;                  // its number was lost by the queue: it is not counted
+  bool is_voided = false;         // its number was lost by the queue: it is not counted
   std::uint64_t intervention_version = 0;  // 0: it has no such row
 };
 

@@ -142,8 +142,8 @@ void LaneShipper::leave_out_taken() {
   }
 }
 
-// With a witness there are more slots than connections, and what is finished and not committed would
-// be sent again by a crash as what is in flight.
+// With a witness there are more slots than connections, and what is finished and not committed
+// would be sent again by a crash as what is in flight.
 bool LaneShipper::may_send(milliseconds now) const {
   if (slots_.size() > options_.connections && !finished_.empty()) return false;
   return flights_.size() < limits_->limits().requests && now >= may_send_at_ && gate_.may_send(now);
