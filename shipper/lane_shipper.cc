@@ -212,9 +212,10 @@ bool LaneShipper::needs_witness() const {
   });
 }
 
-// The witness has a slot besides. Requests in flight are no more for it.
+// The witness has a slot besides. Requests in flight are no more for it, and what is finished is
+// committed before: it counts as in flight.
 std::size_t LaneShipper::slots_max() const {
-  return options_.connections + (needs_witness() ? 1 : 0);
+  return options_.connections + (finished_.empty() && needs_witness() ? 1 : 0);
 }
 
 // After records that are not to be sent it reads no more in this step, so that a long run of them
