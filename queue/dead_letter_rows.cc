@@ -91,6 +91,7 @@ Result<DeadLetterRows> DeadLetterRows::load(Database& database) {
       if (found == rows.letters_.end() || !is_of_a_letter) continue;
       found->second.intervention_version = row.first;
       found->second.is_requeued = row.second.kind == InterventionKind::kRequeueAsked;
+      found->second.may_be_under_way = found->second.is_requeued;
       found->second.is_voided = row.second.is_voided;
       if (found->second.is_requeued) ++rows.requeued_count_[lane];
     }
@@ -163,6 +164,7 @@ void DeadLetterRows::put(const Database& database, const DeadLetter& letter, std
                          rocksdb::WriteBatch* batch) {
   put_row(database, letter, version, batch);
   forget_intervention(database, letter.key(), batch);
+  came_back(letter.key());
 }
 
 void DeadLetterRows::replace(const Database& database, const DeadLetter& letter,
@@ -203,7 +205,9 @@ void DeadLetterRows::intervene(const Database& database, const Intervention& row
   entry.intervention_version = version;
   entry.is_requeued = row.kind == InterventionKind::kRequeueAsked;
   entry.is_voided = row.is_voided;
-  if (entry.is_requeued) ++requeued_count_[row.record.lane];
+  if (!entry.is_requeued) return;
+  entry.may_be_under_way = true;
+  ++requeued_count_[row.record.lane];
 }
 
 Result<void> DeadLetterRows::void_from(Database& database, Lane lane, Seq first,

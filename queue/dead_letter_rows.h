@@ -33,7 +33,8 @@ struct DeadLetterEntry {
   std::uint64_t bytes = 0;
   bool is_event = true;  // with a body that can be sent
   bool is_requeued = false;
-  bool is_voided = false;                  // its number was lost by the queue: it is not counted
+  bool may_be_under_way = false;  // requeued since it was last refused, even if cancelled meanwhile
+  bool is_voided = false;         // its number was lost by the queue: it is not counted
   std::uint64_t intervention_version = 0;  // 0: it has no such row
 };
 
@@ -62,6 +63,8 @@ class DeadLetterRows {
   // Of a letter that is there: kRequeueAsked or kNone.
   void intervene(const Database& database, const Intervention& row, std::uint64_t version,
                  rocksdb::WriteBatch* batch);
+  // A letter that was sent again is refused.
+  void came_back(const RecordKey& record) { letters_.at(record).may_be_under_way = false; }
   // The queue has lost the numbers from `first` on: what was done by hand about them counts no
   // more, and what has them now comes by itself.
   Result<void> void_from(Database& database, Lane lane, Seq first, std::uint64_t version,

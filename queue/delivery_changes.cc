@@ -215,7 +215,7 @@ Result<void> DeliveryStore::Impl::change_letter(LetterOrder order, const RecordK
   letters.remove(*database, record, batch);
   batch->Put(database->family(kDefaultFamily), intervention_key(record, version),
              encode_intervention(row));
-  if (entry.is_requeued) discarded_in_flight[record] = row;
+  if (entry.may_be_under_way) discarded_in_flight[record] = row;
   if (entry.is_voided) return {};
   return move(record, letter.time, letter.id, Account::kDead, Account::kSkipped, moves);
 }
@@ -305,6 +305,7 @@ Result<void> DeliveryStore::Impl::requeue_refused(const DeadLetter& tried,
   row.is_voided = entry->is_voided;
   letters.replace(*database, letter, version, batch);
   letters.intervene(*database, row, version, batch);
+  letters.came_back(record);
   return {};
 }
 

@@ -136,7 +136,7 @@ struct DeliveryStore::Impl {
   PerLane<Seq> pruned_to;
   JobRows jobs;
   DeadLetterRows letters;
-  // Discarded while they were to be sent again: an answer for them may be under way.
+  // Discarded when they had been requeued: an answer for them may be under way.
   std::map<RecordKey, Intervention> discarded_in_flight;
   PerLane<std::map<Seq, SkippedRow>> skips;  // since the last reconcile
   PerLane<std::shared_ptr<const std::set<Seq>>> skipped_numbers;

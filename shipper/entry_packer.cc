@@ -15,6 +15,7 @@
 
 #include "common/check.h"
 #include "common/time.h"
+#include "shipper/string_sink.h"
 
 namespace sluice::shipper {
 namespace {
@@ -32,16 +33,7 @@ constexpr char kFloat64 = '\xcb';
 constexpr std::string_view kEventTime("\xd7\x00", 2);  // 8 bytes of extension type 0
 constexpr std::size_t kEventTimeBytes = 10;
 
-// Where the packer writes to.
-class Sink {
- public:
-  explicit Sink(std::string* out) : out_(out) {}
-  void write(const char* data, std::size_t size) { out_->append(data, size); }
-
- private:
-  std::string* out_;
-};
-using Packer = msgpack::packer<Sink>;
+using Packer = msgpack::packer<StringSink>;
 
 template <typename Number>
 void put_big_endian(Number number, std::string* out) {
@@ -83,7 +75,7 @@ double nearest_double(std::string_view digits) {
 
 void put_number(std::string_view digits, std::string* out) {
   if (digits == "-0") return put_double(-0.0, out);
-  Sink sink(out);
+  StringSink sink(out);
   Packer packer(sink);
   if (const auto positive = whole<std::uint64_t>(digits)) {
     packer.pack_uint64(*positive);
@@ -95,7 +87,7 @@ void put_number(std::string_view digits, std::string* out) {
 }
 
 void put_string(std::string_view text, std::string* out) {
-  Sink sink(out);
+  StringSink sink(out);
   Packer packer(sink);
   packer.pack_str(static_cast<std::uint32_t>(text.size()));
   packer.pack_str_body(text.data(), static_cast<std::uint32_t>(text.size()));
@@ -183,7 +175,7 @@ std::string packed_time(Timestamp time) {
     put_big_endian(static_cast<std::uint32_t>(time.seconds), &packed);
     put_big_endian(time.nanos, &packed);
   } else {
-    Sink sink(&packed);
+    StringSink sink(&packed);
     Packer(sink).pack_int64(time.seconds);
   }
   return packed;

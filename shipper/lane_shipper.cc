@@ -145,7 +145,10 @@ void LaneShipper::leave_out_taken() {
   }
 }
 
+// With a witness there are more slots than connections, and what is finished and not committed
+// would be sent again by a crash as what is in flight.
 bool LaneShipper::may_send(milliseconds now) const {
+  if (slots_.size() > options_.connections && !finished_.empty()) return false;
   return flights_.size() < limits_->limits().requests && now >= may_send_at_ && gate_.may_send(now);
 }
 
@@ -155,8 +158,16 @@ Result<Slot*> LaneShipper::next_slot(milliseconds now) {
     if (fresh != nullptr) return fresh;
   }
   if (Slot* slot = slot_to_send_again(now)) return slot;
-  if (!gate_.is_open()) return nullptr;
+  if (!gate_.is_open() && has_probe()) return nullptr;
   return slot_for_new_batch();
+}
+
+// Whether a batch under way will show by itself if the sink takes anything again. Those that were
+// tried may all have been taken out by hand, or wait for room.
+bool LaneShipper::has_probe() const {
+  return std::any_of(slots_.begin(), slots_.end(), [this](const Slot& slot) {
+    return slot.in_flight() || (!slot.is_done() && !waits_for_room(slot));
+  });
 }
 
 // The oldest; for a probe the one that was not tried for longest, so that a batch which the sink
@@ -204,9 +215,10 @@ bool LaneShipper::needs_witness() const {
   });
 }
 
-// The witness has a slot besides. Requests in flight are no more for it.
+// The witness has a slot besides. Requests in flight are no more for it, and what is finished is
+// committed before: it counts as in flight.
 std::size_t LaneShipper::slots_max() const {
-  return options_.connections + (needs_witness() ? 1 : 0);
+  return options_.connections + (finished_.empty() && needs_witness() ? 1 : 0);
 }
 
 // After records that are not to be sent it reads no more in this step, so that a long run of them
@@ -301,7 +313,10 @@ void LaneShipper::apply(const fluentd::Answer& answer) {
   tell_tally(answer, flight.events);
   const Verdict verdict = verdict_of(answer);
   if (verdict == Verdict::kAccepted) return accept(flight);
-  if (takes_out_of_front(flight.slot)) return gate_.inconclusive(answer.request_id);
+  if (takes_out_of_front(flight.slot)) {
+    end_try(flight);
+    return gate_.inconclusive(answer.request_id);
+  }
   switch (verdict) {
     case Verdict::kAccepted:
       break;
@@ -401,6 +416,7 @@ void LaneShipper::refuse(const Flight& flight, const fluentd::Answer& answer) {
 void LaneShipper::doubt(const Flight& flight, const fluentd::Answer& answer) {
   ++parts_.counters->requests_failed;
   ++doubts_;
+  end_try(flight);
   flight.slot->piece().accepted_at_doubt = accepted_;
   const bool has_others = flight.slot->turn_to_another_piece();
   if (has_others && gate_.is_open() && doubts_ <= kHastyProbesMax) return;
@@ -441,14 +457,17 @@ bool LaneShipper::fails_alone(const fluentd::Answer& answer, Slot* slot) const {
   return true;
 }
 
+// Whether it was a try of the preferred URL that was not served, or is late news of one that was
+// given up. What was sent goes on with the others.
+bool LaneShipper::end_try(const Flight& flight) {
+  if (flight.url == failover_.current()) return false;
+  failover_.failed(flight.url, parts_.clock->monotonic());
+  return true;
+}
+
 void LaneShipper::retry_later(const Flight& flight, const fluentd::Answer& answer) {
   ++parts_.counters->requests_failed;
-  if (flight.url != failover_.current()) {
-    // A try of the preferred URL, or late news of one that was given up. It goes on with the
-    // others.
-    failover_.failed(flight.url, parts_.clock->monotonic());
-    return;
-  }
+  if (end_try(flight)) return;
   Piece& piece = flight.slot->piece();
   if (answer.is_silent && piece.attempts == 1) ++first_tries_.silent;
   piece.chunk_limit_refusals = is_chunk_limit_refusal(answer) ? piece.chunk_limit_refusals + 1 : 0;

@@ -142,6 +142,7 @@ class LaneShipper {
   Slot* slot_to_send_again(std::chrono::milliseconds now);
   Result<Slot*> slot_for_new_batch();
   bool may_probe_with_new_batch() const;
+  bool has_probe() const;
   bool refuses_everything() const { return lone_refusals_ >= options_.lone_refusals_max; }
   bool needs_witness() const;
   std::size_t slots_max() const;
@@ -167,6 +168,7 @@ class LaneShipper {
   bool others_pass(const fluentd::Answer& answer, const Piece& piece) const;
   void postpone(const Flight& flight, const fluentd::Answer& answer,
                 std::chrono::milliseconds wait_min);
+  bool end_try(const Flight& flight);
   void retry_later(const Flight& flight, const fluentd::Answer& answer);
   void set_aside(const Flight& flight, const fluentd::Answer& answer);
   void pass(std::vector<RecordPtr> not_to_be_sent);

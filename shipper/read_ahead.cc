@@ -16,12 +16,20 @@ ReadAhead::ReadAhead(const ReadAheadOptions& options, RecordSource* source,
       next_(progress.position + 1),
       completed_(progress.completed.begin(), progress.completed.end()) {}
 
-// Steps over completed numbers, and ends the next read before those that come after it.
-queue::ReadLimits ReadAhead::limits() {
-  while (!completed_.empty() && completed_.front().first <= next_) {
-    next_ = std::max(next_, completed_.front().last + 1);
-    completed_.pop_front();
+// Over what is completed or left out, which may be trimmed by now.
+void ReadAhead::step_over() {
+  for (auto before = next_ - 1; before != next_;) {
+    before = next_;
+    while (left_out_.contains(next_)) ++next_;
+    while (!completed_.empty() && completed_.front().first <= next_) {
+      next_ = std::max(next_, completed_.front().last + 1);
+      completed_.pop_front();
+    }
   }
+}
+
+// Ends the next read before the completed numbers that come after it.
+queue::ReadLimits ReadAhead::limits() const {
   queue::ReadLimits limits;
   limits.records_max = std::min(options_.batch_events, options_.records_max - records_);
   limits.bytes_max = std::min(options_.batch_bytes, options_.bytes_max - bytes_);
@@ -36,6 +44,7 @@ Result<std::vector<RecordPtr>> ReadAhead::fill(bool* found, milliseconds now) {
   *found = false;
   std::vector<RecordPtr> not_to_be_sent;
   if (!has_room()) return not_to_be_sent;
+  step_over();
   const auto read_limits = limits();
   SLUICE_ASSIGN(auto records, source_->read(options_.lane, next_, read_limits));
   *found = !records.empty();

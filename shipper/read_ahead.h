@@ -73,7 +73,8 @@ class ReadAhead {
   };
 
   bool has_room() const { return records_ < options_.records_max && bytes_ < options_.bytes_max; }
-  queue::ReadLimits limits();
+  void step_over();
+  queue::ReadLimits limits() const;
   void place(RecordPtr record, std::chrono::milliseconds now);
   Batch* batch_with_room(const queue::StoredRecord& record);
   bool may_go(const Waiting& waiting, std::chrono::milliseconds now) const;

@@ -2,6 +2,8 @@
 
 #include <msgpack.hpp>
 
+#include "shipper/string_sink.h"
+
 namespace sluice::shipper::fluentd {
 namespace {
 
@@ -87,15 +89,6 @@ std::optional<ServerMessage> message_of(const Object& object) {
   return std::nullopt;
 }
 
-class Sink {
- public:
-  explicit Sink(std::string* out) : out_(out) {}
-  void write(const char* data, std::size_t size) { out_->append(data, size); }
-
- private:
-  std::string* out_;
-};
-
 class Writer {
  public:
   explicit Writer(std::string* out) : sink_(out), packer_(sink_) {}
@@ -108,11 +101,11 @@ class Writer {
     packer_.pack_bin(static_cast<std::uint32_t>(bytes.size()));
     packer_.pack_bin_body(bytes.data(), static_cast<std::uint32_t>(bytes.size()));
   }
-  msgpack::packer<Sink>& packer() { return packer_; }
+  msgpack::packer<StringSink>& packer() { return packer_; }
 
  private:
-  Sink sink_;
-  msgpack::packer<Sink> packer_;
+  StringSink sink_;
+  msgpack::packer<StringSink> packer_;
 };
 
 }  // namespace

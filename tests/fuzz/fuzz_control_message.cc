@@ -1,13 +1,14 @@
 // What queuectl and the shipper say to each other: queue/control/frame and queue/control/messages.
 //
-// Messages come out of a stream of frames the same however it is cut. A replay or a request for
-// one that is understood, sent again, says the same.
+// Messages come out of a stream of frames the same however it is cut. A replay, an event that is to
+// be skipped, or what was made of dead letters says the same when it is sent again.
 #include <google/protobuf/stubs/logging.h>
 
 #include <algorithm>
 #include <cstdint>
 #include <limits>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "queue/control/frame.h"
@@ -57,6 +58,7 @@ void check_request(const std::string& bytes) {
   wire::Request request;
   if (!request.ParseFromString(bytes)) return;
   check_kept(request.create_replay().spec());
+  for (const auto& event : request.skip().events()) check_kept(event);
 }
 
 void check_response(const std::string& bytes) {
@@ -64,6 +66,11 @@ void check_response(const std::string& bytes) {
   if (!response.ParseFromString(bytes)) return;
   check_kept(response.replay());
   for (const auto& replay : response.replays().replays()) check_kept(replay);
+  const auto change = queue::from_wire(response.dead_letter_change());
+  const auto again = queue::from_wire(queue::to_wire(change));
+  expect(again.changed == change.changed && again.rejects == change.rejects &&
+             again.as_asked == change.as_asked && again.gone == change.gone,
+         "what was made of dead letters says something else when it is sent again");
   const Error error = queue::from_wire(response.failure());
   expect(error.message == response.failure().message(), "a failure loses its sentence");
 }
@@ -107,6 +114,34 @@ wire::Replay example() {
   return replay;
 }
 
+std::vector<std::string> changes_by_hand() {
+  wire::Request requeue;
+  auto& letters = *requeue.mutable_change_dead_letters();
+  letters.set_order(wire::ChangeDeadLettersRequest::ORDER_REQUEUE);
+  letters.set_reason("the filter is mended");
+  letters.set_claimed_by("anna");
+  auto& letter = *letters.add_records();
+  letter.set_lane(wire::LANE_AUDIT);
+  letter.set_seq(7);
+  letter.set_epoch(1);
+  wire::Request skip;
+  skip.mutable_skip()->set_lane(wire::LANE_SESSION);
+  skip.mutable_skip()->set_reason("it is not wanted");
+  auto& event = *skip.mutable_skip()->add_events();
+  event.set_seq(8);
+  event.set_epoch(1);
+  event.mutable_time()->set_seconds(1'795'402'725);
+  event.set_id("3b7d9f0e");
+  event.set_type("print");
+  wire::Response changed;
+  changed.mutable_dead_letter_change()->set_changed(1);
+  changed.mutable_dead_letter_change()->set_gone(2);
+  wire::Response skipped;
+  skipped.mutable_skip_done();
+  return {requeue.SerializeAsString(), skip.SerializeAsString(), changed.SerializeAsString(),
+          skipped.SerializeAsString()};
+}
+
 std::vector<std::string> seeds() {
   wire::Request create;
   *create.mutable_create_replay()->mutable_spec() = example().spec();
@@ -122,11 +157,13 @@ std::vector<std::string> seeds() {
   wire::Response failure;
   failure.mutable_failure()->set_kind("trimmed");
   failure.mutable_failure()->set_message("they are gone");
+  std::vector<std::string> messages = {create.SerializeAsString(), far.SerializeAsString(),
+                                       list.SerializeAsString(),   replays.SerializeAsString(),
+                                       replay.SerializeAsString(), failure.SerializeAsString()};
+  for (auto& message : changes_by_hand()) messages.push_back(std::move(message));
   std::string stream;
   std::vector<std::string> seeds;
-  for (const std::string& message :
-       {create.SerializeAsString(), far.SerializeAsString(), list.SerializeAsString(),
-        replays.SerializeAsString(), replay.SerializeAsString(), failure.SerializeAsString()}) {
+  for (const std::string& message : messages) {
     seeds.push_back(std::string(1, '\6') + message);
     stream += queue::frame_of(message);
     seeds.push_back(std::string(1, '\6') + stream);

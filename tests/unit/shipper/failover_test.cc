@@ -198,6 +198,26 @@ TEST(LaneShipperFailover, ThePreferredUrlIsTakenBackByOneRequestAtATime) {
   for (const auto& [number, times] : sinks.arrived) EXPECT_EQ(times, 1) << number;
 }
 
+TEST(LaneShipperFailover, ARefusalThatIsNotBelievedEndsTheTryOfThePreferred) {
+  TwoSinks sinks(1);
+  sinks.rig.options.lone_refusals_max = 0;
+  sinks.rig.lane.add_events(10);
+  sinks.first = network_failure(false);
+  ASSERT_TRUE(sinks.rig.step_until_position(10));
+
+  sinks.first = status(400);
+  sinks.rig.clock.advance(kReturnWaitMin);
+  sinks.rig.lane.add_events(10);
+  ASSERT_TRUE(sinks.rig.step_until_position(20, 100));
+  EXPECT_EQ(sinks.at_first, 0);
+
+  sinks.first = status(200);
+  sinks.rig.clock.advance(kReturnWaitMax);
+  sinks.rig.lane.add_events(10);
+  ASSERT_TRUE(sinks.rig.step_until_position(30, 100));
+  EXPECT_EQ(sinks.at_first, 1);
+}
+
 TEST(LaneShipperFailover, WithAllDownItGoesRoundWithOneRequestAtATimeAndTakesTheFirstThatWorks) {
   TwoSinks sinks;
   sinks.rig.lane.add_events(1000);

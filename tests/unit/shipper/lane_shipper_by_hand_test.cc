@@ -5,6 +5,7 @@
 #include <map>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "shipper/lane_shipper.h"
@@ -43,9 +44,10 @@ class Store final : public CompletionSink {
 
 class ByHandTest : public ::testing::Test {
  protected:
-  void start(std::size_t connections = 1, std::size_t batch_events = 4) {
+  void start(std::size_t connections = 1, std::size_t batch_events = 4,
+             std::vector<std::string> urls = {"https://fluentd:8888/test.log"}) {
     LaneOptions options;
-    options.urls = {"https://fluentd:8888/test.log"};
+    options.urls = std::move(urls);
     options.connections = connections;
     options.batch_events = batch_events;
     const LaneParts parts{.source = &lane_,
@@ -121,6 +123,34 @@ TEST_F(ByHandTest, BatchThatIsTakenOutAsAWholeMakesRoomForTheNext) {
   EXPECT_EQ(acknowledged(), (std::set<Seq>{5, 6, 7, 8}));
 }
 
+TEST_F(ByHandTest, WithNoBatchLeftTheNextOneTriesASinkThatCouldNotBeReached) {
+  lane_.add_events(8);
+  start();
+  step();
+  transport_.answer(1, network_failure(false));
+  step();
+  store_.taken = {1, 2, 3, 4};
+  transport_.responder = [](const auto&) { return status(200); };
+  step(5);
+  EXPECT_EQ(acknowledged(), (std::set<Seq>{5, 6, 7, 8}));
+}
+
+TEST_F(ByHandTest, BatchThatWaitsForRoomIsNoReasonToTryASinkThatCouldNotBeReachedNoMore) {
+  lane_.add_events(6);
+  start(2, 2);
+  store_.letters_max = 0;
+  transport_.responder = [](const auto& request) {
+    const auto numbers = event_numbers(request.body);
+    if (numbers.front() == 1) return status(400);
+    return numbers.front() == 3 ? network_failure(false) : status(200);
+  };
+  step(20);
+  ASSERT_EQ(acknowledged(), (std::set<Seq>{2}));
+  store_.taken = {3, 4};
+  step(20);
+  EXPECT_EQ(acknowledged(), (std::set<Seq>{2, 5, 6}));
+}
+
 TEST_F(ByHandTest, AnAnswerThatWasUnderWayIsHandedOn) {
   lane_.add_events(4);
   start();
@@ -144,6 +174,31 @@ TEST_F(ByHandTest, RefusalOfABatchFromWhichSomeWasTakenOutSaysNothingOfTheRest) 
   step(3);
   EXPECT_EQ(acknowledged(), (std::set<Seq>{2}));
   EXPECT_TRUE(store_.letters.empty());
+}
+
+TEST_F(ByHandTest, TryOfThePreferredUrlThatSaysNothingIsMadeAgain) {
+  lane_.add_events(4);
+  start(1, 1, {"https://first/x", "https://second/x"});
+  transport_.responder = [](const auto& request) {
+    return request.url.starts_with("https://first/") ? network_failure(false) : status(200);
+  };
+  step(20);
+  ASSERT_EQ(acknowledged(), (std::set<Seq>{1, 2, 3, 4}));
+  transport_.responder = nullptr;
+  clock_.advance(kReturnWaitMin);
+  lane_.add_events(1);
+  step();
+  ASSERT_TRUE(transport_.sent.back().url.starts_with("https://first/"));
+  store_.taken = {5};
+  transport_.answer(transport_.sent.back().id, status(503));
+  step();
+
+  transport_.responder = [](const auto&) { return status(200); };
+  clock_.advance(kReturnWaitMax);
+  lane_.add_events(2);
+  step(5);
+  EXPECT_EQ(acknowledged(), (std::set<Seq>{1, 2, 3, 4, 6, 7}));
+  EXPECT_EQ(observer_.urls, (std::vector<std::string>{"https://second/x", "https://first/x"}));
 }
 
 TEST_F(ByHandTest, RefusedEventThatWasTakenOutIsNoDeadLetter) {

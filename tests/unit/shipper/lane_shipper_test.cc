@@ -133,6 +133,43 @@ TEST(LaneShipper, AnAnswerWaitsForNoOthersWhenNoneAreUnderWay) {
   EXPECT_EQ(rig.store.commits, 2U);
 }
 
+// The witness has a slot besides those of the connections.
+TEST(LaneShipper, WhatWaitsForItsCommitCountsAsInFlightBesideAWitnessToo) {
+  LaneRig rig(options_with(2, 1));
+  rig.options.adaptive = false;
+  rig.lane.add_events(2);
+  std::size_t in_flight_at_commit = 0;
+  rig.store.before_commit = [&] {
+    in_flight_at_commit = rig.transport.in_flight.size();
+    rig.clock.advance(std::chrono::milliseconds(5));
+  };
+  unsigned failures = 0;
+  rig.transport.responder = [&](const auto& request) -> std::optional<fluentd::Answer> {
+    if (event_numbers(request.body).front() == 1) {
+      ++failures;
+      return status(500);
+    }
+    if (failures >= kSuspectAnswersMax) return std::nullopt;
+    return status(200);
+  };
+  // Until the suspect waits, and two others are in flight.
+  for (int i = 0; i < 1000 && rig.transport.in_flight.size() < 2; ++i) {
+    rig.lane.add_events(1);
+    rig.clock.advance(std::chrono::milliseconds(500));
+    rig.step();
+  }
+  ASSERT_EQ(rig.transport.in_flight.size(), 2U);
+  ASSERT_NE(event_numbers(rig.transport.in_flight.front().body).front(), 1);
+  ASSERT_TRUE(rig.store.letters.empty());
+  rig.clock.advance(rig.options.retry_max);
+  rig.transport.responder = nullptr;
+  rig.transport.answer(rig.transport.in_flight.back().id, status(200));
+  const std::size_t commits = rig.store.commits;
+  rig.step(2);
+  EXPECT_EQ(rig.store.commits, commits + 1);
+  EXPECT_EQ(in_flight_at_commit, 1U);
+}
+
 TEST(LaneShipper, WhatWaitsForOthersIsCommittedAtTheEnd) {
   LaneRig rig(options_with(2, 10));
   rig.lane.add_events(100);

@@ -235,5 +235,16 @@ TEST(ReadAhead, RejectsAndGapsAreHandedOverInsteadOfSent) {
   EXPECT_EQ(numbers(*ahead.take({}, kNow)), (std::vector<queue::Seq>{1}));
 }
 
+// They may be trimmed by now.
+TEST(ReadAhead, WhatIsLeftOutAtTheFrontIsNotEvenRead) {
+  FakeLane lane;
+  lane.add_events(8, "a");
+  ReadAhead ahead(session_options(), &lane, {});
+  ahead.leave_out({1, 2, 3, 6});
+  fill_all(&ahead);
+  EXPECT_EQ(*lane.numbers_read.begin(), 4U);
+  EXPECT_EQ(numbers(*ahead.take({}, kNow)), (std::vector<queue::Seq>{4, 5, 7, 8}));
+}
+
 }  // namespace
 }  // namespace sluice::shipper

@@ -181,6 +181,32 @@ TEST_F(RequeueTest, WhatIsDiscardedOrCancelledWhileItWaitsIsNotSentAgain) {
   EXPECT_EQ(at().acknowledged, 7u);
 }
 
+TEST_F(RequeueTest, WhatWasCancelledAndThenDiscardedUnderWayCountsAsTheSinkHasIt) {
+  requeue({2, 4});
+  start();
+  ASSERT_TRUE(shipper_->step());
+  for (const Seq seq : {Seq{2}, Seq{4}}) {
+    ASSERT_TRUE(store_->cancel_requeue({key(seq)}, anna()));
+    ASSERT_TRUE(store_->discard({key(seq)}, anna()));
+  }
+  ASSERT_EQ(at().skipped, 2u);
+  transport_.answer(1, status(200));
+  run_to_end();
+  EXPECT_EQ(at().acknowledged, 7u);
+  EXPECT_EQ(at().skipped, 0u);
+  expect_clean();
+}
+
+TEST_F(RequeueTest, LaneWhoseLettersAreAllGoneEndsThoughTheSinkCannotBeReached) {
+  requeue({2, 4});
+  start();
+  transport_.responder = [](const auto&) { return network_failure(false); };
+  ASSERT_TRUE(shipper_->step());
+  ASSERT_TRUE(store_->discard({key(2), key(4)}, anna()));
+  run_to_end();
+  EXPECT_EQ(at().skipped, 2u);
+}
+
 TEST_F(RequeueTest, WhatWasNotAnsweredIsSentAgainByTheNextProcess) {
   requeue({2});
   start();
