@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "tests/bench/measure_real_fluentd.h"
 #include "tests/bench/measure_ship.h"
 #include "tests/bench/program.h"
 #include "tests/bench/setup.h"
@@ -18,7 +19,8 @@ namespace sluice::bench {
 namespace {
 
 constexpr std::array kParts = {Part{"plain", measure_ship_plain}, Part{"tls", measure_ship_tls},
-                               Part{"memory", measure_ship_memory}};
+                               Part{"memory", measure_ship_memory},
+                               Part{"fluentd", measure_real_fluentd}};
 
 }  // namespace
 }  // namespace sluice::bench
@@ -36,9 +38,9 @@ int main(int argc, char** argv) {
   app.add_option("--backlog", setup.backlog_events, "Events in the queue")
       ->capture_default_str()
       ->check(CLI::Range(100'000, 100'000'000));
-  app.add_option("--only", parts, "plain, tls, memory: only these")
+  app.add_option("--only", parts, "plain, tls, memory, fluentd: only these")
       ->delimiter(',')
-      ->check(CLI::IsMember({"plain", "tls", "memory"}));
+      ->check(CLI::IsMember({"plain", "tls", "memory", "fluentd"}));
   CLI11_PARSE(app, argc, argv);
   // A folder of its own, so that nothing that was there can be removed.
   setup.folder = std::filesystem::absolute(folder) / std::to_string(::getpid());

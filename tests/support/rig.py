@@ -106,7 +106,11 @@ class RealFluentd:
 
     scheme = "https"
     time_format = "%Y-%m-%dT%H:%M:%S%:z"
+    options = ("--no-supervisor",)
+    buffer_type = "file"
+    flush_interval = "1s"
     more_of_buffer = ""
+    filters = ""  # what stands between <source> and <match>
 
     def __init__(self, rig, keep_time=True):
         self._rig = rig
@@ -120,16 +124,18 @@ class RealFluentd:
     def start(self):
         from processes import free_port
         self.port, self.monitor_port = free_port(), free_port()
-        self._folder.mkdir()
+        self._folder.mkdir(exist_ok=True)
         (self._folder / "fluent.conf").write_text(self._configuration())
         self.process = self._rig.processes.start(
-            "fluentd", ["fluentd", "--no-supervisor", "-c", self._folder / "fluent.conf"],
-            {"TZ": "UTC"})
+            "fluentd", ["fluentd", *self.options, "-c", self._folder / "fluent.conf"],
+            {"TZ": "UTC", "SERVERENGINE_SOCKETMANAGER_SOCK_DIR": str(self._folder)})
         self._wait_until_ready(1)
 
+    def _worker_starts(self):
+        return self.process.log_text().count("fluentd worker is now running")
+
     def _wait_until_ready(self, starts):
-        wait_until(lambda: self.process.log_text().count("fluentd worker is now running") >= starts,
-                   "Fluentd is running", process=self.process)
+        wait_until(lambda: self._worker_starts() >= starts, "Fluentd is running", process=self.process)
 
     def _configuration(self):
         match = "\n".join(self._match(pattern, name) for pattern, name in
@@ -140,6 +146,7 @@ class RealFluentd:
   bind 127.0.0.1
   port {self.monitor_port}
 </source>
+{self.filters}
 {match}
 """
 
@@ -170,6 +177,7 @@ class RealFluentd:
   </transport>"""
 
     def _match(self, pattern, name):
+        path = f'path "{self._folder}/buffer/{name}"' if self.buffer_type == "file" else ""
         return f"""
 <match {pattern}>
   @type file
@@ -181,11 +189,11 @@ class RealFluentd:
     time_format {self.time_format}
   </format>
   <buffer []>
-    @type file
-    path "{self._folder}/buffer/{name}"
+    @type {self.buffer_type}
+    {path}
     flush_at_shutdown true
     flush_mode interval
-    flush_interval 1s
+    flush_interval {self.flush_interval}
     {self.more_of_buffer}
   </buffer>
 </match>"""
