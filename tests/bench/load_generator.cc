@@ -18,6 +18,8 @@ constexpr std::uint64_t kSeed = 14;
 constexpr std::size_t kBodies = 8;
 constexpr long kUploadBufferBytes = 256L << 10;
 constexpr int kPollMs = 100;
+// As the shipper opens connections.
+constexpr double kApartSeconds = 0.15;
 constexpr double kPatienceSeconds = 30;
 
 // CURL and CURLM may be the same type.
@@ -55,10 +57,6 @@ class Generator {
     headers_.reset(curl_slist_append(nullptr, "Content-Type: application/json"));
     curl_slist_append(headers_.get(), "Expect:");
     multi_.reset(curl_multi_init());
-    for (std::size_t i = 0; i < load.connections; ++i) {
-      handles_.emplace_back(make_handle());
-      send(handles_.back().get());
-    }
   }
   ~Generator() {
     for (const auto& handle : handles_) curl_multi_remove_handle(multi_.get(), handle.get());
@@ -71,6 +69,7 @@ class Generator {
   // Goes on until so many events are accepted, or so long.
   Result<void> run(std::uint64_t accepted_min, double seconds) {
     for (const Stopwatch watch; accepted_ < accepted_min && watch.seconds() < seconds;) {
+      open_next();
       int running = 0;
       curl_multi_perform(multi_.get(), &running);
       SLUICE_TRY(take_answers());
@@ -80,10 +79,20 @@ class Generator {
   }
 
  private:
+  void open_next() {
+    if (handles_.size() == load_.connections) return;
+    if (since_opened_.seconds() < kApartSeconds && !handles_.empty()) return;
+    since_opened_ = {};
+    handles_.emplace_back(make_handle());
+    send(handles_.back().get());
+  }
+
   CURL* make_handle() const {
     CURL* handle = curl_easy_init();
     const std::string url = fmt::format("https://localhost:{}/events.log", load_.port);
     curl_easy_setopt(handle, CURLOPT_URL, url.c_str());
+    curl_easy_setopt(handle, CURLOPT_PROXY, "");
+    curl_easy_setopt(handle, CURLOPT_HTTP_VERSION, static_cast<long>(CURL_HTTP_VERSION_1_1));
     curl_easy_setopt(handle, CURLOPT_NOSIGNAL, 1L);
     curl_easy_setopt(handle, CURLOPT_HTTPHEADER, headers_.get());
     curl_easy_setopt(handle, CURLOPT_WRITEFUNCTION, drop);
@@ -126,6 +135,7 @@ class Generator {
   const std::vector<std::string> bodies_;
   std::size_t next_ = 0;
   std::uint64_t accepted_ = 0;
+  Stopwatch since_opened_;
   std::unique_ptr<curl_slist, FreeList> headers_;
   std::unique_ptr<CURLM, FreeMulti> multi_;
   std::vector<std::unique_ptr<CURL, FreeHandle>> handles_;
