@@ -367,7 +367,7 @@ def main():
     parser.add_argument("--rounds", type=int, default=1, help="of the faults under load (1)")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("tests", nargs="*", help="as unittest names them")
-    parser.parse_args(namespace=OPTIONS)
+    parser.parse_intermixed_args(namespace=OPTIONS)
     OPTIONS.bin = OPTIONS.bin.resolve()
     if not rigs.has_real_fluentd():
         print("SKIPPED: there is no `fluentd` on the PATH, so nothing was tried against a real one")
