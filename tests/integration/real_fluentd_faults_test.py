@@ -189,11 +189,13 @@ class FaultCase:
 
     def be_under_load(self):
         """Returns when events go out and others wait."""
-        if self.backlog() < EVENTS_PER_SECOND:
-            control(self.rig.teleport_control, f"add {2 * EVENTS_PER_SECOND}")
         before = self.accounted()
-        wait_until(lambda: self.accounted() >= before + 5 * BATCH, "the sink takes events", process=self.rig.shipper)
-        wait_until(lambda: self.backlog() >= BATCH, "events wait", process=self.rig.fetcher)
+
+        def is_loaded():
+            if self.backlog() < EVENTS_PER_SECOND and self.rig.everything_is_fetched():
+                control(self.rig.teleport_control, f"add {2 * EVENTS_PER_SECOND}")
+            return self.accounted() >= before + 5 * BATCH and self.backlog() >= BATCH
+        wait_until(is_loaded, "the sink takes events, and others wait", process=self.rig.shipper)
 
     def end(self):
         self.rig.wait_until_drained()
