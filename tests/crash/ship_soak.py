@@ -151,8 +151,9 @@ class Soak:
     # The course -----------------------------------------------------------------------------------
 
     def begin(self):
+        # From its start on, also after a kill: else it would take some of them before it is told.
+        self.rig.sink.options = ["--unfit", UNFIT_SHARE]
         self.rig.start_stand_ins()
-        self.sink(f"unfit {UNFIT_SHARE}")
         self.rig.start_daemons()
         wait_until(lambda: self.rig.try_status() is not None, "there is a queue", PATIENCE_SECONDS, self.rig.shipper)
         self._in_flight = self.rig.events_in_flight()
@@ -258,7 +259,6 @@ class Soak:
     def _start_sink(self):
         self.rig.sink.start()
         self._sink_is_up = True
-        self.sink(f"unfit {UNFIT_SHARE}")
 
     def _start_shipper(self):
         self.rig.start_shipper()
