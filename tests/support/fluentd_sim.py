@@ -809,7 +809,6 @@ def make_parser(description, epilog, tls_required=True):
     parser.add_argument("--control", help="Unix socket for commands")
     parser.add_argument("--monitor-port", type=int, help="where the monitor_agent answers; 0: any")
     parser.add_argument("--monitor-port-file", help="gets that port")
-    parser.add_argument("--unfit", type=int, default=0, metavar="N", help="as the command, from the first request on")
     parser.add_argument("--tls12", action="store_true", help="TLS 1.2 only, Fluentd's default")
     parser.add_argument("--tls13", action="store_true", help="TLS 1.3 only")
     return parser
@@ -845,7 +844,9 @@ def run(name, server, control, arguments):
 
 
 def main():
-    arguments = make_parser("Stands in for Fluentd's http input.", __doc__).parse_args()
+    parser = make_parser("Stands in for Fluentd's http input.", __doc__)
+    parser.add_argument("--unfit", type=int, default=0, metavar="N", help="as the command, from the first request on")
+    arguments = parser.parse_args()
     server = Server(make_context(arguments), address_of(arguments), Store(arguments.record), arguments=arguments)
     server.faults.unfit = arguments.unfit
     run("fluentd-sim", server, Control(server), arguments)
