@@ -4,9 +4,9 @@ act(soak, dice) draws from the dice before it looks at anything else, so that th
 """
 
 import time
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Callable
+
+from faults import Faults
 
 FAULT_SECONDS = (0.3, 4.0)
 DOWN_SECONDS = (0.0, 1.5)
@@ -18,37 +18,22 @@ IDENTITY_SECONDS = (5, 60)
 CODES = ("Unavailable", "Internal", "Unknown", "DeadlineExceeded", "Aborted", "Cancelled", "ResourceExhausted",
          "InvalidArgument")
 
-
-@dataclass(frozen=True)
-class Fault:
-    name: str
-    weight: int
-    act: Callable
-
-
-FAULTS = []
-
-
-def fault(weight):
-    def add(function):
-        FAULTS.append(Fault(function.__name__, weight, function))
-        return function
-    return add
+FAULTS = Faults()
 
 
 # New events --------------------------------------------------------------------------------------
 
-@fault(30)
+@FAULTS.of_weight(30)
 def events_happen(soak, dice):
     soak.teleport(f"add {dice.randrange(1, 60)}")
 
 
-@fault(5)
+@FAULTS.of_weight(5)
 def events_are_stored_late(soak, dice):
     soak.teleport(f"late-event {dice.randrange(1, LATE_EVENT_SECONDS + 1)} {dice.randrange(1, 20)}")
 
 
-@fault(3)
+@FAULTS.of_weight(3)
 def a_chunk_comes_late(soak, dice):
     events = dice.randrange(1, 40)
     if soak.has_only_exported:
@@ -56,12 +41,12 @@ def a_chunk_comes_late(soak, dice):
         soak.teleport(f"late-chunk {yesterday:%Y-%m-%d} {events}")
 
 
-@fault(1)
+@FAULTS.of_weight(1)
 def a_large_event_happens(soak, dice):
     soak.teleport(f"add-large {dice.randrange(1 << 19, 9 << 19)}")
 
 
-@fault(6)
+@FAULTS.of_weight(6)
 def a_session_ends(soak, dice):
     events, kind, late = dice.randrange(1, 150), dice.random(), dice.randint(*LATE_RECORDING_SECONDS)
     if kind < 0.6:
@@ -76,19 +61,19 @@ def a_session_ends(soak, dice):
 
 # The fetcher -------------------------------------------------------------------------------------
 
-@fault(4)
+@FAULTS.of_weight(4)
 def the_fetcher_is_killed(soak, dice):
     soak.kill_fetcher(dice.uniform(*DOWN_SECONDS))
 
 
-@fault(1)
+@FAULTS.of_weight(1)
 def the_fetcher_is_restarted(soak, _):
     soak.restart_fetcher()
 
 
 # The way to Teleport -------------------------------------------------------------------------------
 
-@fault(5)
+@FAULTS.of_weight(5)
 def connections_are_cut(soak, dice):
     """At once, and then each after so many bytes: in the handshake, in an answer, in the middle of events."""
     after, seconds = int(10 ** dice.uniform(0, 6.3)), dice.uniform(*FAULT_SECONDS)
@@ -96,19 +81,19 @@ def connections_are_cut(soak, dice):
         soak.heal_later(seconds, soak.restart_front)
 
 
-@fault(3)
+@FAULTS.of_weight(3)
 def connections_are_closed_in_time(soak, dice):
     after, seconds = dice.uniform(0.2, 2), dice.uniform(*FAULT_SECONDS)
     if soak.restart_front("--close-after", f"{after:.2f}"):
         soak.heal_later(seconds, soak.restart_front)
 
 
-@fault(3)
+@FAULTS.of_weight(3)
 def nobody_answers(soak, dice):
     soak.close_front(dice.uniform(*DOWN_SECONDS))
 
 
-@fault(4)
+@FAULTS.of_weight(4)
 def the_identity_is_renewed(soak, dice):
     """Sometimes the file is seen half written, and sometimes the identity ends before the next one comes."""
     seconds, half = dice.uniform(*IDENTITY_SECONDS), dice.random() < 0.3
@@ -117,52 +102,52 @@ def the_identity_is_renewed(soak, dice):
 
 # Teleport --------------------------------------------------------------------------------------------
 
-@fault(12)
+@FAULTS.of_weight(12)
 def a_call_fails(soak, dice):
     code, target = dice.choice(CODES), dice.choice(("any", "chunks", "export", "search", "session"))
     soak.teleport(f"fail-after {dice.randrange(300)} {code} {target}")
 
 
-@fault(4)
+@FAULTS.of_weight(4)
 def calls_are_limited(soak, dice):
     calls, seconds = dice.randrange(1, 30), dice.uniform(*FAULT_SECONDS)
     soak.teleport(f"rate-limit {calls}")
     soak.heal_later(seconds, lambda: soak.teleport("rate-limit 0"))
 
 
-@fault(4)
+@FAULTS.of_weight(4)
 def teleport_leaves_and_comes_back(soak, dice):
     soak.teleport(f"goaway {dice.choice((0, 50, 500))}")
 
 
-@fault(3)
+@FAULTS.of_weight(3)
 def teleport_is_slow(soak, dice):
     wait_ms, seconds = dice.choice((1, 2, 20)), dice.uniform(*FAULT_SECONDS)
     soak.teleport(f"slow {wait_ms}")
     soak.heal_later(seconds, lambda: soak.teleport("slow 0"))
 
 
-@fault(3)
+@FAULTS.of_weight(3)
 def keys_are_forgotten(soak, _):
     soak.teleport("forget-keys")
 
 
-@fault(5)
+@FAULTS.of_weight(5)
 def events_come_twice(soak, dice):
     soak.teleport(f"duplicates {dice.choice(('on', 'off'))}")
 
 
-@fault(5)
+@FAULTS.of_weight(5)
 def pages_end_anywhere(soak, dice):
     soak.teleport(f"page-edges {dice.choice(('on', 'off'))}")
 
 
-@fault(2)
+@FAULTS.of_weight(2)
 def the_bulk_export_comes_or_goes(soak, dice):
     supported = dice.random() < 0.5
     soak.set_export(supported)
 
 
-@fault(6)
+@FAULTS.of_weight(6)
 def nothing_happens(_, dice):
     time.sleep(dice.uniform(0.1, 0.5))
