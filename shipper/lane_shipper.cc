@@ -227,6 +227,7 @@ Result<Slot*> LaneShipper::slot_for_new_batch() {
   while (slots_.size() < slots_max()) {
     const auto now = parts_.clock->monotonic();
     if (auto batch = ahead_.take(busy_routes(), now)) {
+      nothing_new_ = false;
       return &slots_.emplace_back(std::move(*batch), new_backoff());
     }
     if (more_to_read_) return nullptr;
@@ -234,6 +235,7 @@ Result<Slot*> LaneShipper::slot_for_new_batch() {
     if (!may_read) return nullptr;
     bool found = false;
     SLUICE_ASSIGN(auto not_to_be_sent, ahead_.fill(&found, now));
+    nothing_new_ = !found;
     if (!found) return nullptr;
     more_to_read_ = !not_to_be_sent.empty();
     pass(std::move(not_to_be_sent));
@@ -478,7 +480,15 @@ void LaneShipper::retry_later(const Flight& flight, const fluentd::Answer& answe
   if (is_at_fault || piece.chunk_limit_refusals >= kChunkLimitTriesMax) {
     return refuse(flight, answer);
   }
+  if (answer.is_silent && is_time_for_parts(piece)) flight.slot->turn_to_another_piece();
   postpone(flight, answer, retry_after(answer));
+}
+
+// Whether the batch's own parts are to show whose fault a silence is, because no other batch does.
+// What is stored again at each silent try becomes less by it.
+bool LaneShipper::is_time_for_parts(const Piece& piece) const {
+  if (nothing_new_) return piece.suspect_answers >= kSilencesMax;
+  return piece.suspect_answers % kSilencesOfAllMax == 0;
 }
 
 // What no other URL makes up for, and what is no fault of one batch, will not pass quickly if it is

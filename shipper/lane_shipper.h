@@ -102,10 +102,13 @@ inline constexpr unsigned kSuspectAnswersMax = 8;
 // The same for further events of a batch in which one was found at fault, where the answer is about
 // the URL or who may send there: then it is likely to be so for all of them.
 inline constexpr unsigned kSuspectAnswersAfterOneMax = 3;
-// How many times the sink may be silent on a batch of several events, while it accepts others,
-// before it is taken apart. Few, because Fluentd stores what is beside a record that is too large
-// each time.
+// How many times the sink may be silent on a batch of several events, while it accepts others or
+// none are left to be sent, before it is taken apart. Few, because Fluentd stores what is beside a
+// record that is too large each time.
 inline constexpr unsigned kSilencesMax = 3;
+// The same while it accepts nothing of several batches. Many, because then it is most likely full,
+// and small batches take longer to get into what room there is.
+inline constexpr unsigned kSilencesOfAllMax = 32;
 // How long answers under way are waited for when there is no time for more.
 inline constexpr std::chrono::milliseconds kFinishPatience{5000};
 // How much of the sink's answer a dead letter keeps.
@@ -164,6 +167,7 @@ class LaneShipper {
   void accept(const Flight& flight);
   void refuse(const Flight& flight, const fluentd::Answer& answer);
   void doubt(const Flight& flight, const fluentd::Answer& answer);
+  bool is_time_for_parts(const Piece& piece) const;
   bool fails_alone(const fluentd::Answer& answer, Slot* slot) const;
   bool others_pass(const fluentd::Answer& answer, const Piece& piece) const;
   void postpone(const Flight& flight, const fluentd::Answer& answer,
@@ -206,6 +210,7 @@ class LaneShipper {
   FirstTries first_tries_;
   unsigned lone_refusals_ = 0;          // of single events, since the last 2xx
   unsigned doubts_ = 0;                 // refusals since lone_refusals_ reached its limit
+  bool nothing_new_ = false;            // when a batch was last looked for there was none
   bool more_to_read_ = false;           // the last read was of records that are not sent
   bool last_failure_was_sent_ = false;  // it reached a server
   std::optional<Error> ended_;          // why no step is made any more

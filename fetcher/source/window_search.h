@@ -57,7 +57,8 @@ struct WindowSearchOptions {
   std::chrono::milliseconds poll_interval{5'000};
   std::chrono::milliseconds backoff_min{1'000};
   std::chrono::milliseconds backoff_max{60'000};
-  // For how many days before its place ids are kept: a bulk export that takes over lists these again.
+  // For how many days before its place ids are kept: a bulk export that takes over lists these
+  // again.
   std::uint32_t late_days = 2;
   // How often to ask whether Teleport has a bulk export by now.
   std::chrono::milliseconds probe_interval{600'000};

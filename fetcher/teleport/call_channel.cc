@@ -13,7 +13,8 @@ namespace sluice::fetcher {
 // somebody waits.
 CallChannel::CallChannel(std::shared_ptr<grpc::Channel> channel)
     : channel_(std::move(channel)), thread_([this] { drive_calls(); }) {
-  // Else gRPC takes itself down with the last channel, and sometimes waits 10 s for its own threads.
+  // Else gRPC takes itself down with the last channel, and sometimes waits 10 s for its own
+  // threads.
   static const bool is_kept = (grpc_init(), true);
   (void)is_kept;
 }

@@ -131,24 +131,51 @@ class RealFluentd(ForwardCase):
         self.assertEqual([], report.failures() + self.rig.ledger_failures())
         self.assertEqual(0, self.dead())
 
-    def test_a_record_above_its_chunk_limit_is_set_aside(self):
-        events = rigs.temporary_folder("events")
-        self.addCleanup(shutil.rmtree, events)
+    LARGE = 500
+
+    def begin_with_a_large_record(self, events, settings):
+        """One record is above the chunk limit of the sink."""
+        folder = rigs.temporary_folder("events")
+        self.addCleanup(shutil.rmtree, folder)
         now = datetime.datetime.now(datetime.UTC)
-        with open(events / "events", "w", encoding="utf-8") as lines:
-            for number in range(3000):
+        with open(folder / "events", "w", encoding="utf-8") as lines:
+            for number in range(events):
                 when = now - datetime.timedelta(minutes=30) + datetime.timedelta(milliseconds=number)
                 event = {"event": "user.login", "uid": f"uid-{number}",
                          "time": f"{when:%Y-%m-%dT%H:%M:%S}.{when.microsecond // 1000:03}Z",
-                         "much": "x" * (400_000 if number == 500 else 10)}
+                         "much": "x" * (400_000 if number == self.LARGE else 10)}
                 lines.write(json.dumps(event) + "\n")
-        self.begin(QUICK_RETRIES + "max-events-per-second = 250\n", events_file=events / "events", batch_events=5,
-                   real_fluentd=True, more_of_buffer="chunk_limit_size 128k")
+        self.begin(QUICK_RETRIES + settings, events_file=folder / "events", batch_events=5, real_fluentd=True,
+                   more_of_buffer="chunk_limit_size 128k")
+
+    def test_a_record_above_its_chunk_limit_is_set_aside(self):
+        self.begin_with_a_large_record(3000, "max-events-per-second = 250\n")
         self.ship(patience_seconds=240)
         self.rig.sink.process.stop()
         self.expect_all(may_be_set_aside=lambda line: b'"uid-500"' in line)
         self.assertEqual(1, self.dead())
         self.assertIn("larger than", self.rig.sink.process.log_text())
+
+    def test_a_record_above_its_chunk_limit_at_the_end_of_all_does_no_harm_while_it_waits(self):
+        self.begin_with_a_large_record(self.LARGE + 1, "")
+        self.rig.start_shipper()
+        backlog = lambda: self.rig.status()["lanes"]["audit"]["backlog"]  # noqa: E731
+        wait_until(lambda: backlog() == 1, "all but the large record have arrived", 120,
+                   process=self.rig.shipper)
+        tries = lambda: self.rig.sink.process.log_text().count("larger than")  # noqa: E731
+        for most in (30, 60):
+            wait_until(lambda most=most: tries() > most, "the large record is tried for long", 120,
+                       process=self.rig.shipper)
+            copies = self.rig.sink.count_lines()
+            # Its batch of 5, a few times, besides one of each.
+            self.assertLess(copies, self.LARGE + 2 * 60 + 5 * 15)
+        self.assertIn("without acknowledging the chunk", self.rig.shipper.log_text())
+        self.assertEqual(0, self.dead())
+        self.rig.queuectl("skip", "--id", f"uid-{self.LARGE}", "--reason", "too large")
+        self.wait_until_drained()
+        self.rig.shipper.stop()
+        self.rig.sink.process.stop()
+        self.expect_all(may_be_set_aside=lambda line: b'"uid-500"' in line)
 
 
 class Faults(ForwardCase):

@@ -2,7 +2,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
+#include <map>
 #include <random>
 #include <utility>
 
@@ -313,20 +315,110 @@ TEST(LaneShipperSilence, AsManySuchRecordsAsConnectionsDoNotHoldUpALaneForEver) 
   EXPECT_EQ(sink.taken.size(), rig.lane.last() - 3);
 }
 
-TEST(LaneShipperSilence, AnOutageNeitherSplitsNorSetsAside) {
+// Is silent on what has one of `culprits` in it, and stores what is beside that, as Fluentd does.
+struct SilentSink {
+  std::set<int> culprits;
+  std::multiset<int> stored;
+
+  FakeTransport::Responder responder() {
+    return [this](const FakeTransport::Request& request) {
+      const auto numbers = event_numbers(request.body);
+      bool is_silent = false;
+      for (const int n : numbers) {
+        if (culprits.contains(n)) {
+          is_silent = true;
+        } else {
+          stored.insert(n);
+        }
+      }
+      return is_silent ? silence() : status(200);
+    };
+  }
+};
+
+TEST(LaneShipperSilence,
+     WhereNothingElseIsLeftTheRecordIsIsolatedAndItsNeighboursArriveInBoundedCopies) {
+  constexpr std::size_t kEvents = 100;
+  for (const std::size_t connections : {1U, 3U}) {
+    for (const int culprit : {1, 2, 50, 51, 99, 100}) {
+      SCOPED_TRACE(culprit);
+      LaneRig rig(options_with(connections, kEvents));
+      rig.lane.add_events(kEvents);
+      SilentSink sink{.culprits = {culprit}, .stored = {}};
+      rig.transport.responder = sink.responder();
+      rig.step(1000);
+      for (std::size_t seq = 1; seq <= kEvents; ++seq) {
+        EXPECT_EQ(rig.store.has(seq), seq != static_cast<queue::Seq>(culprit)) << seq;
+      }
+      EXPECT_LE(sink.stored.size(), (kSuspectAnswersMax + 3) * kEvents);
+      // There is no evidence against it yet, and it does no harm: it is retried alone, and loudly.
+      EXPECT_TRUE(rig.store.letters.empty());
+      const std::size_t copies = sink.stored.size();
+      const std::size_t failures = rig.observer.failures.size();
+      rig.step(100);
+      EXPECT_EQ(sink.stored.size(), copies);
+      EXPECT_GT(rig.observer.failures.size(), failures);
+
+      for (int i = 0; i < 1000 && rig.store.letters.empty(); ++i) {
+        rig.lane.add_events(1);
+        rig.clock.advance(std::chrono::milliseconds{500});
+        rig.step();
+      }
+      ASSERT_EQ(rig.store.letters.size(), 1U);
+      EXPECT_EQ(rig.store.letters.front().seq, static_cast<queue::Seq>(culprit));
+    }
+  }
+}
+
+// Nothing tells that from an outage, so the lane waits, loudly; but it does no harm.
+TEST(LaneShipperSilence, WhereEachBatchHasSuchARecordItsNeighboursArriveInBoundedCopies) {
+  for (const std::size_t connections : {1U, 3U}) {
+    LaneRig rig(options_with(connections, 10));
+    rig.lane.add_events(60);
+    SilentSink sink{.culprits = {3, 15, 21, 35, 46, 60}, .stored = {}};
+    rig.transport.responder = sink.responder();
+    rig.step(20'000);
+    const std::set<int> arrived(sink.stored.begin(), sink.stored.end());
+    EXPECT_EQ(arrived.size(), 9 * (connections + 1));
+    const std::size_t copies = sink.stored.size();
+    EXPECT_LE(copies, 2 * kSilencesOfAllMax * 60);
+    const std::size_t failures = rig.observer.failures.size();
+    rig.step(1000);
+    EXPECT_EQ(sink.stored.size(), copies);
+    EXPECT_GT(rig.observer.failures.size(), failures);
+  }
+}
+
+TEST(LaneShipperSilence, AnOutageSetsNothingAsideAndTakesApartNoMoreThanWhatIsUnderWay) {
   for (const std::size_t connections : {1U, 3U}) {
     LaneRig rig(options_with(connections, 10));
     rig.lane.add_events(200);
-    rig.transport.responder = [](const auto& request) {
-      EXPECT_EQ(event_numbers(request.body).size(), 10U);
+    std::map<int, std::size_t> times;  // by event
+    rig.transport.responder = [&](const auto& request) {
+      for (const int n : event_numbers(request.body)) ++times[n];
       return silence();
     };
     rig.step(1000);
     EXPECT_TRUE(rig.store.letters.empty());
+    // What is new to the sink goes whole, so few batches are in pieces after a long outage.
+    EXPECT_LE(times.size(), 10 * (connections + 1));
+    const auto sent_before = rig.transport.sent.size();
     rig.transport.responder = [](const auto&) { return status(200); };
     ASSERT_TRUE(rig.step_until_position(200));
     EXPECT_TRUE(rig.store.letters.empty());
+    EXPECT_LE(rig.transport.sent.size() - sent_before, times.size() + 200 / 10);
   }
+}
+
+TEST(LaneShipperSilence, AShortOutageTakesNothingApart) {
+  LaneRig rig(options_with(1, 10));
+  rig.lane.add_events(20);
+  unsigned silences = kSilencesMax - 1;
+  rig.transport.responder = [&](const auto& request) {
+    EXPECT_EQ(event_numbers(request.body).size(), 10U);
+    return silences > 0 ? (--silences, silence()) : status(200);
+  };
+  ASSERT_TRUE(rig.step_until_position(20));
 }
 
 // As a buffer that is full and is emptied too slowly: whoever comes when there is room gets in.
