@@ -28,7 +28,7 @@ QUICK_RETRIES = 'retry-min = "10ms"\nretry-max = "100ms"\n'
 
 
 class ForwardCase(unittest.TestCase):
-    def begin(self, settings="", events=400, more_of_buffer=None, **options):
+    def begin(self, settings="", events=400, more_of_buffer=None, sink_options=(), **options):
         """A full queue, and a sink."""
         options = {"batch_events": BATCH, "sessions": 2, "events_per_session": 60, **options}
         self.rig = rigs.Rig(BIN, rigs.temporary_folder("forward"), events=events, forward=True,
@@ -37,6 +37,8 @@ class ForwardCase(unittest.TestCase):
         self.addCleanup(self.rig.__exit__, None, None, None)
         if more_of_buffer:
             self.rig.sink.more_of_buffer = more_of_buffer
+        if sink_options:
+            self.rig.sink.more_options = (*self.rig.sink.more_options, *sink_options)
         self.rig.start_stand_ins()
         code, said = self.rig.run("sluice-fetcher", "--exit-on-last-event", patience_seconds=240)
         self.assertEqual(0, code, said)
@@ -83,6 +85,21 @@ class Delivery(ForwardCase):
                 self.assertEqual({"events.log", "session"},
                                  {"session" if tag.startswith("session.") else tag
                                   for tag in now["tags"]})
+
+    def test_every_version_of_tls_and_no_session_is_resumed(self):
+        for option in ("--tls12", "--tls13"):
+            with self.subTest(option):
+                self.begin(QUICK_RETRIES, sink_options=[option])
+                # Before each of the first requests the connection is lost, so that new ones are made by a process
+                # that has had a session.
+                self.rig.sink.command("reset-before 6")
+                self.rig.start_shipper()
+                self.wait_until_drained()
+                self.rig.shipper.stop()
+                now = self.expect_clean_sink()
+                self.assertGreaterEqual(now["connections"], 6)
+                self.assertEqual(0, now["resumed"])
+                self.expect_all(duplicates_max=0)
 
     def test_stamps_and_replays_go_over_it_too(self):
         self.begin("stamp = true")
