@@ -8,8 +8,11 @@
 #include <utility>
 #include <vector>
 
+#include "common/heartbeat.h"
 #include "common/lifecycle.h"
 #include "common/log.h"
+#include "common/reload.h"
+#include "common/watchdog.h"
 
 namespace sluice {
 namespace {
@@ -49,6 +52,14 @@ void declare_settings(Program program, CLI::App* command, Arguments* arguments) 
   }
 }
 
+Result<Config> load(Program program, const ConfigSources& sources) {
+  auto config = load_config(program, sources);
+  if (!config) return config;
+  if (config->debug) show_debug_lines();
+  for (const std::string& warning : config->warnings) log_warn("{}", warning);
+  return config;
+}
+
 int end_with(const Error& error) {
   log_error("{}", error.message);
   return exit_status(error.kind);
@@ -60,24 +71,28 @@ int run_configured(const Daemon& daemon, const Arguments& arguments,
   init_logging(daemon.name, false);
   // Then at once, so that a signal at any later moment is a request to stop.
   const auto signals = SignalStop::start();
-  const auto config = load_config(daemon.program, to_sources(arguments));
-  if (config && config->debug) show_debug_lines();
   if (!signals) return end_with(signals.error());
+  const auto config = load(daemon.program, to_sources(arguments));
   if (!config) return end_with(config.error());
-  for (const std::string& warning : config->warnings) log_warn("{}", warning);
   const auto done = run(*config, (*signals)->token());
   if (done) return 0;
   return end_with({done.error().kind, address_queuectl(done.error().message, *config)});
 }
 
 int start(const Daemon& daemon, const Arguments& arguments) {
-  return run_configured(daemon, arguments, [&](const Config& config, const std::stop_token& stop) {
-    log_info("{} {} is starting", daemon.name, SLUICE_VERSION);
-    auto done = daemon.run(config, stop);
-    notify_stopping();
-    if (done) log_info("stopped");
-    return done;
-  });
+  init_logging(daemon.name, false);
+  Reload reload(daemon.program, to_sources(arguments));
+  const auto signals = SignalStop::start([&reload] { reload.request(); });
+  if (!signals) return end_with(signals.error());
+  auto config = load(daemon.program, to_sources(arguments));
+  if (!config) return end_with(config.error());
+  log_info("{} {} is starting", daemon.name, SLUICE_VERSION);
+  const auto watchdog = Watchdog::start(&process_heartbeats());
+  const auto done = reload.run(&*config, (*signals)->token(), daemon.run);
+  notify_stopping();
+  if (!done) return end_with({done.error().kind, address_queuectl(done.error().message, *config)});
+  log_info("stopped");
+  return 0;
 }
 
 int run_command(const Daemon& daemon, const DaemonCommand& command, const Arguments& arguments) {

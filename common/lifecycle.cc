@@ -6,12 +6,14 @@
 #include <sys/eventfd.h>
 #include <sys/signalfd.h>
 #include <systemd/sd-daemon.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <system_error>
 #include <thread>
@@ -25,11 +27,12 @@ namespace {
 
 constexpr int kStatusOfSignal = 128;
 
-sigset_t stop_signals() {
+sigset_t awaited_signals() {
   sigset_t set;
   ::sigemptyset(&set);
   ::sigaddset(&set, SIGTERM);
   ::sigaddset(&set, SIGINT);
+  ::sigaddset(&set, SIGHUP);
   return set;
 }
 
@@ -47,8 +50,8 @@ void notify(const std::string& state) {
 // Everything that start() changes, so that a failure in the middle is undone as well.
 class SignalStop::Watch {
  public:
-  Watch() {
-    const sigset_t signals = stop_signals();
+  explicit Watch(std::function<void()> on_hangup) : on_hangup_(std::move(on_hangup)) {
+    const sigset_t signals = awaited_signals();
     ::pthread_sigmask(SIG_BLOCK, &signals, &old_mask_);
     struct sigaction ignore{};
     ignore.sa_handler = SIG_IGN;
@@ -87,6 +90,10 @@ class SignalStop::Watch {
       if ((fds[1].revents & POLLIN) != 0) return;
       signalfd_siginfo info{};
       if (::read(signals_.get(), &info, sizeof info) != sizeof info) continue;
+      if (info.ssi_signo == SIGHUP) {
+        if (!source_.stop_requested() && on_hangup_) on_hangup_();
+        continue;
+      }
       take(static_cast<int>(info.ssi_signo), stopping);
       stopping = true;
     }
@@ -98,11 +105,15 @@ class SignalStop::Watch {
       ::_exit(kStatusOfSignal + signal);
     }
     log_info("{}: stopping; a second signal ends at once", signal_name(signal));
-    notify_stopping();
-    // Not in this thread: a stop callback that hangs must not keep the second signal from us.
-    stopper_ = std::thread([this] { source_.request_stop(); });
+    // Not in this thread: a stop callback that hangs must not keep the second signal from us, nor
+    // may a systemd that does not listen.
+    stopper_ = std::thread([this] {
+      source_.request_stop();
+      notify_stopping();
+    });
   }
 
+  const std::function<void()> on_hangup_;
   sigset_t old_mask_{};
   struct sigaction old_pipe_{};
   OwnedFd signals_;
@@ -116,8 +127,8 @@ SignalStop::SignalStop(std::unique_ptr<Watch> watch) : watch_(std::move(watch)) 
 
 SignalStop::~SignalStop() = default;
 
-Result<std::unique_ptr<SignalStop>> SignalStop::start() {
-  auto watch = std::make_unique<Watch>();
+Result<std::unique_ptr<SignalStop>> SignalStop::start(std::function<void()> on_hangup) {
+  auto watch = std::make_unique<Watch>(std::move(on_hangup));
   SLUICE_TRY(watch->start());
   return std::unique_ptr<SignalStop>(new SignalStop(std::move(watch)));
 }
@@ -135,5 +146,14 @@ void notify_status(std::string_view text) {
 }
 
 void notify_stopping() { notify("STOPPING=1"); }
+
+void notify_reloading() {
+  timespec now{};
+  ::clock_gettime(CLOCK_MONOTONIC, &now);
+  const std::int64_t now_us = std::int64_t{now.tv_sec} * 1'000'000 + now.tv_nsec / 1'000;
+  notify("RELOADING=1\nMONOTONIC_USEC=" + std::to_string(now_us));
+}
+
+void notify_alive() { notify("WATCHDOG=1"); }
 
 }  // namespace sluice

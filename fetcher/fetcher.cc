@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "common/backoff.h"
+#include "common/heartbeat.h"
 #include "common/lifecycle.h"
 #include "common/log.h"
 #include "fetcher/dry_run.h"
@@ -170,8 +171,10 @@ Result<std::string> Fetcher::connect(const std::stop_token& stop) {
   const bool patient = !config_.fetcher.exit_on_last_event;
   const ClusterQuestion question(api_.get(), clock_, patient);
   bool ready = false;
+  Heartbeat heartbeat("the keeping of the queue");
   milliseconds next_look{};
   while (!stop.stop_requested()) {
+    heartbeat.beat();
     const auto failure = question.failure();
     if (failure && !patient) return fail(*failure);
     if (!ready && (failure || question.answer())) {

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "common/backoff.h"
+#include "common/heartbeat.h"
 #include "common/lifecycle.h"
 #include "common/log.h"
 #include "common/repeated_message.h"
@@ -87,8 +88,10 @@ Result<Generation::End> Generation::run(std::stop_token stop) {
 
 Result<Generation::End> Generation::ingest_until_end(const std::stop_token& stop) {
   audit_thread_ = std::jthread([this](const std::stop_token& token) { run_audit_source(token); });
+  Heartbeat heartbeat("the writing into the queue");
   milliseconds next_look{};
   while (!stop.stop_requested()) {
+    heartbeat.beat();
     if (writer_.is_tending_due()) SLUICE_TRY(tend());
     SLUICE_ASSIGN(const auto ids_needed_from, backfills_.ids_needed_from(&writer_));
     ingest_.keep_ids_from(ids_needed_from);

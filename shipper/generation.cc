@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "common/backoff.h"
+#include "common/heartbeat.h"
 #include "common/log.h"
 #include "queue/configured_limits.h"
 #include "queue/instance.h"
@@ -261,8 +262,10 @@ Result<void> Generation::outcome(const Lanes& lanes, const Replays& replays) {
 Result<void> Generation::watch(const std::stop_token& stop) {
   const bool until_drained = options_.config->shipper.exit_when_drained;
   const auto interval = until_drained ? kDrainPollInterval : kWatchInterval;
+  Heartbeat heartbeat("the watch over the lanes");
   std::unique_lock lock(mutex_);
   while (!stop.stop_requested()) {
+    heartbeat.beat();
     if (changed_.wait_for(lock, stop, interval,
                           [this] { return !ended_.empty() || replays_failed_; })) {
       return {};

@@ -1,6 +1,9 @@
 #include "shipper/lane_runner.h"
 
+#include <string>
 #include <utility>
+
+#include "common/heartbeat.h"
 
 namespace sluice::shipper {
 namespace {
@@ -18,7 +21,8 @@ LaneRunner::LaneRunner(const LaneOptions& options, LaneParts parts,
                        const queue::LaneProgress& progress,
                        std::unique_ptr<fluentd::Transport> transport, FinishOptions finish,
                        std::function<void()> on_end)
-    : transport_(std::move(transport)),
+    : lane_(options.lane),
+      transport_(std::move(transport)),
       shipper_(options, with_transport(parts, transport_.get()), progress),
       finish_(std::move(finish)),
       on_end_(std::move(on_end)),
@@ -43,7 +47,13 @@ milliseconds LaneRunner::patience() const {
 }
 
 void LaneRunner::run(const std::stop_token& stop) {
-  while (result_ && !stop.stop_requested()) result_ = shipper_.step();
+  {
+    Heartbeat heartbeat("lane " + std::string(queue::name_of(lane_)));
+    while (result_ && !stop.stop_requested()) {
+      heartbeat.beat();
+      result_ = shipper_.step();
+    }
+  }
   const auto finished = shipper_.finish(patience(), finish_.hurry);
   // A commit that fails now weighs more than the reason why the lane ended.
   if (!finished) result_ = finished;

@@ -12,6 +12,7 @@
 #include <thread>
 
 #include "common/error.h"
+#include "queue/types.h"
 #include "shipper/fluentd/transport.h"
 #include "shipper/lane_shipper.h"
 
@@ -51,6 +52,7 @@ class LaneRunner {
   void run(const std::stop_token& stop);
   std::chrono::milliseconds patience() const;
 
+  const queue::Lane lane_;
   std::unique_ptr<fluentd::Transport> transport_;
   LaneShipper shipper_;
   FinishOptions finish_;

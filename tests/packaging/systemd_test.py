@@ -83,12 +83,27 @@ def systemd_accepts_the_units(build: Path, root: Path) -> None:
                     dirs_exist_ok=True)
     (root / "usr/bin").mkdir(parents=True, exist_ok=True)
     shutil.copy("/usr/bin/install", root / "usr/bin/install")
+    (root / "bin").mkdir(exist_ok=True)
+    shutil.copy("/bin/kill", root / "bin/kill")
     (root / "etc").mkdir()
     units = sorted(unit_folder(root).glob("sluice*"))
     assert len(units) == 2 * len(SERVICES) + 1, f"installed units: {units}"
     said = run("systemd-analyze", "verify", f"--root={root}", "--man=no", *units)
     ours = [line for line in said.splitlines() if "sluice" in line]
     assert not ours, "systemd-analyze verify has objections:\n" + "\n".join(ours)
+
+
+# In tenths, as systemd-analyze takes it: lower is better.
+EXPOSURE_MAX = 12
+
+
+def units_are_exposed_to_little(build: Path, root: Path) -> None:
+    need_tool("systemd-analyze")
+    install(build, root, "systemd")
+    for service in SERVICES:
+        for unit in (f"{service}.service", f"{service}@.service"):
+            run("systemd-analyze", "security", "--offline=true", f"--threshold={EXPOSURE_MAX}",
+                unit_folder(root) / unit)
 
 
 def plain_unit_is_the_instance_default(build: Path, root: Path) -> None:
@@ -164,6 +179,7 @@ CASES = {
     case.__name__: case
     for case in (
         systemd_accepts_the_units,
+        units_are_exposed_to_little,
         plain_unit_is_the_instance_default,
         folders_have_the_owners_and_modes_of_the_design,
         each_daemon_reaches_only_what_is_its_own,

@@ -12,7 +12,8 @@
 //   FAULT_SWITCH_HOW      "EIO", "ENOSPC", or "short": the first half of the bytes is written,
 //   which
 //                         the call says, and where more calls fail, they fail with ENOSPC; a call
-//                         that writes no bytes fails with ENOSPC at once
+//                         that writes no bytes fails with ENOSPC at once; or "hang": the call never
+//                         returns
 //   FAULT_SWITCH_LOG      a file that gets the line "NUMBER CALL PATH" at every call that failed
 //
 // With ENOSPC, calls that need no room go on to work: deleting, reading, opening what is there.
@@ -46,11 +47,12 @@ namespace {
 using watched_files::number_setting;
 using watched_files::text_setting;
 
-enum class How : std::uint8_t { kEio, kEnospc, kShort };
+enum class How : std::uint8_t { kEio, kEnospc, kShort, kHang };
 
 How how_setting() {
   const std::string_view how = text_setting("FAULT_SWITCH_HOW");
   if (how == "ENOSPC") return How::kEnospc;
+  if (how == "hang") return How::kHang;
   return how == "short" ? How::kShort : How::kEio;
 }
 
@@ -124,8 +126,10 @@ class Call {
     if (is_read != all.reads || !watched_files::is_below_one_of(path, all.folders)) return;
     const long number = ++all.calls;
     if (!outage_is_on(number)) return;
-    if (all.how != How::kEio && kind == Kind::kNeedsNone) return;
+    const bool needs_room_only = all.how == How::kEnospc || all.how == How::kShort;
+    if (needs_room_only && kind == Kind::kNeedsNone) return;
     watched_files::write_line(all.log, number, name, path);
+    while (all.how == How::kHang) pause();
     half_ = all.how == How::kShort && kind == Kind::kWrite && number == all.at;
     if (!half_) error_ = all.how == How::kEio ? EIO : ENOSPC;
   }

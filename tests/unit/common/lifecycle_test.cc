@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <array>
+#include <atomic>
 #include <chrono>
 #include <cstring>
 #include <string>
@@ -121,11 +122,32 @@ TEST_F(NotifyTest, SystemdIsToldOfTheSteps) {
 }
 
 TEST_F(NotifyTest, ASignalTellsSystemdToo) {
-  const auto stop = SignalStop::start();
+  auto stop = SignalStop::start();
   ASSERT_TRUE(stop) << stop.error().message;
   ::kill(::getpid(), SIGTERM);
   EXPECT_FALSE(sleep_for((*stop)->token(), kLongerThanAnyTest));
+  stop->reset();  // waits for what is said behind the request
   EXPECT_EQ(received(), "STOPPING=1");
+}
+
+TEST_F(NotifyTest, AHangupIsPassedOnUntilAStop) {
+  std::atomic<int> hangups = 0;
+  auto stop = SignalStop::start([&hangups] { ++hangups; });
+  ASSERT_TRUE(stop) << stop.error().message;
+  ::kill(::getpid(), SIGHUP);
+  while (hangups == 0) ::usleep(1000);
+  EXPECT_FALSE((*stop)->token().stop_requested());
+  (*stop)->source().request_stop();
+  ::kill(::getpid(), SIGHUP);
+  ::usleep(20'000);
+  EXPECT_EQ(hangups, 1);
+}
+
+TEST_F(NotifyTest, ReloadingIsSaidWithItsTime) {
+  notify_reloading();
+  EXPECT_TRUE(received().starts_with("RELOADING=1\nMONOTONIC_USEC="));
+  notify_alive();
+  EXPECT_EQ(received(), "WATCHDOG=1");
 }
 
 TEST_F(NotifyTest, NothingHappensWithoutSystemd) {
