@@ -11,14 +11,15 @@ ClientIdentity::ClientIdentity(TlsFiles files)
 Result<void> ClientIdentity::use(SSL_CTX* context) {
   if (files_.cert.empty()) return {};
   auto fresh = load_client_certificate(files_);
-  if (fresh) {
+  const auto used =
+      fresh ? use_client_certificate(*fresh, context) : Result<void>(fail(fresh.error()));
+  if (used) {
     reading_.succeeded();
     last_ = std::move(*fresh);
-  } else if (last_) {
-    reading_.failed(fresh.error().message);
-  } else {
-    return fail(fresh.error());
+    return {};
   }
+  if (!last_) return used;
+  reading_.failed(used.error().message);
   return use_client_certificate(*last_, context);
 }
 

@@ -183,6 +183,26 @@ TEST_F(ClientCertificate, WhileItsRenewalIsHalfDoneTheLastOneGoesOnBeingUsed) {
   EXPECT_EQ(EVP_PKEY_eq(used_key().get(), fresh_key.get()), 1);
 }
 
+TEST_F(ClientCertificate, OneThatOpensslDoesNotTakeDoesNotReplaceTheLastOne) {
+  const auto good_key = new_key();
+  const TlsFiles files{.cert = write_certificate("c", good_key.get(), -1, 1),
+                       .key = write_key("k", good_key.get())};
+  ClientIdentity identity(files);
+  const auto use = [&] {
+    const std::unique_ptr<SSL_CTX, decltype(&SSL_CTX_free)> context(SSL_CTX_new(TLS_method()),
+                                                                    &SSL_CTX_free);
+    // Where keys of 1024 bits are too short.
+    SSL_CTX_set_security_level(context.get(), 2);
+    return identity.use(context.get());
+  };
+  EXPECT_TRUE(use().has_value());
+  const OpensslPtr<EVP_PKEY> short_key(EVP_RSA_gen(1024U));
+  write_certificate("c", short_key.get(), -1, 1);
+  write_key("k", short_key.get());
+  EXPECT_TRUE(use().has_value());
+  EXPECT_TRUE(use().has_value());
+}
+
 TEST_F(ClientCertificate, WithoutEverAGoodOneItsUseFails) {
   const std::unique_ptr<SSL_CTX, decltype(&SSL_CTX_free)> context(SSL_CTX_new(TLS_method()),
                                                                   &SSL_CTX_free);
