@@ -21,6 +21,8 @@ class ClientIdentity {
  public:
   explicit ClientIdentity(TlsFiles files);
 
+  const TlsFiles& files() const { return files_; }
+
   // For a context that is made for one connection. Does nothing where no certificate is configured.
   // Errors as load_client_certificate(), only while there never was a good one.
   Result<void> use(SSL_CTX* context);

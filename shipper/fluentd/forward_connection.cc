@@ -31,12 +31,13 @@ Answer unacknowledged(const Chunk& chunk, NetworkFailure failure) {
 }
 
 ForwardConnection::ForwardConnection(Chunk first, const ForwardOptions& options,
-                                     std::shared_ptr<EventFd> wake, milliseconds now)
+                                     ClientIdentity* identity, std::shared_ptr<EventFd> wake,
+                                     milliseconds now)
     : options_(options),
       server_(first.url.server()),
-      stream_(first.url.host, first.url.port, first.url.tls ? &options.tls : nullptr,
-              std::move(wake)),
+      stream_(first.url.host, first.url.port, first.url.tls ? identity : nullptr, std::move(wake)),
       ready_by_(now + options.connect_timeout),
+      ends_at_(now + options.connection_life_max),
       chunk_(std::move(first)) {}
 
 void ForwardConnection::carry(Chunk chunk) {
@@ -55,7 +56,7 @@ std::optional<Answer> ForwardConnection::advance(milliseconds now) {
   acknowledged_ = false;
   chunk_.reset();
   retire_at_ = now + kIdleMax;
-  if (!keepalive_) state_ = State::kEnded;
+  if (!keepalive_ || now >= ends_at_) state_ = State::kEnded;
   return answer;
 }
 

@@ -20,6 +20,7 @@
 #include <string>
 
 #include "common/forward_url.h"
+#include "shipper/fluentd/client_identity.h"
 #include "shipper/fluentd/event_fd.h"
 #include "shipper/fluentd/forward_handshake.h"
 #include "shipper/fluentd/forward_message.h"
@@ -42,10 +43,10 @@ Answer unacknowledged(const Chunk& chunk, NetworkFailure failure);
 
 class ForwardConnection {
  public:
-  // Begins to connect, for `first`. `options` must outlive the connection; the files that it names
-  // are read now and, those of secrets, when the server asks.
-  ForwardConnection(Chunk first, const ForwardOptions& options, std::shared_ptr<EventFd> wake,
-                    std::chrono::milliseconds now);
+  // Begins to connect, for `first`. `options` and `identity` must outlive the connection; the files
+  // of TLS are read when it begins and those of secrets when the server asks.
+  ForwardConnection(Chunk first, const ForwardOptions& options, ClientIdentity* identity,
+                    std::shared_ptr<EventFd> wake, std::chrono::milliseconds now);
 
   // Does what can be done now; what became of the chunk, once that is known.
   std::optional<Answer> advance(std::chrono::milliseconds now);
@@ -88,6 +89,7 @@ class ForwardConnection {
   State state_ = State::kConnecting;
   Stream stream_;
   std::chrono::milliseconds ready_by_;  // connected, with hands shaken
+  std::chrono::milliseconds ends_at_;   // after the chunk that it carries then
   std::chrono::milliseconds retire_at_{0};
   std::optional<ForwardHandshake> handshake_;
   bool keepalive_ = true;

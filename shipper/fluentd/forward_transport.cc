@@ -20,6 +20,7 @@
 #include "common/forward_url.h"
 #include "common/random.h"
 #include "common/time.h"
+#include "shipper/fluentd/client_identity.h"
 #include "shipper/fluentd/dial_pacer.h"
 #include "shipper/fluentd/event_fd.h"
 #include "shipper/fluentd/forward_connection.h"
@@ -56,7 +57,9 @@ std::uint32_t take_count(std::string* body) {
 
 struct ForwardTransport::Impl {
   explicit Impl(const ForwardOptions& forward_options)
-      : options(forward_options), pacer(forward_options.dial_interval) {
+      : options(forward_options),
+        pacer(forward_options.dial_interval),
+        identity(forward_options.tls) {
     if (options.gzip) gzip.emplace();
   }
 
@@ -70,6 +73,7 @@ struct ForwardTransport::Impl {
 
   const ForwardOptions options;
   DialPacer pacer;
+  ClientIdentity identity;
   std::optional<Gzip> gzip;
   std::shared_ptr<EventFd> event = std::make_shared<EventFd>();
   std::atomic<bool> woken = false;
@@ -131,7 +135,7 @@ void ForwardTransport::Impl::place_waiting(milliseconds now) {
   for (Chunk& chunk : waiting) {
     if (give_to_idle(&chunk, now)) continue;
     if (may_dial(chunk, now)) {
-      connections.emplace_back(std::move(chunk), options, event, now);
+      connections.emplace_back(std::move(chunk), options, &identity, event, now);
     } else {
       still_waiting.push_back(std::move(chunk));
     }

@@ -8,7 +8,9 @@
 //    ones are opened at least 150 ms apart: those opened at once all land on one of Fluentd's
 //    workers.
 //  - TLS is 1.2 or later, never resumed, with the server's certificate and host name always
-//    verified. Certificates, keys and secrets are read again for each new connection.
+//    verified. Certificates, keys and secrets are read again for each new connection, and a
+//    connection that is never idle is given up after 10 minutes. ClientIdentity says what becomes
+//    of a renewal that is half done.
 //  - A host name is looked up beside this thread.
 //  - With a shared key nothing is sent before the server has shown that it knows it.
 //
@@ -37,6 +39,8 @@ struct ForwardOptions {
   std::chrono::milliseconds request_timeout{30'000};
   std::chrono::milliseconds connect_timeout{10'000};  // with all handshakes
   std::chrono::milliseconds dial_interval{150};
+  // So that what is renewed is taken up by connections that are never idle, too.
+  std::chrono::milliseconds connection_life_max{600'000};
   OnConnected on_connected = {};  // may be empty
 };
 

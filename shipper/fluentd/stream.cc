@@ -14,8 +14,6 @@
 #include <system_error>
 #include <utility>
 
-#include "shipper/fluentd/client_certificate.h"
-
 namespace sluice::shipper::fluentd {
 namespace {
 
@@ -53,11 +51,9 @@ bool is_name_mismatch(long verified) {
 void Stream::Free::operator()(SSL* ssl) const { SSL_free(ssl); }
 void Stream::Free::operator()(SSL_CTX* context) const { SSL_CTX_free(context); }
 
-Stream::Stream(const std::string& host, const std::string& port, const TlsFiles* tls,
+Stream::Stream(const std::string& host, const std::string& port, ClientIdentity* identity,
                std::shared_ptr<EventFd> wake)
-    : host_(host),
-      tls_(tls == nullptr ? std::nullopt : std::optional(*tls)),
-      lookup_(host, port, std::move(wake)) {}
+    : host_(host), identity_(identity), lookup_(host, port, std::move(wake)) {}
 
 Stream::~Stream() {
   if (ssl_ != nullptr && state_ == State::kOpen) SSL_shutdown(ssl_.get());
@@ -153,7 +149,7 @@ Stream::Outcome<void> Stream::finish_connecting(milliseconds now) {
 }
 
 Stream::Outcome<void> Stream::begin_tls() {
-  if (!tls_) {
+  if (identity_ == nullptr) {
     state_ = State::kOpen;
     events_ = POLLIN;
     return {};
@@ -179,16 +175,14 @@ Stream::Outcome<void> Stream::begin_tls() {
 
 Stream::Outcome<void> Stream::use_files(SSL_CTX* context) const {
   ERR_clear_error();
-  if (tls_->ca.empty()) {
+  const std::filesystem::path& ca = identity_->files().ca;
+  if (ca.empty()) {
     SSL_CTX_set_default_verify_paths(context);
-  } else if (SSL_CTX_load_verify_locations(context, tls_->ca.c_str(), nullptr) != 1) {
+  } else if (SSL_CTX_load_verify_locations(context, ca.c_str(), nullptr) != 1) {
     return std::unexpected(
         StreamFailure{.code = CURLE_SSL_CACERT_BADFILE, .detail = openssl_text(), .os_error = 0});
   }
-  if (tls_->cert.empty()) return {};
-  const auto ours = load_client_certificate(*tls_);
-  const auto used =
-      ours ? use_client_certificate(*ours, context) : Result<void>(fail(ours.error()));
+  const auto used = identity_->use(context);
   if (used) return {};
   return std::unexpected(
       StreamFailure{.code = CURLE_SSL_CERTPROBLEM, .detail = used.error().message, .os_error = 0});

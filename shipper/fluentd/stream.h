@@ -2,7 +2,7 @@
 // TLS if it is wanted.
 //
 // TLS is 1.2 or later, with the server's certificate and host name always verified and no session
-// ever resumed. The files are read when the stream is made. Nothing here blocks: each call does
+// ever resumed. The files are read when TLS begins. Nothing here blocks: each call does
 // what can be done at once. A failure has libcurl's code and OpenSSL's or the system's words, so
 // that failure_sentence() says the same of it as over HTTP; after one the stream is only good to be
 // destroyed.
@@ -24,9 +24,9 @@
 #include <vector>
 
 #include "common/owned_fd.h"
+#include "shipper/fluentd/client_identity.h"
 #include "shipper/fluentd/event_fd.h"
 #include "shipper/fluentd/host_lookup.h"
-#include "shipper/fluentd/tls_files.h"
 
 namespace sluice::shipper::fluentd {
 
@@ -41,8 +41,9 @@ class Stream {
   template <typename T>
   using Outcome = std::expected<T, StreamFailure>;
 
-  // `tls` nullptr: without TLS. `wake` is signalled when the name has been looked up.
-  Stream(const std::string& host, const std::string& port, const TlsFiles* tls,
+  // `identity` is ours, with what we trust, and must outlive this; nullptr: without TLS. `wake` is
+  // signalled when the name has been looked up.
+  Stream(const std::string& host, const std::string& port, ClientIdentity* identity,
          std::shared_ptr<EventFd> wake);
   // Says goodbye, if it is open and has not failed.
   ~Stream();
@@ -86,7 +87,7 @@ class Stream {
   std::optional<StreamFailure> tls_failure(int result);
 
   const std::string host_;
-  const std::optional<TlsFiles> tls_;
+  ClientIdentity* const identity_;
   State state_ = State::kLookup;
   HostLookup lookup_;
   std::vector<SocketAddress> addresses_;

@@ -263,6 +263,16 @@ TEST(ForwardTransport, ConnectionThatWasClosedWhileIdleIsReplacedWithoutAFailure
   }
 }
 
+TEST(ForwardTransport, AConnectionThatIsNeverIdleIsGivenUpAtTheEndOfItsLife) {
+  TinyForwardServer server(acknowledge);
+  ForwardTransport transport(
+      {.dial_interval = milliseconds(1), .connection_life_max = milliseconds(0)});
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_EQ(answer_to(&transport, server.url("/test.log")).status, 200);
+  }
+  EXPECT_EQ(server.accepted_at().size(), 3U);
+}
+
 TEST(ForwardTransport, AnAcknowledgementHoldsThoughTheConnectionEndsRightBehindIt) {
   TinyForwardServer server(&acknowledge);
   server.closes_behind_answer = true;
