@@ -9,8 +9,8 @@ namespace {
 
 // Percent of the buffer's room that is left.
 constexpr std::array<double, 3> kLevels = {20, 10, 5};
-constexpr double kEnough = 25;  // a little more, or it would come and go
-constexpr std::size_t kOutputsMax = 1000;
+constexpr double kEnough = 25;             // a little more, or it would come and go
+constexpr std::size_t kOutputsMax = 1000;  // of one process
 
 std::uint64_t counter(const Plugin& plugin, std::string_view name) {
   const auto found = plugin.counters.find(name);
@@ -26,15 +26,21 @@ std::size_t level_of(double space) {
 }  // namespace
 
 void OutputAlarms::look(const std::string& url, const std::vector<Plugin>& plugins) {
+  std::map<std::string, Output>& before = outputs_[url];
+  std::map<std::string, Output> now;
   for (const Plugin& plugin : plugins) {
     if (plugin.is_input) continue;
-    const std::string key = url + " " + plugin.id;
-    if (outputs_.size() >= kOutputsMax && !outputs_.contains(key)) continue;
-    Output& output = outputs_[key];
+    if (now.size() == kOutputsMax) break;
+    const auto [at, is_new] = now.try_emplace(plugin.id);
+    if (const auto known = before.find(plugin.id); is_new && known != before.end()) {
+      at->second = std::move(known->second);
+    }
+    Output& output = at->second;
     output.name = fmt::format("{} ({}) of the Fluentd at {}", plugin.type, plugin.id, url);
     look_at_buffer(plugin, &output);
     look_at_writes(plugin, &output);
   }
+  before = std::move(now);
 }
 
 void OutputAlarms::look_at_buffer(const Plugin& plugin, Output* output) {
@@ -90,9 +96,11 @@ std::string OutputAlarms::failing_sentence(const Output& output) {
 
 std::vector<std::string> OutputAlarms::sentences() const {
   std::vector<std::string> all;
-  for (const auto& [key, output] : outputs_) {
-    if (output.level > 0) all.push_back(buffer_sentence(output));
-    if (output.fails) all.push_back(failing_sentence(output));
+  for (const auto& [url, outputs] : outputs_) {
+    for (const auto& [id, output] : outputs) {
+      if (output.level > 0) all.push_back(buffer_sentence(output));
+      if (output.fails) all.push_back(failing_sentence(output));
+    }
   }
   return all;
 }

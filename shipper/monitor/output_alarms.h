@@ -23,7 +23,8 @@ class OutputAlarms {
 
   explicit OutputAlarms(Sink sink = log_line) : sink_(std::move(sink)) {}
 
-  // What the process at `url` has answered.
+  // What the process at `url` has answered. Outputs that it had before and has not now are
+  // forgotten.
   void look(const std::string& url, const std::vector<Plugin>& plugins);
 
   // Sentences that hold now.
@@ -46,7 +47,7 @@ class OutputAlarms {
   static std::string failing_sentence(const Output& output);
 
   const Sink sink_;
-  std::map<std::string, Output> outputs_;  // by URL and id
+  std::map<std::string, std::map<std::string, Output>> outputs_;  // by URL, then by id
 };
 
 }  // namespace sluice::shipper

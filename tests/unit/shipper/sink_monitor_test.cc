@@ -173,6 +173,18 @@ TEST_F(SinkMonitorTest, AnOutputThatFailsIsAWarningUntilItWritesAgain) {
   EXPECT_THAT(lines_, ElementsAre(HasSubstr("writes again")));
 }
 
+TEST_F(SinkMonitorTest, AnOutputThatIsNotThereAnyMoreIsNoWarning) {
+  look();
+  output_.buffer_space = 3;
+  output_.counters["retry_count"] = 1;
+  look();
+  EXPECT_EQ(monitor_.warnings().size(), 2U);
+  // Fluentd makes up ids for what has none, new ones at each start.
+  output_ = {.id = "object:2b0", .type = "file"};
+  look();
+  EXPECT_THAT(monitor_.warnings(), IsEmpty());
+}
+
 TEST_F(SinkMonitorTest, ChunksThatAreThrownAwayAreAnError) {
   look();
   output_.counters["drop_oldest_chunk_count"] = 2;
