@@ -69,7 +69,6 @@ std::optional<SinkComparison> SinkCount::look(const SinkLook& look) {
   // Told one look later, when it is certain that the process was still the same.
   now.missing = suspected_;
   suspected_ = std::max(suspected_, static_cast<std::uint64_t>(std::max<std::int64_t>(missing, 0)));
-  now.missing_before = missing_before_;
   now.counts_nothing = counted_by_all(look) == 0 && now.missing > 0;
   for (std::size_t i = 0; i < look.processes.size(); ++i) {
     if (look.processes[i].by_outputs > first_->processes[i].by_outputs) now.reaches_outputs = true;
@@ -81,7 +80,11 @@ std::optional<SinkComparison> SinkCount::look(const SinkLook& look) {
 }
 
 void SinkCount::begin(const SinkLook& look) {
-  if (last_) missing_before_ += last_->missing;
+  // One that never counted anything shows nothing for certain.
+  if (last_ && last_->missing > 0 && !last_->counts_nothing) {
+    if (missing_before_.events == 0) missing_before_.since = last_->since;
+    missing_before_.events += last_->missing;
+  }
   last_.reset();
   first_ = look;
   previous_ = look;

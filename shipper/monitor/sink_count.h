@@ -51,11 +51,10 @@ SinkLook::Process process_of(const std::vector<Plugin>& plugins,
                              std::optional<std::uint64_t> process_id);
 
 struct SinkComparison {
-  Timestamp since;                   // the look with which it began
-  std::uint64_t acknowledged = 0;    // since then
-  std::uint64_t counted = 0;         // by the sink, since then
-  std::uint64_t missing = 0;         // certainly, since then
-  std::uint64_t missing_before = 0;  // by earlier processes of the sink
+  Timestamp since;                 // the look with which it began
+  std::uint64_t acknowledged = 0;  // since then
+  std::uint64_t counted = 0;       // by the sink, since then
+  std::uint64_t missing = 0;       // certainly, since then
   // It has never counted anything, though successes were answered.
   bool counts_nothing = false;
   bool reaches_outputs = false;  // outputs have emitted something since then
@@ -65,12 +64,18 @@ struct SinkComparison {
   bool operator==(const SinkComparison&) const = default;
 };
 
+// What was missing in comparisons that have been begun anew since.
+struct MissingBefore {
+  std::uint64_t events = 0;
+  Timestamp since;  // where the first of them began
+};
+
 class SinkCount {
  public:
   // The comparison up to this look; nothing when it begins with it.
   std::optional<SinkComparison> look(const SinkLook& look);
 
-  const std::optional<SinkComparison>& last() const { return last_; }
+  const MissingBefore& missing_before() const { return missing_before_; }
 
  private:
   void begin(const SinkLook& look);
@@ -80,7 +85,7 @@ class SinkCount {
   SinkLook previous_;
   std::int64_t least_open_ = 0;  // of answered + in flight - counted, since first_
   std::uint64_t suspected_ = 0;  // seen missing, and not yet seen again
-  std::uint64_t missing_before_ = 0;
+  MissingBefore missing_before_;
   std::optional<SinkComparison> last_;
 };
 

@@ -23,6 +23,8 @@ void SinkMonitor::look() {
   }
   const std::lock_guard lock(mutex_);
   warnings_ = outputs_.sentences();
+  const MissingBefore& before = count_.missing_before();
+  if (before.events > 0) warnings_.push_back(earlier_shortfall_sentence(before));
   if (!compared) {
     report_.problem = compared.error().message;
     return;
@@ -85,7 +87,7 @@ void SinkMonitor::judge(const SinkComparison& comparison) {
   options_.sink(LogLevel::kError, shortfall_sentence(comparison));
 }
 
-std::string SinkMonitor::shortfall_sentence(const SinkComparison& comparison) const {
+std::string SinkMonitor::shortfall_sentence(const SinkComparison& comparison) {
   const std::string since = format_rfc3339({comparison.since.seconds, 0});
   if (comparison.counts_nothing) {
     return fmt::format(
@@ -100,6 +102,14 @@ std::string SinkMonitor::shortfall_sentence(const SinkComparison& comparison) co
       "{} did not arrive as events; look at the input's <parse>, at whether shipper.monitor-url "
       "names every worker, and send what is missing again with \"queuectl replay\"",
       comparison.acknowledged, since, comparison.counted, comparison.missing);
+}
+
+std::string SinkMonitor::earlier_shortfall_sentence(const MissingBefore& missing) {
+  return fmt::format(
+      "at least {} events that Fluentd has acknowledged since {} did not arrive as events, before "
+      "the comparison was begun anew: send what is missing again with \"queuectl replay\", from "
+      "that time on",
+      missing.events, format_rfc3339({missing.since.seconds, 0}));
 }
 
 queue::SinkReport::Count SinkMonitor::count() const {

@@ -51,7 +51,8 @@ class SinkMonitor {
   Result<std::optional<SinkComparison>> compare();
   Result<SinkLook> take_look();
   void judge(const SinkComparison& comparison);
-  std::string shortfall_sentence(const SinkComparison& comparison) const;
+  static std::string shortfall_sentence(const SinkComparison& comparison);
+  static std::string earlier_shortfall_sentence(const MissingBefore& missing);
 
   const SinkMonitorOptions options_;
   RepeatedMessage asking_;

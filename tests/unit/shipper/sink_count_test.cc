@@ -167,7 +167,8 @@ TEST_F(SinkCountTest, WhatWasMissingBeforeARestartStaysTold) {
   ship(5, 5);
   const auto now = look();
   EXPECT_EQ(now->missing, 0U);
-  EXPECT_EQ(now->missing_before, 10U);
+  EXPECT_EQ(count_.missing_before().events, 10U);
+  EXPECT_EQ(count_.missing_before().since.seconds, 1);
 }
 
 TEST_F(SinkCountTest, WhatWasSeenOnceOnlyBeforeARestartIsNotTold) {
@@ -176,7 +177,8 @@ TEST_F(SinkCountTest, WhatWasSeenOnceOnlyBeforeARestartIsNotTold) {
   look();
   restart();
   look();
-  EXPECT_EQ(look()->missing_before, 0U);
+  look();
+  EXPECT_EQ(count_.missing_before().events, 0U);
 }
 
 TEST_F(SinkCountTest, ACounterThatNeverCountsIsToldApart) {
@@ -190,6 +192,10 @@ TEST_F(SinkCountTest, ACounterThatNeverCountsIsToldApart) {
   process_.by_outputs = 10;
   EXPECT_TRUE(look()->reaches_outputs);
   EXPECT_EQ(now->missing, 10U);
+  tally_.sent(1);
+  tally_.refused(1, true);
+  EXPECT_FALSE(look().has_value());
+  EXPECT_EQ(count_.missing_before().events, 0U);
 }
 
 TEST_F(SinkCountTest, WorkersAreCountedTogetherAndOneThatRestartsBeginsAnew) {

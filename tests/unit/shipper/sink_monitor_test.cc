@@ -98,6 +98,25 @@ TEST_F(SinkMonitorTest, AShortfallIsAnErrorWithBothNumbersOnce) {
   EXPECT_THAT(lines_, ElementsAre(HasSubstr("at least 200")));
 }
 
+TEST_F(SinkMonitorTest, WhatWasMissingBeforeAComparisonBeganAnewStaysAWarning) {
+  look();
+  ship(500, 400);
+  look();
+  look();
+  tally_.sent(1);
+  tally_.refused(1, true);
+  look();
+  EXPECT_THAT(monitor_.warnings(), ElementsAre(HasSubstr("at least 100")));
+  look();
+  EXPECT_EQ(monitor_.count().differs_by, 0);
+  EXPECT_THAT(monitor_.warnings(), ElementsAre(HasSubstr("at least 100")));
+  ship(500, 470);
+  look();
+  look();
+  EXPECT_THAT(monitor_.warnings(),
+              ElementsAre(HasSubstr("at least 100"), HasSubstr("at least 30")));
+}
+
 TEST_F(SinkMonitorTest, AnInputThatNeverCountedIsToldWithBothCauses) {
   counted_ = 0;
   look();
