@@ -162,6 +162,14 @@ Result<void> check_fetcher(const GivenSettings& given, Config* config) {
   return {};
 }
 
+// Which may have a password with it: such a URL must not be shown.
+bool has_user(std::string_view url) {
+  const std::size_t scheme = url.find("://");
+  const std::size_t begin = scheme == std::string_view::npos ? 0 : scheme + 3;
+  return url.substr(begin, url.find_first_of("/?#", begin) - begin).find('@') !=
+         std::string_view::npos;
+}
+
 // What is wrong with a URL of HTTP, as the rest of a sentence; empty: nothing.
 std::string http_url_complaint(std::string_view url) {
   std::string_view rest = url;
@@ -182,6 +190,12 @@ std::string http_url_complaint(std::string_view url) {
 
 // The same of one where events go, as the rest of a sentence; empty: nothing.
 std::string url_complaint(std::string_view url) {
+  if (has_user(url)) {
+    return fmt::format("has a user in it, who would stand in the log: use {} instead",
+                       is_forward_url(url)
+                           ? "forward.fluentd.username and forward.fluentd.password-file"
+                           : "shipper.headers, as in \"Authorization: Basic file:PATH\",");
+  }
   if (is_forward_url(url)) {
     const auto parsed = parse_forward_url(url);
     return parsed ? "" : fmt::format("is \"{}\", {}", url, parsed.error().message);
@@ -268,6 +282,9 @@ Result<void> check_monitor(const GivenSettings& given) {
   }
   if (!has_urls) return {};
   for (const std::string& url : std::get<std::vector<std::string>>(urls->value)) {
+    if (has_user(url)) {
+      return fail(urls->origin.mistake("has a user in it: leave it out, nobody asks for one"));
+    }
     if (const std::string complaint = http_url_complaint(url); !complaint.empty()) {
       return fail(urls->origin.mistake(complaint));
     }

@@ -541,8 +541,25 @@ TEST_F(ConfigTest, UrlsOfTheMonitorAreOnesOfHttpWithoutSecretsInThem) {
               testing::ElementsAre("http://127.0.0.1:24220", "http://127.0.0.1:24221"));
   EXPECT_THAT(message(load(Program::kShipper, file + "\"127.0.0.1:24220\"")),
               testing::HasSubstr("must start with https:// or http://"));
-  EXPECT_THAT(message(load(Program::kShipper, file + "\"http://a:b@127.0.0.1:24220\"")),
+  EXPECT_THAT(message(load(Program::kShipper, file + "\"http://127.0.0.1:24220/@\"")),
               testing::HasSubstr("must have no ?, # or @ in it"));
+}
+
+TEST_F(ConfigTest, AUrlWithAPasswordIsRefusedAndNotShown) {
+  const std::string session = "session-url = \"https://f/s\"\n";
+  const std::string audit = "url = \"https://f/a\"\n" + session + "[shipper]\n";
+  const std::string table = "[forward.fluentd]\n";
+  for (const std::string& file :
+       {table + session + "url = \"https://anna:hush@f/a\"",
+        table + session + "url = [\"https://f/a\", \"https://anna:hush@f/b\"]",
+        table + "url = \"https://f/a\"\nsession-url = \"https://anna:hush@f/s?x\"",
+        table + session + "url = \"forward+tls://anna:hush@f/a\"",
+        table + audit + "monitor-url = \"http://anna:hush@127.0.0.1:24220\""}) {
+    EXPECT_THAT(message(load(Program::kShipper, file)),
+                testing::AllOf(testing::HasSubstr("a user in it"),
+                               testing::Not(testing::HasSubstr("hush"))))
+        << file;
+  }
 }
 
 TEST_F(ConfigTest, ABodyOfNoKnownFormIsRefused) {
