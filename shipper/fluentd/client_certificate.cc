@@ -12,6 +12,7 @@
 
 #include "common/files.h"
 #include "common/secret.h"
+#include "common/secret_file.h"
 
 namespace sluice::shipper::fluentd {
 namespace {
@@ -19,26 +20,12 @@ namespace {
 constexpr std::size_t kPemBytesMax = 1U << 20;
 constexpr std::size_t kPassphraseBytesMax = PEM_BUFSIZE;
 
-Result<std::string> read(const std::filesystem::path& file, std::string_view what,
-                         std::size_t bytes_max) {
-  auto text = read_file(file, bytes_max);
+Result<std::string> read(const std::filesystem::path& file, std::string_view what) {
+  auto text = read_file(file, kPemBytesMax);
   if (text) return text;
   return fail(ErrorKind::kConfig, fmt::format("{}: the {} cannot be read; look at the path and "
                                               "at who may read it ({})",
                                               file.string(), what, text.error().message));
-}
-
-Result<Secret> read_passphrase(const std::filesystem::path& file) {
-  SLUICE_ASSIGN(std::string text, read(file, "key's passphrase", kPassphraseBytesMax));
-  // In place, so that no copy is left behind.
-  while (!text.empty() && (text.back() == '\n' || text.back() == '\r')) text.pop_back();
-  Secret passphrase(std::move(text));
-  if (passphrase.view().empty()) {
-    return fail(ErrorKind::kConfig,
-                fmt::format("{}: the file is empty, but must hold the passphrase of the key",
-                            file.string()));
-  }
-  return passphrase;
 }
 
 struct Question {
@@ -77,12 +64,13 @@ OpensslPtr<X509> next_certificate(BIO* bio) {
 }  // namespace
 
 Result<OpensslPtr<EVP_PKEY>> load_private_key(const TlsFiles& files) {
-  SLUICE_ASSIGN(std::string text, read(files.key, "client certificate's key", kPemBytesMax));
-  const Secret pem(std::move(text));
+  SLUICE_ASSIGN(const Secret pem,
+                read_secret_file(files.key, "client certificate's key", kPemBytesMax));
   Secret passphrase;
   Question question;
   if (!files.key_passphrase.empty()) {
-    SLUICE_ASSIGN(passphrase, read_passphrase(files.key_passphrase));
+    SLUICE_ASSIGN(passphrase, read_secret_file(files.key_passphrase, "passphrase of the key",
+                                               kPassphraseBytesMax));
     question.passphrase = &passphrase;
   }
   const auto bio = bio_reading(pem.view());
@@ -98,7 +86,7 @@ Result<OpensslPtr<EVP_PKEY>> load_private_key(const TlsFiles& files) {
 
 Result<ClientCertificate> load_client_certificate(const TlsFiles& files) {
   ClientCertificate ours;
-  SLUICE_ASSIGN(const std::string text, read(files.cert, "client certificate", kPemBytesMax));
+  SLUICE_ASSIGN(const std::string text, read(files.cert, "client certificate"));
   const auto bio = bio_reading(text);
   ours.certificate = next_certificate(bio.get());
   if (ours.certificate == nullptr) {
@@ -132,7 +120,7 @@ Result<void> use_client_certificate(const ClientCertificate& ours, SSL_CTX* cont
 }
 
 Result<CertificateTimes> times_of_certificate_in(const std::filesystem::path& file) {
-  SLUICE_ASSIGN(const std::string text, read(file, "certificate", kPemBytesMax));
+  SLUICE_ASSIGN(const std::string text, read(file, "certificate"));
   const auto bio = bio_reading(text);
   const auto certificate = next_certificate(bio.get());
   if (certificate == nullptr) {

@@ -12,23 +12,13 @@
 #include <utility>
 
 #include "common/check.h"
-#include "common/files.h"
 #include "common/random.h"
+#include "common/secret_file.h"
 
 namespace sluice::shipper::fluentd {
 namespace {
 
 constexpr std::size_t kSaltBytes = 16;
-
-void wipe(std::string* secret) { OPENSSL_cleanse(secret->data(), secret->size()); }
-
-Result<std::string> read_secret(const std::filesystem::path& file, std::string_view what) {
-  SLUICE_ASSIGN(std::string secret, read_file(file, kSecretFileBytesMax));
-  while (secret.ends_with('\n') || secret.ends_with('\r')) secret.pop_back();
-  if (!secret.empty()) return secret;
-  return fail(ErrorKind::kConfig,
-              fmt::format("{}: the file is empty, but must hold the {}", file.string(), what));
-}
 
 std::string host_name() {
   std::array<char, HOST_NAME_MAX + 1> name{};
@@ -62,31 +52,28 @@ std::string sha512_hex(std::initializer_list<std::string_view> parts) {
 
 Result<ForwardHandshake> ForwardHandshake::begin(const ForwardSecurity& security) {
   ForwardHandshake handshake;
-  SLUICE_ASSIGN(handshake.shared_key_, read_secret(security.shared_key_file, "shared key"));
+  SLUICE_ASSIGN(handshake.shared_key_,
+                read_secret_file(security.shared_key_file, "shared key", kSecretFileBytesMax));
   if (!security.username.empty()) {
     handshake.username_ = security.username;
-    SLUICE_ASSIGN(handshake.password_, read_secret(security.password_file, "password"));
+    SLUICE_ASSIGN(handshake.password_,
+                  read_secret_file(security.password_file, "password", kSecretFileBytesMax));
   }
   handshake.self_hostname_ = host_name();
   handshake.salt_ = random_bytes();
   return handshake;
 }
 
-ForwardHandshake::~ForwardHandshake() {
-  wipe(&shared_key_);
-  wipe(&password_);
-}
-
 Ping ForwardHandshake::ping(const Helo& helo) {
   nonce_ = helo.nonce;
   Ping ping{.self_hostname = self_hostname_,
             .key_salt = salt_,
-            .key_digest = sha512_hex({salt_, self_hostname_, nonce_, shared_key_}),
+            .key_digest = sha512_hex({salt_, self_hostname_, nonce_, shared_key_.view()}),
             .username = {},
             .password_digest = {}};
   if (!helo.auth_salt.empty() && !username_.empty()) {
     ping.username = username_;
-    ping.password_digest = sha512_hex({helo.auth_salt, username_, password_});
+    ping.password_digest = sha512_hex({helo.auth_salt, username_, password_.view()});
   }
   return ping;
 }
@@ -106,7 +93,8 @@ Result<void> ForwardHandshake::check(const Pong& pong) const {
                             "it proves nothing: give it another one in its <security>",
                             self_hostname_));
   }
-  const std::string expected = sha512_hex({salt_, pong.server_hostname, nonce_, shared_key_});
+  const std::string expected =
+      sha512_hex({salt_, pong.server_hostname, nonce_, shared_key_.view()});
   if (pong.digest.size() == expected.size() &&
       CRYPTO_memcmp(pong.digest.data(), expected.data(), expected.size()) == 0) {
     return {};

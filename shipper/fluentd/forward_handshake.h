@@ -12,6 +12,7 @@
 #include <string_view>
 
 #include "common/error.h"
+#include "common/secret.h"
 #include "shipper/fluentd/forward_message.h"
 
 namespace sluice::shipper::fluentd {
@@ -29,11 +30,8 @@ inline constexpr std::size_t kSecretFileBytesMax = 16U << 10;
 class ForwardHandshake {
  public:
   // The files as they are now, a salt of its own, and this machine's host name. Errors as
-  // read_file(); kConfig: a file is empty.
+  // read_secret_file().
   static Result<ForwardHandshake> begin(const ForwardSecurity& security);
-  ForwardHandshake(ForwardHandshake&&) = default;
-  ForwardHandshake& operator=(ForwardHandshake&&) = default;
-  ~ForwardHandshake();
 
   // What answers the server's HELO.
   Ping ping(const Helo& helo);
@@ -47,9 +45,9 @@ class ForwardHandshake {
   std::string self_hostname_;
   std::string salt_;
   std::string nonce_;  // the server's
-  std::string shared_key_;
+  Secret shared_key_;
   std::string username_;
-  std::string password_;
+  Secret password_;
 };
 
 // The digest of the parts one behind the other, in lower case.

@@ -149,7 +149,7 @@ TEST_F(ClientCertificate, PassphraseFileThatIsEmptyMissingOrTooLongIsTold) {
                  .key_passphrase = write_text("empty", "\n")};
   EXPECT_THAT(check(files).error().message, HasSubstr("the file is empty"));
   files.key_passphrase = file("none");
-  EXPECT_THAT(check(files).error().message, HasSubstr("passphrase cannot be read"));
+  EXPECT_THAT(check(files).error().message, HasSubstr("passphrase of the key cannot be read"));
   files.key_passphrase = write_text("long", std::string(5000, 'x'));
   EXPECT_THAT(check(files).error().message, HasSubstr("longer than"));
 }

@@ -60,7 +60,7 @@ TEST(ForwardHandshake, EachHasASaltOfItsOwn) {
 TEST(ForwardHandshake, CannotBeginWithoutTheSecrets) {
   const TempFolder folder;
   EXPECT_EQ(ForwardHandshake::begin({.shared_key_file = folder.path() / "absent"}).error().kind,
-            ErrorKind::kNotFound);
+            ErrorKind::kConfig);
   const auto empty = ForwardHandshake::begin({.shared_key_file = folder.write("key", "\n")});
   EXPECT_EQ(empty.error().kind, ErrorKind::kConfig);
   EXPECT_TRUE(empty.error().message.ends_with("is empty, but must hold the shared key"));
