@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "common/owned_fd.h"
+#include "queue/format_file.h"
 #include "queue/queuectl/command.h"
 #include "queue/queuectl/control_access.h"
 #include "queue/queuectl/event_filter.h"
@@ -203,6 +204,7 @@ Result<void> DeadLetterCommand::write_to_file(const CommandContext& context,
   }));
   SLUICE_TRY(written);
   if (::fsync(file.get()) != 0) return fail(errno_error("sync", to_));
+  SLUICE_TRY(sync_directory(std::filesystem::absolute(to_).parent_path()));
   if (context.is_json) return {};
   return print(fmt::format("{} written to {}\n", letters(count), to_));
 }
