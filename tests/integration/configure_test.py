@@ -23,6 +23,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "support"))
 import certificates  # noqa: E402
 import oracle  # noqa: E402
 import rig as rigs  # noqa: E402
+import sites  # noqa: E402
 from processes import TestFailure, free_port, wait_until  # noqa: E402
 
 BIN = None
@@ -339,7 +340,12 @@ class Arguments(ConfigureCase):
 
 
 class Interrupted(ConfigureCase):
-    """Killed, or failing, at each of its calls that change files."""
+    """Killed, or failing, at each of its calls that change files. Not in a build with a sanitizer."""
+
+    @classmethod
+    def setUpClass(cls):
+        if sites.skips_sanitized(BIN):
+            raise unittest.SkipTest("a sanitizer does not bear a preloaded library")
 
     def switch(self, **numbers):
         return {"LD_PRELOAD": str(BIN / "kill_switch.so"), "KILL_SWITCH_FOLDERS": str(self.folder),
