@@ -4,7 +4,9 @@
 Fluentd has one event loop a worker, so that whoever else sends to it waits behind our requests. Both ways of sending are tried
 one after the other against the same Fluentd, and compared with each other, since all times are those of the machine.
 
-adaptive_test.py BIN_FOLDER
+It compares times, so it needs a machine that does nothing else, and is no test of the suite.
+
+measure_adaptive.py BIN_FOLDER
 """
 
 import http.client
