@@ -5,14 +5,14 @@
 
 #include <atomic>
 #include <chrono>
-#include <cstdint>
 #include <functional>
 #include <memory>
 #include <msgpack.hpp>
 #include <mutex>
 #include <string>
-#include <thread>
 #include <vector>
+
+#include "tests/unit/shipper/tiny_tcp_server.h"
 
 namespace sluice::shipper::fluentd {
 
@@ -37,32 +37,27 @@ class TinyForwardServer {
 
   // `greeting` goes to each client at once.
   explicit TinyForwardServer(Handler handler, std::string greeting = "");
-  ~TinyForwardServer();
   TinyForwardServer(const TinyForwardServer&) = delete;
   TinyForwardServer& operator=(const TinyForwardServer&) = delete;
 
   std::string url(const std::string& path, const std::string& host = "127.0.0.1") const;
   std::vector<Message> messages() const;
-  std::vector<std::chrono::steady_clock::time_point> accepted_at() const;
+  std::vector<std::chrono::steady_clock::time_point> accepted_at() const {
+    return server_.accepted_at();
+  }
   // Whether each connection is closed right behind its first answer.
   std::atomic<bool> closes_behind_answer = false;
   // Ends all connections that there are.
-  void hang_up();
+  void hang_up() { server_.hang_up(); }
 
  private:
-  void accept_connections(const std::stop_token& stop);
   void serve(int socket, std::size_t connection);
 
   Handler handler_;
   std::string greeting_;
-  int listener_ = -1;
-  std::uint16_t port_ = 0;
   mutable std::mutex mutex_;
   std::vector<Message> messages_;
-  std::vector<std::chrono::steady_clock::time_point> accepted_at_;
-  std::vector<int> sockets_;
-  std::vector<std::jthread> connections_;
-  std::jthread acceptor_;
+  TinyTcpServer server_;  // last, so that its threads end before the others are gone
 };
 
 }  // namespace sluice::shipper::fluentd

@@ -4,12 +4,12 @@
 #define SLUICE_TESTS_UNIT_SHIPPER_TINY_HTTP_SERVER_H_
 
 #include <chrono>
-#include <cstdint>
 #include <functional>
 #include <mutex>
 #include <string>
-#include <thread>
 #include <vector>
+
+#include "tests/unit/shipper/tiny_tcp_server.h"
 
 namespace sluice::shipper::fluentd {
 
@@ -25,30 +25,25 @@ class TinyHttpServer {
   using Handler = std::function<std::string(const Request&)>;
 
   explicit TinyHttpServer(Handler handler);
-  ~TinyHttpServer();
   TinyHttpServer(const TinyHttpServer&) = delete;
   TinyHttpServer& operator=(const TinyHttpServer&) = delete;
 
   std::string url(const std::string& path) const;
   std::vector<Request> requests() const;
-  std::vector<std::chrono::steady_clock::time_point> accepted_at() const;
+  std::vector<std::chrono::steady_clock::time_point> accepted_at() const {
+    return server_.accepted_at();
+  }
 
   static std::string response(int status, const std::string& body = "",
                               const std::string& more_headers = "");
 
  private:
-  void accept_connections(const std::stop_token& stop);
   void serve(int socket, std::size_t connection);
 
   Handler handler_;
-  int listener_ = -1;
-  std::uint16_t port_ = 0;
   mutable std::mutex mutex_;
   std::vector<Request> requests_;
-  std::vector<std::chrono::steady_clock::time_point> accepted_at_;
-  std::vector<int> sockets_;
-  std::vector<std::jthread> connections_;
-  std::jthread acceptor_;
+  TinyTcpServer server_;  // last, so that its threads end before the others are gone
 };
 
 }  // namespace sluice::shipper::fluentd
