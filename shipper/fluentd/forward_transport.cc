@@ -77,7 +77,8 @@ struct ForwardTransport::Impl {
   std::optional<Gzip> gzip;
   std::shared_ptr<EventFd> event = std::make_shared<EventFd>();
   std::atomic<bool> woken = false;
-  std::deque<Chunk> waiting;  // for a connection
+  std::deque<Chunk> waiting;     // for a connection
+  bool waits_for_pacer = false;  // one of them, and for nothing else
   std::list<ForwardConnection> connections;
 };
 
@@ -119,19 +120,22 @@ bool ForwardTransport::Impl::give_to_idle(Chunk* chunk, milliseconds now) {
 // One that stands idle for another server gives way.
 bool ForwardTransport::Impl::may_dial(const Chunk& chunk, milliseconds now) {
   connections.remove_if([](const ForwardConnection& one) { return one.has_ended(); });
+  auto other = connections.end();
   if (connections.size() >= options.connections) {
-    const auto other = std::ranges::find_if(connections, [&](const ForwardConnection& one) {
+    other = std::ranges::find_if(connections, [&](const ForwardConnection& one) {
       return one.is_idle() && one.server() != chunk.url.server();
     });
     if (other == connections.end()) return false;
-    if (pacer.wait(now).count() > 0) return false;
-    connections.erase(other);
   }
-  return pacer.try_dial(now);
+  waits_for_pacer = !pacer.try_dial(now);
+  if (waits_for_pacer) return false;
+  if (other != connections.end()) connections.erase(other);
+  return true;
 }
 
 void ForwardTransport::Impl::place_waiting(milliseconds now) {
   std::deque<Chunk> still_waiting;
+  waits_for_pacer = false;
   for (Chunk& chunk : waiting) {
     if (give_to_idle(&chunk, now)) continue;
     if (may_dial(chunk, now)) {
@@ -169,9 +173,7 @@ void ForwardTransport::Impl::wait(milliseconds now, milliseconds until) {
     until = std::min(until, connection.next_step_at());
   }
   for (const Chunk& chunk : waiting) until = std::min(until, chunk.deadline);
-  if (!waiting.empty() && connections.size() < options.connections) {
-    until = std::min(until, now + pacer.wait(now));
-  }
+  if (waits_for_pacer) until = std::min(until, now + pacer.wait(now));
   const auto timeout = std::max(until - now, milliseconds{0}).count();
   if (::poll(entries.data(), entries.size(), static_cast<int>(timeout)) > 0 &&
       entries.front().revents != 0) {

@@ -317,6 +317,15 @@ TEST(ForwardTransport, ChunkThatWaitsForAConnectionTakesOneThatBecomesFree) {
   EXPECT_EQ(server.accepted_at().size(), 1U);
 }
 
+TEST(ForwardTransport, ChunkForAnotherServerTakesTheIdleConnectionsPlaceAsSoonAsItMay) {
+  TinyForwardServer one(acknowledge);
+  TinyForwardServer two(acknowledge);
+  ForwardTransport transport({.connections = 1, .dial_interval = seconds(1)});
+  EXPECT_EQ(answer_to(&transport, one.url("/test.log")).status, 200);
+  transport.start(1000, two.url("/test.log"), body_of("entries"));
+  EXPECT_EQ(transport.poll(seconds(20)).size(), 1U);
+}
+
 TEST(ForwardTransport, ChunkThatFindsNoConnectionInTimeWasNotSent) {
   std::promise<void> release;
   TinyForwardServer server([&](const Message& message) {
