@@ -91,10 +91,10 @@ void run(std::string_view input) {
 
 std::vector<std::string> seeds() {
   return {
-      R"({"plugins":[{"plugin_id":"object:67c","plugin_category":"input","type":"http",)"
-      R"("output_plugin":false,"retry_count":null,"emit_records":5,"emit_size":0},)"
-      R"({"plugin_id":"out","plugin_category":"output","type":"file","retry_count":2,)"
-      R"("write_count":1,"buffer_available_buffer_space_ratios":99.8,"retry":{"steps":2}}]})",
+      (R"({"plugins":[{"plugin_id":"object:67c","plugin_category":"input","type":"http",)"
+       R"("output_plugin":false,"retry_count":null,"emit_records":5,"emit_size":0},)"
+       R"({"plugin_id":"out","plugin_category":"output","type":"file","retry_count":2,)"
+       R"("write_count":1,"buffer_available_buffer_space_ratios":99.8,"retry":{"steps":2}}]})"),
       R"({"pid":20924,"ppid":20728,"version":"1.19.3","config_path":"f.conf","pid_file":null})",
       R"({"plugins":[]})",
       R"({"plugins":[{"plugin_id":"a\n\u0007","type":7,"emit_records":-1}]})",
@@ -106,30 +106,25 @@ std::vector<std::string> seeds() {
 
 // Puts a piece of such an answer somewhere.
 std::string vary(std::string_view input, Random* random) {
-  static const std::string kPieces[] = {"\"plugins\":",
-                                        "\"emit_records\":",
-                                        "\"plugin_category\":\"input\"",
-                                        "\"type\":\"http\"",
-                                        "\"pid\":",
-                                        "\"retry\":{",
-                                        "18446744073709551615",
-                                        "-1",
-                                        "1e3",
-                                        "null",
-                                        "{",
-                                        "}",
-                                        "[",
-                                        "]",
-                                        ",",
-                                        ":",
-                                        "\"",
-                                        "\\u0000"};
-  if (random->one_in(2)) return vary_bytes(input, random);
-  std::string text(input);
-  for (std::size_t i = 1 + random->below(3); i > 0; --i) {
-    text.insert(random->below(text.size() + 1), random->pick(kPieces));
-  }
-  return text;
+  static constexpr std::string_view kPieces[] = {"\"plugins\":",
+                                                 "\"emit_records\":",
+                                                 "\"plugin_category\":\"input\"",
+                                                 "\"type\":\"http\"",
+                                                 "\"pid\":",
+                                                 "\"retry\":{",
+                                                 "18446744073709551615",
+                                                 "-1",
+                                                 "1e3",
+                                                 "null",
+                                                 "{",
+                                                 "}",
+                                                 "[",
+                                                 "]",
+                                                 ",",
+                                                 ":",
+                                                 "\"",
+                                                 "\\u0000"};
+  return vary_with_pieces(input, kPieces, random);
 }
 
 }  // namespace

@@ -36,4 +36,14 @@ std::string vary_bytes(std::string_view input, Random* random) {
   return bytes;
 }
 
+std::string vary_with_pieces(std::string_view input, std::span<const std::string_view> pieces,
+                             Random* random) {
+  if (random->one_in(2)) return vary_bytes(input, random);
+  std::string text(input);
+  for (std::size_t i = 1 + random->below(3); i > 0; --i) {
+    text.insert(random->below(text.size() + 1), random->pick(pieces));
+  }
+  return text;
+}
+
 }  // namespace sluice::fuzz

@@ -10,6 +10,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <random>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -43,7 +44,7 @@ struct FuzzTarget {
   std::size_t bytes_max = 4096;
 };
 
-extern const FuzzTarget kTarget;
+extern const FuzzTarget kTarget;  // NOLINT(readability-identifier-naming): as constexpr ones
 
 // Prints the sentence and aborts, which the engine takes as its sign to keep the input.
 [[noreturn]] void finding(std::string_view sentence);
@@ -55,6 +56,9 @@ inline void expect(bool holds, std::string_view sentence) {
 
 // Changes a few bytes anywhere: flips, inserts, removes, repeats.
 std::string vary_bytes(std::string_view input, Random* random);
+// The same, or puts some of `pieces` anywhere: of a text that bytes alone seldom hit.
+std::string vary_with_pieces(std::string_view input, std::span<const std::string_view> pieces,
+                             Random* random);
 
 }  // namespace sluice::fuzz
 

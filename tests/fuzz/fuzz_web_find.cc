@@ -109,8 +109,8 @@ void run(std::string_view input) {
 
 std::vector<std::string> seeds() {
   return {
-      R"({"auth":{"type":"local"},"proxy":{"kube":{"enabled":true},"tls_routing_enabled":true},)"
-      R"("server_version":"17.1.0","cluster_name":"root.example.com"})",
+      (R"({"auth":{"type":"local"},"proxy":{"kube":{"enabled":true},"tls_routing_enabled":true},)"
+       R"("server_version":"17.1.0","cluster_name":"root.example.com"})"),
       R"({"proxy":{},"cluster_name":"a"})",
       R"({"cluster_name":"a\u00e9\"\n","cluster_name":"b","proxy":{"tls_routing_enabled":false}})",
       R"({"cluster_name":7})",
@@ -125,32 +125,27 @@ std::vector<std::string> seeds() {
 
 // Puts a piece of such an answer somewhere.
 std::string vary(std::string_view input, Random* random) {
-  static const std::string kPieces[] = {"\"cluster_name\":",
-                                        "\"proxy\":",
-                                        "\"tls_routing_enabled\":",
-                                        "true",
-                                        "false",
-                                        "null",
-                                        "\"a\"",
-                                        "{",
-                                        "}",
-                                        "[",
-                                        "]",
-                                        ",",
-                                        ":",
-                                        "\"",
-                                        "\\u00e9",
-                                        "\\ud83d\\ude00",
-                                        "\\ud800",
-                                        "1e400",
-                                        "18446744073709551616",
-                                        "\"xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx\""};
-  if (random->one_in(2)) return vary_bytes(input, random);
-  std::string text(input);
-  for (std::size_t i = 1 + random->below(3); i > 0; --i) {
-    text.insert(random->below(text.size() + 1), random->pick(kPieces));
-  }
-  return text;
+  static constexpr std::string_view kPieces[] = {"\"cluster_name\":",
+                                                 "\"proxy\":",
+                                                 "\"tls_routing_enabled\":",
+                                                 "true",
+                                                 "false",
+                                                 "null",
+                                                 "\"a\"",
+                                                 "{",
+                                                 "}",
+                                                 "[",
+                                                 "]",
+                                                 ",",
+                                                 ":",
+                                                 "\"",
+                                                 "\\u00e9",
+                                                 "\\ud83d\\ude00",
+                                                 "\\ud800",
+                                                 "1e400",
+                                                 "18446744073709551616",
+                                                 "\"xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx\""};
+  return vary_with_pieces(input, kPieces, random);
 }
 
 }  // namespace

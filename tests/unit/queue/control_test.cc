@@ -96,7 +96,7 @@ TEST_F(ControlTest, WhatTheShipperKnowsOfItsSinkIsToldAsItIs) {
   EXPECT_EQ(as(kStranger).status()->sink, report);
   report = {};
   EXPECT_EQ(as(kStranger).status()->sink, report);
-  report.count.emplace();
+  report.count = SinkReport::Count();
   EXPECT_EQ(as(kStranger).status()->sink, report);
 }
 

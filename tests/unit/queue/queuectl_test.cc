@@ -290,7 +290,7 @@ TEST_F(QueuectlTest, StatusShowsWhatTheShipperKnowsOfItsSink) {
   EXPECT_TRUE(nlohmann::json::parse(status_json(*taken, {"default", 1, {}}))["sink"].is_null());
   taken->taken = {.seconds = 1'790'000'000};
   SinkReport& sink = taken->sink.emplace();
-  sink.count.emplace();
+  sink.count = SinkReport::Count();
   EXPECT_THAT(status_table(*taken, {"default", 1, {}}),
               testing::HasSubstr("sink's own count (monitor_agent): not compared yet\n"));
   sink.certificates = {{"client", 1'790'000'000'000 + 5 * 86'400'000LL}, {"server", 1000}};
