@@ -76,7 +76,7 @@ void AdaptiveLimits::shrink_requests(const SendSample& sample, milliseconds now)
 void AdaptiveLimits::accepted(const SendSample& sample, milliseconds now) {
   bytes_accepted_ = std::max(bytes_accepted_, sample.bytes);
   const double queueing = queueing_ms(sample);
-  if (!was_sent_since_change(sample, now)) return;
+  if (!was_sent_since_change(sample, now) || waits_for_trial(now)) return;
   ++round_.answers;
   round_.events += sample.events;
   round_.round_trips_ms += ms(sample.round_trip);
@@ -84,6 +84,15 @@ void AdaptiveLimits::accepted(const SendSample& sample, milliseconds now) {
   round_.in_flight_max = std::max(round_.in_flight_max, sample.in_flight);
   round_.has_full_batch = round_.has_full_batch || sample.events >= now_.events;
   if (round_is_over()) finish_round(now);
+}
+
+// The first answer to a batch of the size on trial: those that were sent before it are done, and
+// what is sent from now on waits for batches of that size alone.
+bool AdaptiveLimits::waits_for_trial(milliseconds now) {
+  if (!trial_ || trial_->is_alone) return false;
+  trial_->is_alone = true;
+  changed_at_ = now;
+  return true;
 }
 
 // Of the sizes of which something is known the one that is most alike.
@@ -130,7 +139,8 @@ bool AdaptiveLimits::adjust_events(milliseconds now) {
   if (trial_) return end_trial(now);
   const double took = round_.round_trip_ms();
   const double took_before = std::exchange(round_trip_ms_before_, took);
-  const Trial trial{now_.events, round_.rate(), took};
+  const Trial trial{
+      .events_before = now_.events, .rate_before = round_.rate(), .round_trip_ms_before = took};
   if (took <= ms(kRoundTripMax) || now >= patient_until_) {
     round_trip_max_ms_ = ms(kRoundTripMax);
   }

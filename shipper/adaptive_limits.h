@@ -17,8 +17,10 @@
 // as if the limits were fixed. Everything stays within the limits that are configured.
 //
 // A round: twice as many answers as there are requests at once, to requests that were sent after
-// the last change, so that its effect is seen before the next one. Time that passes without an
-// answer changes nothing, so an outage does not either. One thread. Times are Clock::monotonic().
+// the last change, so that its effect is seen before the next one; and where sizes are compared,
+// after the last batch of the size before was answered, since they would wait for that. Time that
+// passes without an answer changes nothing, so an outage does not either. One thread. Times are
+// Clock::monotonic().
 #ifndef SLUICE_SHIPPER_ADAPTIVE_LIMITS_H_
 #define SLUICE_SHIPPER_ADAPTIVE_LIMITS_H_
 
@@ -90,6 +92,7 @@ class AdaptiveLimits {
     std::size_t events_before = 0;
     double rate_before = 0;
     double round_trip_ms_before = 0;
+    bool is_alone = false;  // no batch of the size before is under way any more
   };
   // The shortest round trip that is known of a size, as one answer had it.
   struct Best {
@@ -102,6 +105,7 @@ class AdaptiveLimits {
   void shrink_requests(const SendSample& sample, std::chrono::milliseconds now);
   double queueing_ms(const SendSample& sample);
   Best* nearest_best(std::size_t events);
+  bool waits_for_trial(std::chrono::milliseconds now);
   bool round_is_over() const;
   void finish_round(std::chrono::milliseconds now);
   bool adjust_events(std::chrono::milliseconds now);

@@ -167,6 +167,23 @@ TEST(AdaptiveLimits, YieldsWhenTheSinkSlowsAndStillUsesAllThatItHas) {
   EXPECT_GE(slow.rate, 0.95 * 500);
 }
 
+// A smaller batch that waits behind large ones is answered no sooner than they are.
+TEST(AdaptiveLimits, BatchesShrinkThoughLargeOnesStillWaitWhenTheSinkSlows) {
+  for (const std::size_t requests : {4U, 8U, 16U}) {
+    for (const std::int64_t event_us : {12'000, 15'000, 25'000}) {
+      for (int quick_ms = 200; quick_ms < 2000; quick_ms += 170) {
+        AdaptiveLimits limits({.events = 100, .bytes = 512U << 10, .requests = requests});
+        Simulation simulation({}, &limits);
+        simulation.run(milliseconds(quick_ms));
+        simulation.sink.event_us = event_us;
+        simulation.run(seconds(180));
+        EXPECT_LE(simulation.run(seconds(60)).round_trip_ms, 1000)
+            << requests << " " << event_us << " " << quick_ms;
+      }
+    }
+  }
+}
+
 TEST(AdaptiveLimits, TakesBackWhatItYieldedSoonAfterTheSinkRecovers) {
   AdaptiveLimits limits(kUsual);
   Simulation simulation({}, &limits);
