@@ -28,6 +28,9 @@ Commands on the control socket, one line each, answered by "ok", JSON (stats) or
                                 others of the request; "unfit 0" ends it
     corrupt KIND [N]            after storing, answer the next N requests (1) with bytes that are no HTTP ("garbage"),
                                 with half a head ("cut") or with less body than announced ("short"), and close
+    work SECONDS                work on one request at a time, so long for each event, while the others wait their
+                                turn, as in Fluentd's one event loop; "work 0" ends it
+    capacity N                  503 for a request that comes while N others are under way; "capacity 0" ends it
     slow BYTES                  read so many bytes at a time, twenty times a second; "slow 0" ends it
     tls CA CERT KEY             end all connections, and use these files for new ones
     token TEXT                  401 for a request whose Authorization is not TEXT; "token" alone ends it
@@ -42,12 +45,15 @@ Commands on the control socket, one line each, answered by "ok", JSON (stats) or
     monitor overlong on|off     on: its answer is far too long
     monitor space PERCENT       what is left of the output's buffer
     monitor add COUNTER N       more of a counter of the output: retry_count, write_count, drop_oldest_chunk_count
+    load                        the most since the last "load" or the start: "requests" under way at once, and
+                                "events_a_request"
     stats                       counts; "gzip": of requests that were packed; "failed_events": stored with an answer that
-                                is an error; "late_events": of requests that were stalled or read slowly
+                                is an error; "late_events": of requests that were stalled, read slowly or worked on
     quit
 """
 
 import argparse
+import contextlib
 import json
 import os
 import re
@@ -166,6 +172,8 @@ class Faults:
         self.token = None
         self.unfit = 0
         self.slow = 0
+        self.work = 0
+        self.capacity = 0
         self._corrupt = None  # [kind, how many more]
         self._swallow = 0
         self.match = True
@@ -228,6 +236,41 @@ class Faults:
         taken = list(fault)
         fault[1] -= 1
         return taken, (fault if fault[1] > 0 else None)
+
+
+class Load:
+    """What is under way, from when a request is read until it is to be answered. Thread-safe."""
+
+    def __init__(self):
+        self._lock = threading.Lock()
+        self._requests = 0
+        self._most = {"requests": 0, "events_a_request": 0}
+        self.turn = threading.Lock()  # held by the request that is worked on
+
+    @contextlib.contextmanager
+    def request(self):
+        """Gives how many requests are under way, with this one."""
+        with self._lock:
+            self._requests += 1
+            requests = self._requests
+            self._note("requests", requests)
+        try:
+            yield requests
+        finally:
+            with self._lock:
+                self._requests -= 1
+
+    def events(self, count):
+        with self._lock:
+            self._note("events_a_request", count)
+
+    def take_most(self):
+        with self._lock:
+            taken, self._most = self._most, {"requests": self._requests, "events_a_request": 0}
+        return taken
+
+    def _note(self, name, value):
+        self._most[name] = max(self._most[name], value)
 
 
 class Statistics:
@@ -416,7 +459,8 @@ class Connection:
     def abort(self):
         """Makes the serving thread, which may be waiting for the client, come to its end."""
         try:
-            self._socket.shutdown(socket.SHUT_RDWR)
+            # Not SSLSocket's own, which lets the other thread read what is left as it came, without TLS.
+            socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
         except OSError:
             pass
 
@@ -431,14 +475,17 @@ class Connection:
         try:
             body = self._read_body(headers)
             server.statistics.add("requests")
-            stall = server.faults.take_stall()
-            if stall:
-                server.stopping.wait(stall)
-            if method not in ("POST", "PUT", "PATCH"):
-                self._answer(403 if method == "OPTIONS" else 200, "", close=True)
-                return False
-            status, text, events = self._accept(target, headers, body)
-            if stall or server.faults.slow:
+            with server.load.request() as requests:
+                if 0 < server.faults.capacity < requests:
+                    raise Refused(503, "too many requests at once")
+                stall = server.faults.take_stall()
+                if stall:
+                    server.stopping.wait(stall)
+                if method not in ("POST", "PUT", "PATCH"):
+                    self._answer(403 if method == "OPTIONS" else 200, "", close=True)
+                    return False
+                status, text, events = self._accept(target, headers, body)
+            if stall or server.faults.slow or server.faults.work:
                 server.statistics.add("late_events", events)
         except Refused as refusal:
             status, text, close = refusal.status, refusal.body, close or refusal.close
@@ -479,6 +526,7 @@ class Connection:
         if faults.take_swallow():
             return 0
         events, skipped = split(body)
+        self._work_on(len(events))
         for event, _ in events:
             check_time(event, faults.time_format)
         unfit = [is_unfit(event, self._server.faults.unfit) for event, _ in events]
@@ -502,6 +550,13 @@ class Connection:
             raise Refused(500, "500 Internal Server Error\na 400030 bytes record (nth: "
                                f"{unfit.index(500)}) is larger than buffer chunk limit size (262144)\n")
         return len(events)
+
+    def _work_on(self, events):
+        server = self._server
+        server.load.events(events)
+        if server.faults.work:
+            with server.load.turn:
+                server.stopping.wait(server.faults.work * events)
 
     def _read_head(self):
         while True:
@@ -595,6 +650,7 @@ class Server:
         self.arguments = arguments  # those of TLS count
         self.faults = faults or Faults()
         self.statistics = Statistics()
+        self.load = Load()
         self.monitor = monitor_sim.Monitor()
         self.stopping = threading.Event()
         self._context = context  # None: without TLS
@@ -691,6 +747,7 @@ class Control:
                 "ndjson": self._ndjson, "token": self._token, "unfit": self._unfit, "corrupt": self._corrupt,
                 "swallow": self._swallow, "match": self._match, "time-format": self._time_format,
                 "monitor": self._monitor,
+                "work": self._work, "capacity": self._capacity, "load": self._load,
                 "slow": self._slow, "tls": self._tls, "stats": self._stats, "quit": self._quit}
 
     def handle(self, line):
@@ -759,6 +816,15 @@ class Control:
 
     def _slow(self, words):
         self._server.faults.slow = int(words[1])
+
+    def _work(self, words):
+        self._server.faults.work = float(words[1])
+
+    def _capacity(self, words):
+        self._server.faults.capacity = int(words[1])
+
+    def _load(self, _):
+        return json.dumps(self._server.load.take_most())
 
     def _tls(self, words):
         _, ca, cert, key = words

@@ -1,6 +1,8 @@
 #!/usr/bin/env python3
 """fluentd_sim.py answers as Fluentd does, and does what a test asks it for."""
 
+import argparse
+import concurrent.futures
 import http.client
 import json
 import socket
@@ -41,10 +43,14 @@ class FluentdSimTest(unittest.TestCase):
         self.port = processes.wait_for_port(self.folder / "port", self.sim)
         self.connection = self.connect()
 
-    def connect(self, cert=None, key=None):
+    def tls_context(self, cert=None, key=None):
         context = ssl.create_default_context(cafile=str(self.files.ca))
         if cert != "none":
             context.load_cert_chain(cert or self.files.cert, key or self.files.key)
+        return context
+
+    def connect(self, cert=None, key=None):
+        context = self.tls_context(cert, key)
         connection = http.client.HTTPSConnection("localhost", self.port, context=context,
                                                  timeout=processes.PATIENCE_SECONDS)
         self.addCleanup(connection.close)
@@ -72,18 +78,20 @@ class FluentdSimTest(unittest.TestCase):
         return [(line["tag"], line["event"]) for line in self.record()]
 
     def test_counts_tls_sessions_that_are_resumed(self):
-        context = ssl.create_default_context(cafile=str(self.files.ca))
-        context.load_cert_chain(self.files.cert, self.files.key)
-        context.maximum_version = ssl.TLSVersion.TLSv1_2
-        session = None
-        for _ in range(2):
-            plain = socket.create_connection(("localhost", self.port), processes.PATIENCE_SECONDS)
-            with context.wrap_socket(plain, server_hostname="localhost", session=session) as one:
-                session = one.session
-                connection = http.client.HTTPSConnection("localhost")
-                connection.sock = one
-                self.assertEqual(200, self.post("[]", connection=connection)[0])
-        self.assertEqual((2, 1), (self.stats()["connections"], self.stats()["resumed"]))
+        for number, version in enumerate((ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3), 1):
+            with self.subTest(version.name):
+                context = self.tls_context()
+                context.minimum_version = context.maximum_version = version
+                session = None
+                for _ in range(2):
+                    plain = socket.create_connection(("localhost", self.port), processes.PATIENCE_SECONDS)
+                    with context.wrap_socket(plain, server_hostname="localhost", session=session) as one:
+                        connection = http.client.HTTPSConnection("localhost")
+                        connection.sock = one
+                        self.assertEqual(200, self.post("[]", connection=connection)[0])
+                        session = one.session  # from TLS 1.3 on it comes with the first answer
+                stats = self.stats()
+                self.assertEqual((2 * number, number), (stats["connections"], stats["resumed"]))
 
     def test_stores_arrays_and_objects_under_the_tag_of_the_path(self):
         self.assertEqual((200, ""), self.post('[{"a":1,"time":"2026-03-09T10:00:00.5Z"},{"a":2}]'))
@@ -220,6 +228,52 @@ class FluentdSimTest(unittest.TestCase):
         self.assertGreater(time.monotonic() - begin, 0.2)
         self.command("slow 0")
         self.assertEqual(1, self.stats()["late_events"])
+
+    def load(self):
+        return json.loads(self.command("load"))
+
+    def post_at_once(self, count):
+        """Starts so many requests, each with two events: their statuses, to be waited for."""
+        connections = [self.connect() for _ in range(count)]
+        pool = concurrent.futures.ThreadPoolExecutor(count)
+        self.addCleanup(pool.shutdown)
+        return [pool.submit(lambda one=one: self.post('[{"a":1},{"a":2}]', connection=one)[0]) for one in connections]
+
+    def test_works_on_one_request_after_the_other_and_says_how_many_wait(self):
+        self.command("work 0.75")
+        begin = time.monotonic()
+        self.assertEqual([200] * 3, [one.result() for one in self.post_at_once(3)])
+        self.assertGreaterEqual(time.monotonic() - begin, 4.5)
+        self.assertEqual({"requests": 3, "events_a_request": 2}, self.load())
+        self.command("work 0")
+        self.assertEqual(200, self.post('{"a":1}')[0])
+        self.assertEqual({"requests": 1, "events_a_request": 1}, self.load())
+        self.assertEqual(6, self.stats()["late_events"])
+
+    def test_refuses_what_is_more_than_its_capacity(self):
+        self.command("capacity 1")
+        self.command("stall 5 1")
+        first, = self.post_at_once(1)
+        processes.wait_until(lambda: self.load()["requests"] == 1, "the first request is under way")
+        self.assertEqual(503, self.post('{"a":3}')[0])
+        self.assertEqual(200, first.result())
+        self.assertEqual(200, self.post('{"a":4}')[0])
+        self.assertEqual(3, len(self.stored()))
+
+    def test_a_connection_that_is_aborted_keeps_its_tls(self):
+        # Without it, the thread that reads it would take what is still there for plain text.
+        files = self.files
+        context = fluentd_sim.make_context(argparse.Namespace(
+            tls12=False, tls13=False, ca=files.ca, cert=files.server_cert, key=files.server_key, passphrase=None))
+        theirs, ours = socket.socketpair()
+        with concurrent.futures.ThreadPoolExecutor(1) as pool:
+            accepted = pool.submit(context.wrap_socket, theirs, server_side=True)
+            client = self.tls_context().wrap_socket(ours, server_hostname="localhost")
+            server = accepted.result()
+        with server, client:
+            fluentd_sim.Connection(None, server).abort()
+            self.assertIsNotNone(server.version())
+            self.assertEqual(b"", client.recv(1))
 
     def test_uses_other_files_for_tls_when_told_to(self):
         files = self.files

@@ -30,15 +30,18 @@ def entry(record, time=TIME):
 class Client:
     """One connection, as a shipper makes it."""
 
-    def __init__(self, test, cert=None):
+    def __init__(self, test, cert=None, context=None, session=None):
         self._socket = socket.create_connection(("127.0.0.1", test.port), processes.PATIENCE_SECONDS)
         test.addCleanup(self.close)
         self._bytes = b""
         if test.files:
-            context = ssl.create_default_context(cafile=str(test.files.ca))
-            if cert != "none":
-                context.load_cert_chain(test.files.cert, test.files.key)
-            self._socket = context.wrap_socket(self._socket, server_hostname="localhost")
+            context = context or test.tls_context(cert)
+            self._socket = context.wrap_socket(self._socket, server_hostname="localhost", session=session)
+
+    @property
+    def session(self):
+        """Of TLS. From 1.3 on it comes with the first message."""
+        return self._socket.session
 
     def close(self):
         self._socket.close()
@@ -212,6 +215,25 @@ class Secured(ForwardSimTest):
         cls.files = certificates.make_fluentd(Path(folder.name) / "certificates", key_type="ec")
         cls.options = (*cls.options, "--ca", cls.files.ca, "--cert", cls.files.server_cert,
                        "--key", cls.files.server_key)
+
+    def tls_context(self, cert=None):
+        context = ssl.create_default_context(cafile=str(self.files.ca))
+        if cert != "none":
+            context.load_cert_chain(self.files.cert, self.files.key)
+        return context
+
+    def test_counts_tls_sessions_that_are_resumed(self):
+        for number, version in enumerate((ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3), 1):
+            with self.subTest(version.name):
+                context, session = self.tls_context(), None
+                context.minimum_version = context.maximum_version = version
+                for _ in range(2):
+                    client = Client(self, context=context, session=session)
+                    self.assertTrue(client.authenticate("secret", "anna", "pw")[1])
+                    session = client.session
+                    client.close()
+                stats = self.stats()
+                self.assertEqual((2 * number, number), (stats["connections"], stats["resumed"]))
 
     def test_takes_chunks_of_who_knows_the_key_and_a_user(self):
         client = Client(self)
