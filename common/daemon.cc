@@ -54,9 +54,7 @@ void declare_settings(Program program, CLI::App* command, Arguments* arguments) 
 
 Result<Config> load(Program program, const ConfigSources& sources) {
   auto config = load_config(program, sources);
-  if (!config) return config;
-  if (config->debug) show_debug_lines();
-  for (const std::string& warning : config->warnings) log_warn("{}", warning);
+  if (config) announce(*config);
   return config;
 }
 

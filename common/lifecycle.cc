@@ -12,8 +12,11 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <condition_variable>
 #include <cstdint>
 #include <functional>
+#include <mutex>
+#include <stop_token>
 #include <string>
 #include <system_error>
 #include <thread>
@@ -62,6 +65,8 @@ class SignalStop::Watch {
   Watch(const Watch&) = delete;
   Watch& operator=(const Watch&) = delete;
   ~Watch() {
+    // While thread_ still takes a second signal.
+    hangups_ = {};
     if (thread_.joinable()) {
       const std::uint64_t one = 1;
       while (::write(end_.get(), &one, sizeof one) < 0 && errno == EINTR) {
@@ -75,6 +80,9 @@ class SignalStop::Watch {
 
   Result<void> start() {
     if (!signals_.is_open() || !end_.is_open()) return fail(errno_error("wait for", "signals"));
+    if (on_hangup_) {
+      hangups_ = std::jthread([this](const std::stop_token& stop) { run_hangups(stop); });
+    }
     thread_ = std::thread([this] { run(); });
     return {};
   }
@@ -91,11 +99,29 @@ class SignalStop::Watch {
       signalfd_siginfo info{};
       if (::read(signals_.get(), &info, sizeof info) != sizeof info) continue;
       if (info.ssi_signo == SIGHUP) {
-        if (!source_.stop_requested() && on_hangup_) on_hangup_();
+        hang_up();
         continue;
       }
       take(static_cast<int>(info.ssi_signo), stopping);
       stopping = true;
+    }
+  }
+
+  void hang_up() {
+    const std::lock_guard lock(hangup_mutex_);
+    hangup_is_due_ = true;
+    hangup_came_.notify_one();
+  }
+
+  // Not in the thread that waits for signals: what it takes must not keep a signal to stop from us.
+  // However many come while one is at work, one more is enough.
+  void run_hangups(const std::stop_token& stop) {
+    std::unique_lock lock(hangup_mutex_);
+    while (hangup_came_.wait(lock, stop, [this] { return hangup_is_due_; })) {
+      hangup_is_due_ = false;
+      lock.unlock();
+      if (!source_.stop_requested()) on_hangup_();
+      lock.lock();
     }
   }
 
@@ -114,6 +140,9 @@ class SignalStop::Watch {
   }
 
   const std::function<void()> on_hangup_;
+  std::mutex hangup_mutex_;
+  std::condition_variable_any hangup_came_;
+  bool hangup_is_due_ = false;
   sigset_t old_mask_{};
   struct sigaction old_pipe_{};
   OwnedFd signals_;
@@ -121,6 +150,7 @@ class SignalStop::Watch {
   std::stop_source source_;
   std::thread thread_;
   std::thread stopper_;  // made by thread_, joined after it
+  std::jthread hangups_;
 };
 
 SignalStop::SignalStop(std::unique_ptr<Watch> watch) : watch_(std::move(watch)) {}

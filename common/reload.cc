@@ -7,6 +7,11 @@
 
 namespace sluice {
 
+void announce(const Config& config) {
+  if (config.debug) show_debug_lines();
+  for (const std::string& warning : config.warnings) log_warn("{}", warning);
+}
+
 void Reload::request() {
   notify_reloading();
   auto config = load_config(program_, sources_);
@@ -16,9 +21,14 @@ void Reload::request() {
     return notify_ready();
   }
   log_info("the configuration is reloaded: what is under way is finished first");
-  const std::lock_guard lock(mutex_);
-  next_ = std::move(*config);
-  present_.request_stop();
+  std::stop_source present{std::nostopstate};
+  {
+    const std::lock_guard lock(mutex_);
+    next_ = std::move(*config);
+    present = present_;
+  }
+  // Its callbacks take their time.
+  present.request_stop();
 }
 
 std::optional<Config> Reload::take_next() {
@@ -50,8 +60,7 @@ Result<void> Reload::run(Config* config, const std::stop_token& stop, const Work
       return done;
     }
     *config = std::move(*next);
-    if (config->debug) show_debug_lines();
-    for (const std::string& warning : config->warnings) log_warn("{}", warning);
+    announce(*config);
   }
 }
 

@@ -18,6 +18,9 @@
 
 namespace sluice {
 
+// What a configuration means for the log: debug lines, if it asks for them, and its warnings.
+void announce(const Config& config);
+
 class Reload {
  public:
   using Work = std::function<Result<void>(const Config&, const std::stop_token&)>;

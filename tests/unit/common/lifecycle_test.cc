@@ -76,6 +76,21 @@ TEST(SignalStop, PutsEverythingBackAtItsEnd) {
   while (true) ::pause();
 }
 
+// Ends by the second signal, although a hangup is at work and never ends.
+[[noreturn]] void signal_twice_in_a_hangup() {
+  std::atomic<bool> is_at_work = false;
+  const auto stop = SignalStop::start([&is_at_work] {
+    is_at_work = true;
+    while (true) ::pause();
+  });
+  ::kill(::getpid(), SIGHUP);
+  while (!is_at_work) ::usleep(1000);
+  ::kill(::getpid(), SIGTERM);
+  sleep_for((*stop)->token(), kLongerThanAnyTest);
+  ::kill(::getpid(), SIGTERM);
+  while (true) ::pause();
+}
+
 class SignalStopDeathTest : public testing::Test {
  protected:
   SignalStopDeathTest() { GTEST_FLAG_SET(death_test_style, "threadsafe"); }
@@ -84,6 +99,10 @@ class SignalStopDeathTest : public testing::Test {
 TEST_F(SignalStopDeathTest, TheSecondSignalEndsAtOnceWithItsStatus) {
   EXPECT_EXIT(signal_twice(SIGTERM), testing::ExitedWithCode(143), "SIGTERM again");
   EXPECT_EXIT(signal_twice(SIGINT), testing::ExitedWithCode(130), "SIGINT again");
+}
+
+TEST_F(SignalStopDeathTest, AHangupThatHangsKeepsNoSignalFromIt) {
+  EXPECT_EXIT(signal_twice_in_a_hangup(), testing::ExitedWithCode(143), "SIGTERM again");
 }
 
 class NotifyTest : public testing::Test {
