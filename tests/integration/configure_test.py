@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 import unittest
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from unittest import mock
 
@@ -32,6 +33,8 @@ FILES = {"ca.crt", "ca.key", "server.crt", "server.key", "client.crt", "client.k
 KILLED = -9
 USAGE, CANNOT_CREATE, IO_ERROR = 64, 73, 74
 HOWS = ("before", "half", "after")
+# Before the oldest event; each day from then on is asked for.
+START_TIME = f"{datetime.now(UTC) - timedelta(days=7):%Y-%m-%dT00:00:00Z}"
 
 
 def configure(*arguments, environment=None, folder=None):
@@ -139,7 +142,7 @@ class ShippingCase(ConfigureCase):
         rig.config_path = self.out / "sluice.toml"
         rig.state.mkdir()
         variables = mock.patch.dict(os.environ, {"SLUICE_QUEUE_PATH": str(rig.state),
-                                                 "FDFWD_START_TIME": "2010-01-01T00:00:00Z"})
+                                                 "FDFWD_START_TIME": START_TIME})
         variables.start()
         self.addCleanup(variables.stop)
 

@@ -7,6 +7,7 @@ The driver takes systemd's place on the other end of the notification socket.
 """
 
 import os
+import re
 import signal
 import socket
 import sys
@@ -110,6 +111,8 @@ class Supervision(unittest.TestCase):
         self.finish(duplicates_max=self.rig.duplicates_bound())
 
     def finish(self, duplicates_max=0):
+        text = self.rig.config_path.read_text()
+        self.rig.config_path.write_text(re.sub("max-events-per-second = .*", "", text))
         for program, flag in (("sluice-fetcher", "--exit-on-last-event"), ("sluice-shipper", "--exit-when-drained")):
             code, said = self.rig.run(program, flag, patience_seconds=120)
             self.assertEqual(0, code, said)
