@@ -233,36 +233,6 @@ class Loader {
   Config config_;
 };
 
-std::string placeholder(ValueType type) {
-  switch (type) {
-    case ValueType::kSwitch:
-      return "";
-    case ValueType::kCount:
-      return "NUMBER";
-    case ValueType::kBytes:
-      return "SIZE";
-    case ValueType::kDuration:
-      return "DURATION";
-    case ValueType::kTime:
-      return "TIME";
-    case ValueType::kText:
-      return "TEXT";
-    case ValueType::kAddress:
-      return "HOST:PORT";
-    case ValueType::kUrls:
-      return "URL";
-    case ValueType::kFolder:
-      return "FOLDER";
-    case ValueType::kFile:
-      return "FILE";
-    case ValueType::kHeaders:
-      return "HEADER";
-    case ValueType::kList:
-      break;
-  }
-  return "NAME,…";
-}
-
 }  // namespace
 
 std::optional<TeleportMode> teleport_mode(std::string_view name) {

@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "common/describe.h"
 #include "common/heartbeat.h"
 #include "common/lifecycle.h"
 #include "common/log.h"
@@ -121,6 +122,7 @@ int run_daemon(const Daemon& daemon, int argc, char** argv) {
     commands.emplace_back(&command, parser);
   }
   const CLI::App* version_command = app.add_subcommand("version", "Print the version");
+  const CLI::App* describe_command = add_describe_command(&app);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
@@ -130,6 +132,10 @@ int run_daemon(const Daemon& daemon, int argc, char** argv) {
   }
   if (version_command->parsed()) {
     fmt::print("{} {}\n", daemon.name, SLUICE_VERSION);
+    return 0;
+  }
+  if (describe_command->parsed()) {
+    fmt::print("{}\n", describe_program(app));
     return 0;
   }
   for (const auto& [command, parser] : commands) {

@@ -180,6 +180,36 @@ Result<Value> parse_file(const std::string& text, const Origin& origin) {
 
 }  // namespace
 
+std::string placeholder(ValueType type) {
+  switch (type) {
+    case ValueType::kSwitch:
+      return "";
+    case ValueType::kCount:
+      return "NUMBER";
+    case ValueType::kBytes:
+      return "SIZE";
+    case ValueType::kDuration:
+      return "DURATION";
+    case ValueType::kTime:
+      return "TIME";
+    case ValueType::kText:
+      return "TEXT";
+    case ValueType::kAddress:
+      return "HOST:PORT";
+    case ValueType::kUrls:
+      return "URL";
+    case ValueType::kFolder:
+      return "FOLDER";
+    case ValueType::kFile:
+      return "FILE";
+    case ValueType::kHeaders:
+      return "HEADER";
+    case ValueType::kList:
+      break;
+  }
+  return "NAME,…";
+}
+
 std::string describe(ValueType type, const Bounds& bounds) {
   return fmt::format("{} to {}", format_measure(type, bounds.min),
                      format_measure(type, bounds.max));

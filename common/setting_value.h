@@ -46,6 +46,9 @@ struct Bounds {
 // "1 to 10000", "64KiB to 4GiB", "100ms to 1d".
 std::string describe(ValueType type, const Bounds& bounds);
 
+// What stands for a value in a help text: "FILE", "DURATION"; "" for a switch.
+std::string placeholder(ValueType type);
+
 // Where a value was written, for sentences about it.
 struct Origin {
   std::string where;  // "FILE:LINE:COL: ", or empty

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "common/config.h"
+#include "common/describe.h"
 #include "common/error.h"
 #include "queue/damage_advice.h"
 #include "queue/queuectl/access.h"
@@ -88,11 +89,16 @@ int run(int argc, char** argv) {
     declared.emplace_back(command->declare(&app), command.get());
     add_options(declared.back().first, &options);
   }
+  const CLI::App* describe_command = add_describe_command(&app);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     const int code = app.exit(error);
     return code == 0 ? 0 : exit_status(ErrorKind::kUsage);
+  }
+  if (describe_command->parsed()) {
+    fmt::print("{}\n", describe_program(app));
+    return 0;
   }
   for (const auto& [parser, command] : declared) {
     if (!parser->parsed()) continue;

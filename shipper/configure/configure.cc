@@ -46,6 +46,7 @@ std::string hosts_of(const Plan& plan) {
 
 void declare(CLI::App* app, Options* options) {
   app->add_option("OUT", options->out, "The folder to make; it must not exist, or be empty")
+      ->type_name("FOLDER")
       ->required();
   app->add_option("ADDR", options->addr, "Host and port of Teleport's proxy or Auth service")
       ->capture_default_str();

@@ -11,38 +11,9 @@ import sys
 import tempfile
 from pathlib import Path
 
-SKIPPED = 77
+from installation import install, need_root, need_tool, run
+
 SERVICES = ["sluice-fetcher", "sluice-shipper"]
-
-
-def skip(reason: str) -> None:
-    print(f"SKIPPED: {reason}")
-    sys.exit(SKIPPED)
-
-
-def need_tool(name: str) -> None:
-    if shutil.which(name) is None:
-        skip(f"{name} is not installed (Debian package systemd)")
-
-
-def need_root() -> None:
-    if os.geteuid() != 0:
-        skip("only root can give folders to other users")
-
-
-def run(*command: object, **more: object) -> str:
-    """The command's output, both streams; fails the test with it if the command fails."""
-    done = subprocess.run(
-        [str(word) for word in command], text=True, stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, **more,
-    )
-    assert done.returncode == 0, f"{command} returned {done.returncode}:\n{done.stdout}"
-    return done.stdout
-
-
-def install(build: Path, root: Path, component: str) -> None:
-    run("cmake", "--install", build, "--component", component,
-        env={**os.environ, "DESTDIR": str(root)})
 
 
 def unit_folder(root: Path) -> Path:

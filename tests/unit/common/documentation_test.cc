@@ -32,21 +32,6 @@ std::vector<std::string> rows_of(std::string_view name) {
   return rows;
 }
 
-std::string row_of(const Setting& setting) {
-  if (setting.key.empty()) return fmt::format("| `--{}` | {} |", setting.name, setting.help);
-  const bool bounded = setting.bounds.max != 0;
-  return fmt::format("| `{}` | {} | {} | {} | `--{}` | `{}` |", setting.key, setting.help,
-                     setting.initial.empty() ? "none" : fmt::format("`{}`", setting.initial),
-                     bounded ? describe(setting.type, setting.bounds) : "", setting.name,
-                     setting.environment);
-}
-
-TEST(ConfigurationDocument, HasEverySettingAsTheTableHasItAndNoOther) {
-  const std::vector<std::string> rows = rows_of("configuration.md");
-  for (const Setting& setting : settings()) EXPECT_THAT(rows, Contains(row_of(setting)));
-  EXPECT_EQ(rows.size(), settings().size());
-}
-
 TEST(ExitCodesDocument, HasEveryKindOfErrorWithItsStatusAndNoOther) {
   const std::vector<std::string> rows = rows_of("exit-codes.md");
   constexpr int kKinds = static_cast<int>(ErrorKind::kInternal) + 1;
