@@ -10,6 +10,7 @@
 #include <system_error>
 
 #include "common/config_checks.h"
+#include "common/config_report.h"
 #include "common/files.h"
 #include "common/given_settings.h"
 #include "common/nearest_word.h"
@@ -61,69 +62,97 @@ Result<void> check_instance(const std::string& instance) {
                           kInstanceLengthMax));
 }
 
-// Puts one source after the other into the configuration, the weakest first.
+// Puts one source after the other into the configuration, the weakest first. A mistake is noted, and
+// the reading goes on.
 class Loader {
  public:
   Loader(Program program, const ConfigSources& sources) : program_(program), sources_(sources) {}
 
-  Result<Config> load() {
-    SLUICE_TRY(choose_instance_and_file());
-    if (!config_.file.empty()) SLUICE_TRY(take_file());
-    SLUICE_TRY(take_environment());
-    SLUICE_TRY(take_flags());
-    if (config_.queue_path.empty()) {
-      config_.queue_path = std::filesystem::path("/var/lib/sluice") / config_.instance;
+  ConfigReport load(Files files) {
+    note(choose_instance_and_file());
+    if (!config().file.empty()) take_file();
+    take_environment();
+    take_flags();
+    if (config().queue_path.empty()) {
+      config().queue_path = std::filesystem::path("/var/lib/sluice") / config().instance;
     }
-    SLUICE_TRY(check_config(program_, given_, &config_));
-    return std::move(config_);
+    check_config(program_, given_, files, &report_);
+    list_settings();
+    return std::move(report_);
   }
 
  private:
+  Config& config() { return report_.config; }
+
+  void note(const Result<void>& done) {
+    if (!done) report_.mistakes.push_back(done.error());
+  }
+  void note(const Error& mistake, const Setting& setting) {
+    report_.mistakes.push_back(mistake);
+    report_.unusable.emplace(setting.name);
+  }
+  // Nobody knows what is in a file that cannot be read.
+  void distrust_all() {
+    for (const Setting& setting : settings()) report_.unusable.emplace(setting.name);
+  }
+
   Result<void> choose_instance_and_file() {
-    config_.file = sources_.file;
+    config().file = sources_.file;
     if (!sources_.instance.empty()) {
-      SLUICE_TRY(check_instance(sources_.instance));
-      config_.instance = sources_.instance;
+      if (auto valid = check_instance(sources_.instance); !valid) {
+        distrust_all();
+        return valid;
+      }
+      config().instance = sources_.instance;
     }
-    if (!config_.file.empty()) return {};
-    config_.file = sources_.instance.empty()
-                       ? std::filesystem::path(environment("FDFWD_CONFIG"))
-                       : std::filesystem::path("/etc/sluice") / (config_.instance + ".toml");
+    if (!config().file.empty()) return {};
+    config().file = sources_.instance.empty()
+                        ? std::filesystem::path(environment("FDFWD_CONFIG"))
+                        : std::filesystem::path("/etc/sluice") / (config().instance + ".toml");
     return {};
   }
 
-  Result<void> take_file() {
-    const auto text = read_file(config_.file, kFileBytesMax);
-    if (!text) return fail(ErrorKind::kConfig, text.error().message);
-    SLUICE_ASSIGN(const auto entries, parse_toml(*text, config_.file.native()));
-    for (const TomlEntry& entry : entries) SLUICE_TRY(take_entry(entry));
-    return {};
+  void take_file() {
+    const auto text = read_file(config().file, kFileBytesMax);
+    if (!text) {
+      report_.mistakes.push_back({ErrorKind::kConfig, text.error().message});
+      return distrust_all();
+    }
+    TomlContent content = parse_toml(*text, config().file.native());
+    report_.mistakes.insert(report_.mistakes.end(), content.mistakes.begin(),
+                            content.mistakes.end());
+    if (!content.is_whole) return distrust_all();
+    for (const TomlEntry& entry : content.entries) take_entry(entry);
   }
 
-  Result<void> take_entry(const TomlEntry& entry) {
+  void take_entry(const TomlEntry& entry) {
     const auto place = [&](TomlPlace at) {
-      return fmt::format("{}:{}:{}: ", config_.file.native(), at.line, at.column);
+      return fmt::format("{}:{}:{}: ", config().file.native(), at.line, at.column);
     };
     const auto found = keys_.find(entry.key);
     if (found == keys_.end()) {
-      if (entry.value.kind == RawValue::Kind::kTable && is_section(entry.key)) return {};
-      return fail(ErrorKind::kConfig,
-                  fmt::format("{}the key {} is not known{}", place(entry.key_place), entry.key,
-                              did_you_mean(entry.key, documented_keys(), "")));
+      if (entry.value.kind == RawValue::Kind::kTable && is_section(entry.key)) return;
+      report_.mistakes.push_back(
+          {ErrorKind::kConfig,
+           fmt::format("{}the key {} is not known{}", place(entry.key_place), entry.key,
+                       did_you_mean(entry.key, documented_keys(), ""))});
+      return;
     }
     const Setting& setting = *found->second;
     const auto [line, is_first] = lines_.emplace(setting.name, entry.key_place.line);
     if (!is_first) {
-      return fail(ErrorKind::kConfig,
-                  fmt::format("{}{} is given twice, first in line {}: keep one of them",
-                              place(entry.key_place), setting.key, line->second));
+      report_.mistakes.push_back(
+          {ErrorKind::kConfig,
+           fmt::format("{}{} is given twice, first in line {}: keep one of them",
+                       place(entry.key_place), setting.key, line->second)});
+      return;
     }
-    return take(setting, entry.value,
-                Origin{place(entry.value_place), entry.key, ErrorKind::kConfig,
-                       absolute_folder(config_.file).parent_path()});
+    take(setting, entry.value,
+         Origin{SettingSource::kFile, place(entry.value_place), entry.key, ErrorKind::kConfig,
+                absolute_folder(config().file).parent_path()});
   }
 
-  Result<void> take_environment() {
+  void take_environment() {
     for (const Setting& setting : settings()) {
       std::string first_name;
       std::string first_value;
@@ -131,24 +160,31 @@ class Loader {
         const std::string value = environment(name.c_str());
         if (value.empty()) continue;
         if (!first_name.empty() && value != first_value) {
-          return fail(ErrorKind::kConfig,
-                      fmt::format("the environment variables {} and {} differ: keep one of them",
-                                  first_name, name));
+          note({ErrorKind::kConfig,
+                fmt::format("the environment variables {} and {} differ: keep one of them",
+                            first_name, name)},
+               setting);
+          continue;
         }
         first_name = name;
         first_value = value;
       }
       if (first_name.empty()) continue;
-      SLUICE_TRY(take(setting, RawValue{RawValue::Kind::kText, first_value, {}},
-                      outside_file("the environment variable " + first_name, ErrorKind::kConfig)));
+      take(setting, RawValue{RawValue::Kind::kText, first_value, {}},
+           outside_file(SettingSource::kEnvironment, "the environment variable " + first_name,
+                        ErrorKind::kConfig));
     }
-    return {};
   }
 
-  Result<void> take_flags() {
+  void take_flags() {
     std::map<std::string, RawValue, std::less<>> values;
     for (const auto& [name, value] : sources_.flags) {
-      SLUICE_ASSIGN(const Setting* const setting, find_flag(name));
+      const auto known = find_flag(name);
+      if (!known) {
+        report_.mistakes.push_back(known.error());
+        continue;
+      }
+      const Setting* const setting = *known;
       if (setting->type == ValueType::kHeaders) {
         RawValue& headers = values[name];
         headers.kind = RawValue::Kind::kArray;
@@ -160,14 +196,16 @@ class Loader {
       const auto [earlier, is_first] = values.emplace(name, raw);
       if (is_first) continue;
       if (setting->type != ValueType::kList && setting->type != ValueType::kUrls) {
-        return fail(ErrorKind::kUsage, fmt::format("--{} is given twice: keep one of them", name));
+        note({ErrorKind::kUsage, fmt::format("--{} is given twice: keep one of them", name)},
+             *setting);
+        continue;
       }
       earlier->second.text += "," + value;
     }
     for (const auto& [name, raw] : values) {
-      SLUICE_TRY(take(*find_setting(name), raw, outside_file("--" + name, ErrorKind::kUsage)));
+      take(*find_setting(name), raw,
+           outside_file(SettingSource::kFlag, "--" + name, ErrorKind::kUsage));
     }
-    return {};
   }
 
   Result<const Setting*> find_flag(const std::string& name) const {
@@ -187,20 +225,42 @@ class Loader {
                             did_you_mean(name, known, "--")));
   }
 
-  Result<void> take(const Setting& setting, const RawValue& raw, const Origin& origin) {
-    SLUICE_ASSIGN(const Value value, parse_value(setting.type, setting.bounds, raw, origin));
-    if (setting.assign != nullptr) setting.assign(value, &config_);
+  void take(const Setting& setting, const RawValue& raw, const Origin& origin) {
+    const auto value = parse_value(setting.type, setting.bounds, raw, origin);
+    if (!value) return note(value.error(), setting);
+    if (setting.assign != nullptr) setting.assign(*value, &config());
     const std::string name(setting.name);
-    if (std::holds_alternative<std::monostate>(value)) {
+    if (std::holds_alternative<std::monostate>(*value)) {
       given_.erase(name);
     } else {
-      given_.insert_or_assign(name, GivenSetting{value, origin});
+      given_.insert_or_assign(name, GivenSetting{*value, origin});
     }
-    return {};
   }
 
-  static Origin outside_file(std::string label, ErrorKind kind) {
-    return Origin{"", std::move(label), kind, absolute_folder(".")};
+  static Origin outside_file(SettingSource from, std::string label, ErrorKind kind) {
+    return Origin{from, "", std::move(label), kind, absolute_folder(".")};
+  }
+
+  void list_settings() {
+    for (const Setting& setting : settings()) {
+      if (!uses(program_, setting)) continue;
+      ResolvedSetting resolved{.name = std::string(setting.name),
+                               .key = std::string(setting.key),
+                               .value = std::string(setting.initial),
+                               .from = SettingSource::kDefault,
+                               .place = ""};
+      if (const auto found = given_.find(setting.name); found != given_.end()) {
+        const auto& [value, origin] = found->second;
+        resolved.value = format_value(setting.type, value);
+        resolved.from = origin.from;
+        resolved.place = origin.place();
+      } else if (setting.name == "queue-path") {
+        resolved.value = config().queue_path.string();
+      } else if (resolved.value.empty()) {
+        resolved.value = "none";
+      }
+      report_.settings.push_back(std::move(resolved));
+    }
   }
 
   // Whether known keys begin with `key` and a dot.
@@ -230,7 +290,7 @@ class Loader {
   const std::map<std::string, const Setting*> keys_ = all_keys();
   std::map<std::string_view, std::uint32_t> lines_;  // of the file's settings, by name
   GivenSettings given_;
-  Config config_;
+  ConfigReport report_;
 };
 
 }  // namespace
@@ -263,7 +323,27 @@ std::string address_queuectl(std::string sentence, const Config& config) {
 }
 
 Result<Config> load_config(Program program, const ConfigSources& sources) {
-  return Loader(program, sources).load();
+  ConfigReport report = Loader(program, sources).load(Files::kOpen);
+  if (!report.mistakes.empty()) return fail(std::move(report.mistakes.front()));
+  return std::move(report.config);
+}
+
+ConfigReport report_on_config(Program program, const ConfigSources& sources) {
+  return Loader(program, sources).load(Files::kLeave);
+}
+
+std::string_view name_of(SettingSource source) {
+  switch (source) {
+    case SettingSource::kFile:
+      return "file";
+    case SettingSource::kEnvironment:
+      return "environment";
+    case SettingSource::kFlag:
+      return "flag";
+    case SettingSource::kDefault:
+      break;
+  }
+  return "default";
 }
 
 std::vector<FlagHelp> config_flags(Program program) {

@@ -5,6 +5,9 @@
 #include <algorithm>
 #include <array>
 #include <cstdint>
+#include <functional>
+#include <initializer_list>
+#include <span>
 #include <string>
 #include <string_view>
 #include <variant>
@@ -42,21 +45,45 @@ void warn(const Origin& origin, const std::string& rest, Config* config) {
   config->warnings.push_back(origin.mistake(rest).message);
 }
 
-// Opens the files of those settings that were given.
-template <std::size_t n>
-Result<void> check_files(const GivenSettings& given, const std::array<std::string_view, n>& names) {
-  for (const std::string_view name : names) {
-    const GivenSetting* setting = find(given, name);
-    if (setting == nullptr) continue;
-    const auto& path = std::get<std::filesystem::path>(setting->value);
-    auto readable = check_credential_given(path);
-    if (readable) readable = check_readable(path);
-    if (readable) continue;
-    const Origin& origin = setting->origin;
-    return fail(origin.kind,
-                fmt::format("{}{}: {}", origin.where, origin.label, readable.error().message));
+// Runs one check after the other. One that is about a setting with a mistake is left out, since its
+// sentence would be about that mistake only.
+class Checks {
+ public:
+  explicit Checks(ConfigReport* report) : report_(*report) {}
+
+  void about(std::initializer_list<std::string_view> names,
+             const std::function<Result<void>()>& check) {
+    const bool is_known_wrong = std::ranges::any_of(
+        names, [&](std::string_view name) { return report_.unusable.contains(name); });
+    if (is_known_wrong) return;
+    const auto done = check();
+    if (done) return;
+    report_.mistakes.push_back(done.error());
+    report_.unusable.insert(names.begin(), names.end());
   }
-  return {};
+
+ private:
+  ConfigReport& report_;
+};
+
+// Opens the file of a setting, if it was given.
+Result<void> check_file(const GivenSettings& given, std::string_view name) {
+  const GivenSetting* setting = find(given, name);
+  if (setting == nullptr) return {};
+  const auto& path = std::get<std::filesystem::path>(setting->value);
+  auto readable = check_credential_given(path);
+  if (readable) readable = check_readable(path);
+  if (readable) return {};
+  const Origin& origin = setting->origin;
+  return fail(origin.kind,
+              fmt::format("{}{}: {}", origin.where, origin.label, readable.error().message));
+}
+
+void check_files(const GivenSettings& given, std::span<const std::string_view> names,
+                 Checks* checks) {
+  for (const std::string_view name : names) {
+    checks->about({name}, [&] { return check_file(given, name); });
+  }
 }
 
 // Both read the same file, and a shipper that ships although it says "dry run" must not be.
@@ -150,16 +177,18 @@ void warn_about_fetcher(const GivenSettings& given, Config* config) {
   }
 }
 
-Result<void> check_fetcher(const GivenSettings& given, Config* config) {
-  SLUICE_TRY(check_address(given));
-  SLUICE_TRY(check_identity(given, *config));
-  SLUICE_TRY(check_mode(given));
-  SLUICE_TRY(check_backfill(given));
+void check_fetcher(const GivenSettings& given, Files files, ConfigReport* report) {
+  Config* const config = &report->config;
+  Checks checks(report);
+  checks.about({"teleport-addr"}, [&] { return check_address(given); });
+  checks.about({"teleport-identity", "teleport-ca", "teleport-cert", "teleport-key"},
+               [&] { return check_identity(given, *config); });
+  checks.about({"teleport-mode"}, [&] { return check_mode(given); });
+  checks.about({"backfill"}, [&] { return check_backfill(given); });
   constexpr std::array<std::string_view, 5> kFiles = {
       "teleport-identity", "teleport-ca", "teleport-cert", "teleport-key", "teleport-web-ca"};
-  SLUICE_TRY(check_files(given, kFiles));
+  if (files == Files::kOpen) check_files(given, kFiles, &checks);
   warn_about_fetcher(given, config);
-  return {};
 }
 
 // Which may have a password with it: such a URL must not be shown.
@@ -418,42 +447,51 @@ void limit_connections(const GivenSettings& given, Config* config) {
   config->shipper.connections = static_cast<std::uint32_t>(most);
 }
 
-Result<void> check_shipper(const GivenSettings& given, Config* config) {
-  SLUICE_TRY(check_urls(given, "fluentd-url", config));
-  SLUICE_TRY(check_urls(given, "fluentd-session-url", config));
-  SLUICE_TRY(check_session_urls(given, *config));
-  SLUICE_TRY(check_client_certificate(given));
-  SLUICE_TRY(check_protocol(given, config));
-  SLUICE_TRY(check_passphrase_file(given));
-  SLUICE_TRY(check_monitor(given));
+void check_shipper(const GivenSettings& given, Files files, ConfigReport* report) {
+  Config* const config = &report->config;
+  Checks checks(report);
+  checks.about({"dry-run"}, [&] { return refuse_dry_run(given); });
+  checks.about({"fluentd-url"}, [&] { return check_urls(given, "fluentd-url", config); });
+  checks.about({"fluentd-session-url"},
+               [&] { return check_urls(given, "fluentd-session-url", config); });
+  checks.about({"fluentd-session-url", "fluentd-url"},
+               [&] { return check_session_urls(given, *config); });
+  checks.about({"fluentd-cert", "fluentd-key"}, [&] { return check_client_certificate(given); });
+  checks.about({"fluentd-url", "fluentd-session-url", "body", "headers", "fluentd-username",
+                "fluentd-password-file", "fluentd-shared-key-file"},
+               [&] { return check_protocol(given, config); });
+  checks.about({"fluentd-key-passphrase-file", "fluentd-key"},
+               [&] { return check_passphrase_file(given); });
+  checks.about({"monitor-url", "monitor-plugin-id"}, [&] { return check_monitor(given); });
   constexpr std::array<std::string_view, 6> kFiles = {"fluentd-ca",
                                                       "fluentd-cert",
                                                       "fluentd-key",
                                                       "fluentd-key-passphrase-file",
                                                       "fluentd-shared-key-file",
                                                       "fluentd-password-file"};
-  SLUICE_TRY(check_files(given, kFiles));
-  SLUICE_TRY(check_retries(given, *config));
-  SLUICE_TRY(check_headers(given));
-  SLUICE_TRY(check_body(given));
+  if (files == Files::kOpen) check_files(given, kFiles, &checks);
+  checks.about({"retry-min", "retry-max"}, [&] { return check_retries(given, *config); });
+  if (files == Files::kOpen) checks.about({"headers"}, [&] { return check_headers(given); });
+  checks.about({"body"}, [&] { return check_body(given); });
   warn_about_ndjson(given, config);
   limit_batches(given, config);
   limit_connections(given, config);
-  return {};
 }
 
 }  // namespace
 
-Result<void> check_config(Program program, const GivenSettings& given, Config* config) {
-  if (program == Program::kQueuectl) {
-    // It shows how many events can be sent twice, which follows from the connections and batches.
-    limit_batches(given, config);
-    limit_connections(given, config);
-    return {};
+void check_config(Program program, const GivenSettings& given, Files files, ConfigReport* report) {
+  switch (program) {
+    case Program::kFetcher:
+      return check_fetcher(given, files, report);
+    case Program::kShipper:
+      return check_shipper(given, files, report);
+    case Program::kQueuectl:
+      break;
   }
-  if (program == Program::kFetcher) return check_fetcher(given, config);
-  SLUICE_TRY(refuse_dry_run(given));
-  return check_shipper(given, config);
+  // It shows how many events can be sent twice, which follows from the connections and batches.
+  limit_batches(given, &report->config);
+  limit_connections(given, &report->config);
 }
 
 }  // namespace sluice

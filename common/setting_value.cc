@@ -168,6 +168,45 @@ Result<Value> parse_headers(const RawValue& raw, const Origin& origin) {
   return headers;
 }
 
+// Without the user, who may have a password, and without the query, where tokens stand.
+std::string without_secrets(std::string_view url) {
+  const std::size_t scheme = url.find("://");
+  if (scheme == std::string_view::npos) return std::string(url);
+  const std::size_t host = scheme + 3;
+  const std::size_t host_end = std::min(url.find_first_of("/?#", host), url.size());
+  const std::size_t user_end = url.substr(0, host_end).rfind('@');
+  std::string shown(url.substr(0, host));
+  std::string_view rest = url.substr(host);
+  if (user_end != std::string_view::npos && user_end >= host) {
+    shown += "***@";
+    rest = url.substr(user_end + 1);
+  }
+  const std::size_t query = rest.find('?');
+  shown += rest.substr(0, query);
+  if (query != std::string_view::npos) shown += "?***";
+  return shown;
+}
+
+// A word before a file's text is the scheme ("Bearer"); anything else may be a secret.
+std::string without_secrets(const HttpHeader& header) {
+  const std::string_view scheme = trimmed(header.value);
+  const bool is_word = std::ranges::all_of(
+      scheme, [](unsigned char c) { return std::isalpha(c) != 0 || c == '-'; });
+  std::string shown = header.name + ": ";
+  if (header.file.empty() && header.credential.empty()) return shown + "***";
+  if (!scheme.empty()) shown += fmt::format("{} ", is_word ? scheme : "***");
+  if (!header.file.empty()) return shown + "file:" + header.file.string();
+  return fmt::format("{}{}{}", shown, kCredentialPrefix, header.credential);
+}
+
+std::string format_list(const auto& items) {
+  std::string text;
+  for (const auto& item : items) {
+    text += fmt::format("{}{}", text.empty() ? "" : ", ", without_secrets(item));
+  }
+  return fmt::format("[{}]", text);
+}
+
 Result<Value> parse_file(const std::string& text, const Origin& origin) {
   const std::string_view view = text;
   if (view.starts_with(kCredentialPrefix) &&
@@ -215,8 +254,30 @@ std::string describe(ValueType type, const Bounds& bounds) {
                      format_measure(type, bounds.max));
 }
 
+std::string Origin::place() const {
+  return where.empty() ? label : where.substr(0, where.rfind(": "));
+}
+
 Error Origin::mistake(const std::string& rest) const {
   return Error{kind, fmt::format("{}{} {}", where, label, rest)};
+}
+
+std::string format_value(ValueType type, const Value& value) {
+  if (const auto* on = std::get_if<bool>(&value)) return *on ? "true" : "false";
+  if (const auto* measure = std::get_if<std::uint64_t>(&value)) {
+    return format_measure(type, *measure);
+  }
+  if (const auto* duration = std::get_if<std::chrono::milliseconds>(&value)) {
+    return format_duration(*duration);
+  }
+  if (const auto* time = std::get_if<Timestamp>(&value)) return format_rfc3339(*time);
+  if (const auto* text = std::get_if<std::string>(&value)) return without_secrets(*text);
+  if (const auto* path = std::get_if<std::filesystem::path>(&value)) return path->string();
+  if (const auto* list = std::get_if<std::vector<std::string>>(&value)) return format_list(*list);
+  if (const auto* headers = std::get_if<std::vector<HttpHeader>>(&value)) {
+    return format_list(*headers);
+  }
+  return "none";
 }
 
 Result<Value> parse_value(ValueType type, const Bounds& bounds, const RawValue& raw,

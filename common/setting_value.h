@@ -49,16 +49,25 @@ std::string describe(ValueType type, const Bounds& bounds);
 // What stands for a value in a help text: "FILE", "DURATION"; "" for a switch.
 std::string placeholder(ValueType type);
 
+enum class SettingSource { kDefault, kFile, kEnvironment, kFlag };
+
 // Where a value was written, for sentences about it.
 struct Origin {
+  SettingSource from = SettingSource::kDefault;
   std::string where;  // "FILE:LINE:COL: ", or empty
   std::string label;  // the key, "--flag" or "the environment variable NAME"
   ErrorKind kind = ErrorKind::kConfig;
   std::filesystem::path folder;  // relative paths are resolved against it
 
+  // "FILE:LINE:COL", or else the label.
+  std::string place() const;
   // "WHERE" + "LABEL " + rest.
   Error mistake(const std::string& rest) const;
 };
+
+// The value as one would write it, without what may be secret: a header's text, a URL's user and
+// query.
+std::string format_value(ValueType type, const Value& value);
 
 Result<Value> parse_value(ValueType type, const Bounds& bounds, const RawValue& raw,
                           const Origin& origin);

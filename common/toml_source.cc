@@ -35,7 +35,17 @@ bool equal_ignoring_case(std::string_view a, std::string_view b) {
 struct Advice {
   std::string sentence;
   std::size_t column = 0;
+  std::string meant;  // the line as it should be
 };
+
+// One error of syntax. `corrected`: what the line is taken for; nothing: nobody knows.
+struct Mistake {
+  Error error;
+  std::optional<std::string> corrected;
+};
+
+// More of them are no help to anybody.
+constexpr std::size_t kMistakesMax = 50;
 
 // What to do about `key = value` when the value is plain text, the most common mistake, since the
 // example in Teleport's own guide has it.
@@ -48,8 +58,9 @@ std::optional<Advice> unquoted_value(std::string_view line) {
   if (key.empty() || value.empty() || key.find('#') != std::string_view::npos) return std::nullopt;
   const auto column = static_cast<std::size_t>(value.data() - line.data()) + 1;
   if (equal_ignoring_case(value, "true") || equal_ignoring_case(value, "false")) {
+    const bool on = equal_ignoring_case(value, "true");
     return Advice{fmt::format("the value of {} must be true or false, in small letters", key),
-                  column};
+                  column, fmt::format("{}{}", line.substr(0, column - 1), on)};
   }
   if (value.find_first_of("\"'[]{}\\") != std::string_view::npos) return std::nullopt;
   const bool is_text = std::ranges::any_of(
@@ -57,23 +68,39 @@ std::optional<Advice> unquoted_value(std::string_view line) {
   if (!is_text) return std::nullopt;
   return Advice{fmt::format("the value of {0} has no quotes: put quotes around it, {0} = \"{1}\"",
                             key, value),
-                column};
+                column, fmt::format("{}\"{}\"", line.substr(0, column - 1), value)};
 }
 
-Error syntax_error(std::string_view text, std::string_view file, const toml::parse_error& error) {
+// Whether all of what is given in this line ends in it.
+bool is_alone(std::string_view line) {
+  return line.find_first_of("[{") == std::string_view::npos &&
+         line.find("\"\"\"") == std::string_view::npos &&
+         line.find("'''") == std::string_view::npos;
+}
+
+Mistake syntax_mistake(std::string_view text, std::string_view file, const toml::parse_error& error) {
   const toml::source_position place = error.source().begin;
   const std::string_view line = line_of(text, place.line);
   if (const auto advice = unquoted_value(line)) {
-    return Error{ErrorKind::kConfig,
-                 fmt::format("{}:{}:{}: {}", file, place.line, advice->column, advice->sentence)};
+    return {{ErrorKind::kConfig,
+             fmt::format("{}:{}:{}: {}", file, place.line, advice->column, advice->sentence)},
+            advice->meant};
   }
   const std::string where = fmt::format("{}:{}:{}: ", file, place.line, place.column);
   const std::string_view description = error.description();
   if (description.find("cannot redefine existing") != std::string_view::npos) {
-    return Error{ErrorKind::kConfig,
-                 fmt::format("{}{} is given twice: keep one of them", where, trimmed(line))};
+    return {{ErrorKind::kConfig,
+             fmt::format("{}{} is given twice: keep one of them", where, trimmed(line))},
+            is_alone(line) ? std::optional<std::string>("") : std::nullopt};
   }
-  return Error{ErrorKind::kConfig, fmt::format("{}this is not valid TOML: {}", where, description)};
+  return {{ErrorKind::kConfig, fmt::format("{}this is not valid TOML: {}", where, description)},
+          std::nullopt};
+}
+
+std::string with_line(std::string_view text, std::uint32_t line, std::string_view content) {
+  const std::string_view old = line_of(text, line);
+  const auto begin = static_cast<std::size_t>(old.data() - text.data());
+  return fmt::format("{}{}{}", text.substr(0, begin), content, text.substr(begin + old.size()));
 }
 
 RawValue raw_value(const toml::node& node) {
@@ -123,20 +150,29 @@ void collect(const toml::table& table, const std::string& prefix, std::vector<To
 
 }  // namespace
 
-Result<std::vector<TomlEntry>> parse_toml(std::string_view text, std::string_view file) {
-  try {
-    const toml::table root = toml::parse(text, file);
-    std::vector<TomlEntry> entries;
-    collect(root, "", &entries);
-    std::ranges::sort(entries, {}, [](const TomlEntry& entry) {
-      return std::tuple(entry.key_place.line, entry.key_place.column);
-    });
-    return entries;
-  } catch (const toml::parse_error& error) {
-    return fail(syntax_error(text, file, error));
-  } catch (const std::exception& error) {
-    return fail(ErrorKind::kConfig, fmt::format("{}: cannot be parsed: {}", file, error.what()));
+TomlContent parse_toml(std::string_view given, std::string_view file) {
+  TomlContent content;
+  std::string text(given);
+  while (content.is_whole) {
+    try {
+      const toml::table root = toml::parse(text, file);
+      collect(root, "", &content.entries);
+      std::ranges::sort(content.entries, {}, [](const TomlEntry& entry) {
+        return std::tuple(entry.key_place.line, entry.key_place.column);
+      });
+      return content;
+    } catch (const toml::parse_error& error) {
+      Mistake mistake = syntax_mistake(text, file, error);
+      content.mistakes.push_back(std::move(mistake.error));
+      content.is_whole = mistake.corrected && content.mistakes.size() < kMistakesMax;
+      if (content.is_whole) text = with_line(text, error.source().begin.line, *mistake.corrected);
+    } catch (const std::exception& error) {
+      content.mistakes.push_back(
+          {ErrorKind::kConfig, fmt::format("{}: cannot be parsed: {}", file, error.what())});
+      content.is_whole = false;
+    }
   }
+  return content;
 }
 
 }  // namespace sluice

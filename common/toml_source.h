@@ -27,9 +27,16 @@ struct TomlEntry {
   TomlPlace value_place;
 };
 
-// The entries in the order of the file. A syntax error is one sentence, "FILE:LINE:COL: …"
-// (kConfig); a value that only lacks its quotes is told to get them.
-Result<std::vector<TomlEntry>> parse_toml(std::string_view text, std::string_view file);
+struct TomlContent {
+  std::vector<TomlEntry> entries;  // in the order of the file
+  // Errors of syntax, each one sentence, "FILE:LINE:COL: …" (kConfig). Where it is clear what was
+  // meant (a value that lacks its quotes, a line that is there twice), the rest is read as if that
+  // had been corrected, so that further mistakes are found in one go.
+  std::vector<Error> mistakes;
+  bool is_whole = true;  // false: the last mistake ended it, and there are no entries
+};
+
+TomlContent parse_toml(std::string_view text, std::string_view file);
 
 }  // namespace sluice
 
