@@ -76,6 +76,7 @@ class Loader {
     if (config().queue_path.empty()) {
       config().queue_path = std::filesystem::path("/var/lib/sluice") / config().instance;
     }
+    leave_default_ports_to_the_default_instance();
     check_config(program_, given_, files, &report_);
     list_settings();
     return std::move(report_);
@@ -237,6 +238,20 @@ class Loader {
     }
   }
 
+  std::string* metrics_address(std::string_view setting) {
+    if (setting == "fetcher-metrics-address") return &config().fetcher.metrics_address;
+    if (setting == "shipper-metrics-address") return &config().shipper.metrics_address;
+    return nullptr;
+  }
+
+  // A port has room for one instance; whichever started first would be taken for another one.
+  void leave_default_ports_to_the_default_instance() {
+    if (config().instance == "default") return;
+    for (const char* const setting : {"fetcher-metrics-address", "shipper-metrics-address"}) {
+      if (!given_.contains(setting)) *metrics_address(setting) = kNoAddress;
+    }
+  }
+
   static Origin outside_file(SettingSource from, std::string label, ErrorKind kind) {
     return Origin{from, "", std::move(label), kind, absolute_folder(".")};
   }
@@ -256,6 +271,8 @@ class Loader {
         resolved.place = origin.place();
       } else if (setting.name == "queue-path") {
         resolved.value = config().queue_path.string();
+      } else if (const std::string* address = metrics_address(setting.name)) {
+        resolved.value = *address;
       } else if (resolved.value.empty()) {
         resolved.value = "none";
       }

@@ -30,6 +30,9 @@ namespace sluice {
 // files.
 enum class Program { kFetcher, kShipper, kQueuectl };
 
+// In place of an address: none.
+inline constexpr const char* kNoAddress = "none";
+
 // How much of the past the queue keeps, and how much room it may take.
 struct QueueConfig {
   std::chrono::milliseconds retention{24 * 3'600'000};
@@ -87,6 +90,7 @@ struct FetcherConfig {
   std::uint32_t late_days = 2;             // how many past days are listed again for late chunks
   std::uint64_t buffer_bytes = 16U << 20;  // of each lane, between sources and queue
   bool exit_on_last_event = false;
+  std::string metrics_address = "127.0.0.1:9464";  // IP:PORT, or kNoAddress
   bool dry_run = false;  // writes nothing, locks nobody
 };
 
@@ -121,6 +125,7 @@ struct ShipperConfig {
   std::uint64_t dead_letters_max = 10'000;  // of each lane, as the next
   std::uint64_t dead_letters_bytes_max = 1ULL << 30;
   bool exit_when_drained = false;
+  std::string metrics_address = "127.0.0.1:9465";  // as the fetcher's
   std::vector<std::string> monitor_urls;  // Fluentd's monitor_agent, one a worker; empty: none
   std::vector<std::string> monitor_plugin_ids;  // whose counts are ours; empty: the only input
   std::chrono::milliseconds monitor_interval{10'000};

@@ -3,14 +3,23 @@
 #include <CivetServer.h>
 #include <arpa/inet.h>
 #include <fmt/format.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
 
 #include <charconv>
+#include <chrono>
+#include <cstring>
 #include <optional>
+#include <stop_token>
+#include <thread>
 #include <utility>
 #include <vector>
 
+#include "common/backoff.h"
+#include "common/config.h"
 #include "common/heartbeat.h"
 #include "common/log.h"
+#include "common/owned_fd.h"
 #include "common/time.h"
 
 namespace sluice {
@@ -18,21 +27,45 @@ namespace {
 
 constexpr const char* kThreads = "2";
 constexpr const char* kRequestTimeoutMs = "10000";
+constexpr std::chrono::milliseconds kKnockInterval{10};
 
-// civetweb takes some addresses for others that are none.
-bool is_ip_port(const std::string& address) {
-  const auto colon = address.rfind(':');
-  if (colon == std::string::npos) return false;
+struct Address {
+  sockaddr_storage storage{};
+  socklen_t size = 0;
+};
+
+// Of IP:PORT. civetweb takes some texts for others that are none.
+std::optional<Address> parse_address(const std::string& text) {
+  const auto colon = text.rfind(':');
+  if (colon == std::string::npos) return std::nullopt;
   std::uint16_t port = 0;
-  const char* const end = address.data() + address.size();
-  const auto number = std::from_chars(address.data() + colon + 1, end, port);
-  if (number.ec != std::errc() || number.ptr != end) return false;
-  const std::string host = address.substr(0, colon);
-  in6_addr parsed{};
+  const char* const end = text.data() + text.size();
+  const auto number = std::from_chars(text.data() + colon + 1, end, port);
+  if (number.ec != std::errc() || number.ptr != end) return std::nullopt;
+  const std::string host = text.substr(0, colon);
+  Address address;
   if (host.starts_with('[') && host.ends_with(']')) {
-    return ::inet_pton(AF_INET6, host.substr(1, host.size() - 2).c_str(), &parsed) == 1;
+    sockaddr_in6 made{};
+    made.sin6_family = AF_INET6;
+    made.sin6_port = htons(port);
+    const std::string inner = host.substr(1, host.size() - 2);
+    if (::inet_pton(AF_INET6, inner.c_str(), &made.sin6_addr) != 1) return std::nullopt;
+    std::memcpy(&address.storage, &made, address.size = sizeof made);
+  } else {
+    sockaddr_in made{};
+    made.sin_family = AF_INET;
+    made.sin_port = htons(port);
+    if (::inet_pton(AF_INET, host.c_str(), &made.sin_addr) != 1) return std::nullopt;
+    std::memcpy(&address.storage, &made, address.size = sizeof made);
   }
-  return ::inet_pton(AF_INET, host.c_str(), &parsed) == 1;
+  return address;
+}
+
+// A connection that says nothing, and is not waited for.
+void knock(const Address& address) {
+  const OwnedFd socket(
+      ::socket(address.storage.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+  ::connect(socket.get(), reinterpret_cast<const sockaddr*>(&address.storage), address.size);
 }
 
 void answer(mg_connection* connection, int status, const char* type, const std::string& body) {
@@ -93,10 +126,20 @@ struct MetricsServer::Impl {
 
 MetricsServer::MetricsServer(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 
-MetricsServer::~MetricsServer() = default;
+// civetweb looks whether it is to end when somebody connects, and otherwise every two seconds.
+MetricsServer::~MetricsServer() {
+  const std::string& given = impl_->options.address;
+  const auto address =
+      parse_address(given.substr(0, given.rfind(':') + 1) + std::to_string(port()));
+  const std::jthread knocking([&address](const std::stop_token& stop) {
+    do knock(*address);
+    while (sleep_for(stop, kKnockInterval));
+  });
+  impl_->server.reset();
+}
 
 Result<std::unique_ptr<MetricsServer>> MetricsServer::start(MetricsServerOptions options) {
-  if (!is_ip_port(options.address)) {
+  if (!parse_address(options.address)) {
     return fail(ErrorKind::kConfig,
                 fmt::format("the address for metrics must be IP:PORT, such as 127.0.0.1:9464, or "
                             "none, but is \"{}\"",
@@ -121,7 +164,7 @@ Result<std::unique_ptr<MetricsServer>> MetricsServer::start(MetricsServerOptions
 
 Result<std::unique_ptr<MetricsServer>> MetricsServer::start_if_possible(
     MetricsServerOptions options) {
-  if (options.address == "none") return nullptr;
+  if (options.address == kNoAddress) return nullptr;
   auto started = start(std::move(options));
   if (started || started.error().kind == ErrorKind::kConfig) return started;
   log_error("{}; everything else goes on", started.error().message);

@@ -473,6 +473,17 @@ constexpr auto kSettings = std::to_array<Setting>({
      .type = kDuration, .initial = "10s", .bounds = {100, kHour}, .users = Users::kShipper,
      .help = "How often it is asked",
      .assign = kShipper<&ShipperConfig::monitor_interval>},
+    {.name = "fetcher-metrics-address", .key = "metrics.fetcher-address",
+     .environment = "SLUICE_METRICS_FETCHER_ADDRESS",
+     .type = kText, .initial = "127.0.0.1:9464", .users = Users::kFetcher,
+     .help = "IP:PORT where the fetcher serves /metrics, /healthz and /readyz, without TLS or "
+             "password; none: nowhere, as any instance but default unless this is given",
+     .assign = kFetcher<&FetcherConfig::metrics_address>},
+    {.name = "shipper-metrics-address", .key = "metrics.shipper-address",
+     .environment = "SLUICE_METRICS_SHIPPER_ADDRESS",
+     .type = kText, .initial = "127.0.0.1:9465", .users = Users::kShipper,
+     .help = "The same of the shipper",
+     .assign = kShipper<&ShipperConfig::metrics_address>},
 });
 // clang-format on
 

@@ -93,6 +93,11 @@ Fetcher::~Fetcher() = default;
 Result<void> Fetcher::run(std::stop_token stop) {
   SLUICE_ASSIGN(api_, TeleportClient::create(config_.teleport, clock_));
   if (config_.fetcher.dry_run) return DryRun(config_.fetcher, api_.get(), clock_).run(stop);
+  SLUICE_ASSIGN(metrics_server_,
+                MetricsServer::start_if_possible(
+                    {.address = config_.fetcher.metrics_address,
+                     .fill = [this](MetricsPage* page) { metrics_.fill(page); },
+                     .why_not_ready = [this] { return metrics_.why_not_ready(); }}));
   SLUICE_TRY(queue::with_queue_advice(open_first(stop), {config_.queue_path}));
   if (config_.fetcher.exit_on_last_event) {
     SLUICE_ASSIGN(cluster_, connect(stop));
@@ -147,6 +152,7 @@ Result<void> Fetcher::reopen_queue(const Error& cause, const std::stop_token& st
             cause.message);
   if (writer_ && cause.kind == ErrorKind::kNoSpace) writer_->release_room();
   notify_status("waiting: " + cause.message);
+  metrics_.begin_wait(cause.message);
   RepeatedMessage trouble("cannot open the queue again", LogLevel::kError, clock_);
   Backoff backoff(kReopenBackoffMin, kReopenBackoffMax);
   while (sleep_for(stop, backoff.next())) {
@@ -176,6 +182,7 @@ Result<std::string> Fetcher::connect(const std::stop_token& stop) {
   while (!stop.stop_requested()) {
     heartbeat.beat();
     const auto failure = question.failure();
+    if (failure) metrics_.begin_wait(failure->message);
     if (failure && !patient) return fail(*failure);
     if (!ready && (failure || question.answer())) {
       notify_ready();
@@ -199,7 +206,7 @@ Result<bool> Fetcher::run_generation(const std::stop_token& stop) {
   if (stop.stop_requested()) return true;
   SLUICE_TRY(writer_->claim_cluster(cluster_));
   SLUICE_ASSIGN(const auto generation,
-                Generation::create(config_, start_, api_.get(), writer_.get(), clock_));
+                Generation::create(config_, start_, api_.get(), writer_.get(), clock_, &metrics_));
   SLUICE_ASSIGN(const Generation::End end, generation->run(stop));
   return end != Generation::End::kChooseAgain;
 }

@@ -13,8 +13,10 @@
 
 #include "common/config.h"
 #include "common/error.h"
+#include "common/metrics_server.h"
 #include "common/repeated_message.h"
 #include "common/time.h"
+#include "fetcher/fetcher_metrics.h"
 #include "fetcher/source/event_api.h"
 #include "fetcher/start_time.h"
 #include "queue/writer.h"
@@ -42,6 +44,8 @@ class Fetcher {
 
   const Config config_;
   const Clock& clock_;
+  FetcherMetrics metrics_{&config_};
+  std::unique_ptr<MetricsServer> metrics_server_;
   std::unique_ptr<EventApi> api_;
   std::unique_ptr<queue::Writer> writer_;
   std::string cluster_;  // empty until it has been asked for

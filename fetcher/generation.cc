@@ -33,18 +33,21 @@ std::string describe(const std::optional<queue::ReadUpTo>& read_up_to) {
 
 Result<std::unique_ptr<Generation>> Generation::create(const Config& config, const StartTime& start,
                                                        EventApi* api, queue::Writer* writer,
-                                                       const Clock& clock) {
-  std::unique_ptr<Generation> generation(new Generation(config, start, api, writer, clock));
+                                                       const Clock& clock,
+                                                       FetcherMetrics* metrics) {
+  std::unique_ptr<Generation> generation(
+      new Generation(config, start, api, writer, clock, metrics));
   SLUICE_TRY(generation->load_state());
   SLUICE_TRY(generation->load_recordings());
   return generation;
 }
 
 Generation::Generation(const Config& config, const StartTime& start, EventApi* api,
-                       queue::Writer* writer, const Clock& clock)
+                       queue::Writer* writer, const Clock& clock, FetcherMetrics* metrics)
     : config_(config.fetcher),
       api_(*api),
       writer_(*writer),
+      metrics_(metrics),
       clock_(clock),
       teleport_clock_(clock),
       buffers_(config_.buffer_bytes),
@@ -80,8 +83,21 @@ Result<void> Generation::load_recordings() {
   return {};
 }
 
+void Generation::tell_metrics() {
+  if (metrics_ == nullptr) return;
+  metrics_->tick({.counts = ingest_.counts(),
+                  .last = {writer_.last(queue::Lane::kAudit), writer_.last(queue::Lane::kSession)},
+                  .is_paused = full_,
+                  .read_up_to = writer_.read_up_to(),
+                  .recordings_pending = recordings_.pending(),
+                  .backfills_open = backfills_.open()});
+}
+
 Result<Generation::End> Generation::run(std::stop_token stop) {
-  SLUICE_ASSIGN(const End end, ingest_until_end(stop));
+  const auto ended = ingest_until_end(stop);
+  tell_metrics();
+  if (metrics_ != nullptr) metrics_->end_generation();
+  SLUICE_ASSIGN(const End end, ended);
   SLUICE_TRY(writer_.sync());
   return end;
 }
@@ -100,6 +116,7 @@ Result<Generation::End> Generation::ingest_until_end(const std::stop_token& stop
       SLUICE_TRY(writer_.check_folder());
       SLUICE_TRY(writer_.note_delivery_store());
       next_look = clock_.monotonic() + kShipperLookInterval;
+      tell_metrics();
     }
     log_each_minute();
     if (choose_again_) return End::kChooseAgain;

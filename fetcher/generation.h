@@ -20,6 +20,7 @@
 #include "common/error.h"
 #include "common/time.h"
 #include "fetcher/backfills.h"
+#include "fetcher/fetcher_metrics.h"
 #include "fetcher/ingest/event_filter.h"
 #include "fetcher/ingest/ingest_loop.h"
 #include "fetcher/ingest/lane_buffers.h"
@@ -47,7 +48,8 @@ class Generation {
   // this program; other errors: the queue cannot be read.
   static Result<std::unique_ptr<Generation>> create(const Config& config, const StartTime& start,
                                                     EventApi* api, queue::Writer* writer,
-                                                    const Clock& clock);
+                                                    const Clock& clock,
+                                                    FetcherMetrics* metrics = nullptr);
 
   // Runs until one of the above. An error: the Writer is dead, destroy this and then it; or, with
   // exit_on_last_event only, kUnauthorized: Teleport refuses
@@ -57,7 +59,7 @@ class Generation {
 
  private:
   Generation(const Config& config, const StartTime& start, EventApi* api, queue::Writer* writer,
-             const Clock& clock);
+             const Clock& clock, FetcherMetrics* metrics);
   Result<End> ingest_until_end(const std::stop_token& stop);
   Result<void> load_state();
   Result<void> load_recordings();
@@ -67,10 +69,12 @@ class Generation {
   std::optional<Error> refusal();
   bool finished() const;
   void log_each_minute();
+  void tell_metrics();
 
   const FetcherConfig& config_;
   EventApi& api_;
   queue::Writer& writer_;
+  FetcherMetrics* metrics_;  // may be null
   const Clock& clock_;
 
   SourceStart audit_start_;

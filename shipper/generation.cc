@@ -111,6 +111,7 @@ Result<void> Generation::attach(const std::stop_token& stop) {
     if (done) waiting_.succeeded();
     if (done || !may_pass(done.error().kind)) return done;
     waiting_.failed(done.error().message);
+    if (options_.metrics != nullptr) options_.metrics->begin_wait(done.error().message);
   } while (sleep_for(stop, kQueuePollInterval));
   return {};
 }
@@ -138,6 +139,7 @@ Result<void> Generation::try_attach() {
                           rewind.skipped));
   }
   queue_id_ = view.queue_id;
+  oldest_ = {};  // a new epoch may have other records under these numbers
   log_start(view);
   return {};
 }
@@ -289,7 +291,23 @@ void Generation::report_status() {
     durable[lane] = reader_->durable(lane).value_or(store_->progress(lane).position);
   }
   options_.status->tick(*store_, durable);
+  if (options_.metrics != nullptr) {
+    options_.metrics->tick(*store_, durable,
+                           {oldest_ms(queue::Lane::kAudit), oldest_ms(queue::Lane::kSession)});
+  }
   dead_letters_.tick(*store_);
+}
+
+// When the first event was fetched that is not accounted for.
+std::optional<std::int64_t> Generation::oldest_ms(queue::Lane lane) {
+  Oldest& oldest = oldest_[lane];
+  const queue::Seq seq = store_->progress(lane).position + 1;
+  if (oldest.seq != seq) {
+    const auto next = reader_->read(lane, seq, {.records_max = 1, .bytes_max = 0});
+    if (!next || next->empty()) return std::nullopt;
+    oldest = {.seq = seq, .fetched_at_ms = next->records().front().record.fetched_at_ms};
+  }
+  return oldest.fetched_at_ms;
 }
 
 bool Generation::is_drained() const {

@@ -11,9 +11,11 @@
 #define SLUICE_SHIPPER_GENERATION_H_
 
 #include <condition_variable>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <stop_token>
 #include <vector>
 
@@ -36,6 +38,7 @@
 #include "shipper/record_source.h"
 #include "shipper/replay/replays.h"
 #include "shipper/send_rate.h"
+#include "shipper/shipper_metrics.h"
 #include "shipper/sink_tally.h"
 #include "shipper/status_line.h"
 
@@ -47,6 +50,7 @@ struct GenerationOptions {
   queue::PerLane<LaneCounters>* counters = nullptr;
   queue::PerLane<LaneObserver*> observers;
   StatusLine* status = nullptr;
+  ShipperMetrics* metrics = nullptr;  // may be null
   // For whoever watches the sink; may be null or empty.
   SinkTally* tally = nullptr;
   fluentd::OnConnected on_connected = {};
@@ -84,6 +88,7 @@ class Generation {
   // The reason why lanes or replays have ended, so far.
   Result<void> outcome(const Lanes& lanes, const Replays& replays);
   void report_status();
+  std::optional<std::int64_t> oldest_ms(queue::Lane lane);
   bool is_drained() const;
   void log_start(const queue::QueueView& view) const;
 
@@ -99,6 +104,12 @@ class Generation {
   std::unique_ptr<queue::ControlHandler> handler_;
   std::unique_ptr<queue::ControlServer> control_;
   std::unique_ptr<queue::Reader> reader_;
+  // The last answers of oldest_ms(), with the numbers that they are of.
+  struct Oldest {
+    queue::Seq seq = 0;
+    std::int64_t fetched_at_ms = 0;
+  };
+  queue::PerLane<Oldest> oldest_;
   queue::Id128 queue_id_;  // of what reader_ has open
 };
 

@@ -3,8 +3,12 @@
 #ifndef SLUICE_SHIPPER_LANE_COUNTERS_H_
 #define SLUICE_SHIPPER_LANE_COUNTERS_H_
 
+#include <array>
 #include <atomic>
+#include <cstddef>
 #include <cstdint>
+
+#include "common/histogram.h"
 
 namespace sluice::shipper {
 
@@ -19,6 +23,12 @@ struct LaneCounters {
   // What may be sent now: events in a batch, and requests at once.
   std::atomic<std::uint64_t> batch_events_max = 0;
   std::atomic<std::uint64_t> requests_at_once_max = 0;
+  // By the first digit of the status; 0: no answer came.
+  static constexpr std::size_t kAnswerKinds = 6;
+  std::array<std::atomic<std::uint64_t>, kAnswerKinds> answers{};
+  Histogram send_duration;    // from a request to its answer
+  Histogram commit_duration;  // of a synced write of positions
+  Histogram delivery_lag;     // of each event, from when it was fetched
   // Events that the HTTP library sent again by itself: possible duplicates too.
   std::atomic<std::uint64_t> resent_hidden = 0;
 };

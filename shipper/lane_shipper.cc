@@ -312,6 +312,7 @@ void LaneShipper::apply(const fluentd::Answer& answer) {
   flight.slot->answered();
   count(answer, &flight.slot->piece());
   learn(flight, answer);
+  measure(flight, answer);
   tell_tally(answer, flight.events);
   const Verdict verdict = verdict_of(answer);
   if (verdict == Verdict::kAccepted) return accept(flight);
@@ -342,6 +343,17 @@ void LaneShipper::learn(const Flight& flight, const fluentd::Answer& answer) {
                      .outcome = outcome_of(answer)},
                     now);
   apply_limits();
+}
+
+void LaneShipper::measure(const Flight& flight, const fluentd::Answer& answer) {
+  const bool has_status = !answer.failure && answer.status >= 100 && answer.status < 600;
+  ++parts_.counters->answers[has_status ? static_cast<std::size_t>(answer.status) / 100 : 0];
+  parts_.counters->send_duration.add(parts_.clock->monotonic() - flight.sent_at);
+  if (verdict_of(answer) != Verdict::kAccepted) return;
+  const std::int64_t now = to_unix_ms(parts_.clock->now());
+  for (const RecordPtr& record : flight.slot->piece().batch.records()) {
+    parts_.counters->delivery_lag.add(milliseconds{now - record->record.fetched_at_ms});
+  }
 }
 
 void LaneShipper::count(const fluentd::Answer& answer, Piece* piece) {
@@ -557,6 +569,7 @@ Result<void> LaneShipper::commit() {
     return done;
   }
   commit_took_ = parts_.clock->monotonic() - begin;
+  parts_.counters->commit_duration.add(commit_took_);
   parts_.counters->acknowledged += finished_.acknowledged.size();
   parts_.counters->set_aside += finished_.set_aside.size();
   parts_.counters->gaps += finished_.gaps.size();

@@ -162,6 +162,7 @@ class LaneShipper {
   Result<void> receive(std::chrono::milliseconds timeout);
   void apply(const fluentd::Answer& answer);
   void count(const fluentd::Answer& answer, Piece* piece);
+  void measure(const Flight& flight, const fluentd::Answer& answer);
   void tell_tally(const fluentd::Answer& answer, std::size_t events);
   void learn(const Flight& flight, const fluentd::Answer& answer);
   void accept(const Flight& flight);

@@ -5,12 +5,14 @@
 #include "common/backoff.h"
 #include "common/lifecycle.h"
 #include "common/log.h"
+#include "common/metrics_server.h"
 #include "common/time.h"
 #include "queue/damage_advice.h"
 #include "shipper/fluentd/client_certificate.h"
 #include "shipper/fluentd/make_transport.h"
 #include "shipper/generation.h"
 #include "shipper/lane_log.h"
+#include "shipper/shipper_metrics.h"
 #include "shipper/sink_watch.h"
 
 namespace sluice::shipper {
@@ -61,12 +63,19 @@ Result<void> run_shipper(const Config& config, const std::stop_token& stop) {
   LaneLog session_log(queue::Lane::kSession);
   StatusLine status(&counters, system_clock());
   SinkWatch watch(&config, &system_clock());
+  ShipperMetrics metrics(&config, &system_clock(), &counters, [&watch] { return watch.report(); });
+  SLUICE_ASSIGN(const auto metrics_server,
+                MetricsServer::start_if_possible(
+                    {.address = config.shipper.metrics_address,
+                     .fill = [&metrics](MetricsPage* page) { metrics.fill(page); },
+                     .why_not_ready = [&metrics] { return metrics.why_not_ready(); }}));
   GenerationOptions options{
       .config = &config,
       .clock = &system_clock(),
       .counters = &counters,
       .observers = {},
       .status = &status,
+      .metrics = &metrics,
       .tally = watch.tally(),
       .on_connected = [&watch](const auto& server) { watch.connected(server); },
       .sink_report = [&watch] { return watch.report(); }};
@@ -90,6 +99,7 @@ Result<void> run_shipper(const Config& config, const std::stop_token& stop) {
     }
     if (gives_up(config, done.error().kind)) return done;
     if (generation) generation->reset();
+    metrics.begin_wait(done.error().message);
     if (system_clock().monotonic() - begin > kReopenWaitMax) backoff.reset();
     log_error("{}; sending has stopped, the delivery store is opened anew", done.error().message);
     sleep_for(stop, backoff.next());

@@ -137,11 +137,14 @@ class ShippingCase(ConfigureCase):
         self.take_configuration(rig)
 
     def take_configuration(self, rig):
-        """The file stays as it was made; only where this test's queue is comes from elsewhere."""
+        """The file stays as it was made; only where this test's queue is, and its metrics are, comes from elsewhere."""
         shutil.copy(rig.teleport_files.identity, self.out / "identity")
         rig.config_path = self.out / "sluice.toml"
         rig.state.mkdir()
         variables = mock.patch.dict(os.environ, {"SLUICE_QUEUE_PATH": str(rig.state),
+                                                 # Others on this machine may have the default ports.
+                                                 "SLUICE_METRICS_FETCHER_ADDRESS": "none",
+                                                 "SLUICE_METRICS_SHIPPER_ADDRESS": "none",
                                                  "FDFWD_START_TIME": START_TIME})
         variables.start()
         self.addCleanup(variables.stop)

@@ -287,6 +287,7 @@ class Rig:
         self._poll = poll
         self.queue_settings = queue_settings  # in the [queue] table
         self._shipper_settings = shipper_settings
+        self.metrics = {}  # IP:PORT by "fetcher" and "shipper"
         self._sim_options = ["--events", events, "--sessions", sessions, "--events-per-session",
                              events_per_session, "--mode", mode, "--seed", seed, "--days", days,
                              "--chunk-events", chunk_events,
@@ -370,6 +371,10 @@ path = "{values['queue']}"
 batch-events = {self.batch_events}
 connections = {self.connections}
 {self._shipper_settings}
+
+[metrics]
+fetcher-address = "{self.metrics.get('fetcher', 'none')}"
+shipper-address = "{self.metrics.get('shipper', 'none')}"
 """)
         self.state.mkdir(exist_ok=True)
 

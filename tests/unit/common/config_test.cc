@@ -356,6 +356,17 @@ TEST_F(ConfigTest, AnInstanceHasItsOwnFileAndQueue) {
   EXPECT_EQ(config->queue_path, "/var/lib/sluice/bank-2");
 }
 
+TEST_F(ConfigTest, AnInstanceLeavesTheDefaultPortsForMetricsToTheDefaultOne) {
+  const auto file = folder_.write("x.toml", "[metrics]\nshipper-address = \"127.0.0.1:9470\"");
+  const auto other = load_config(Program::kQueuectl, {file, "bank-2", {}});
+  ASSERT_TRUE(other) << other.error().message;
+  EXPECT_EQ(other->fetcher.metrics_address, kNoAddress);
+  EXPECT_EQ(other->shipper.metrics_address, "127.0.0.1:9470");
+  const auto default_one = load_config(Program::kQueuectl, {file, "", {}});
+  ASSERT_TRUE(default_one) << default_one.error().message;
+  EXPECT_EQ(default_one->fetcher.metrics_address, "127.0.0.1:9464");
+}
+
 TEST_F(ConfigTest, AnInstanceNameThatCouldLeaveItsFolderIsRefused) {
   const auto config = load_config(Program::kQueuectl, {"", "../etc", {}});
   EXPECT_EQ(message(config), "--instance is \"../etc\", but must be 1 to 32 of a-z, 0-9 and -");
@@ -671,7 +682,7 @@ INSTANTIATE_TEST_SUITE_P(
                 "sluice.toml:2:1: the key fluentd.url is not known; did you mean "
                 "forward.fluentd.url?"},
         Mistake{"KeyWithoutLikeness", "zzz = 1", "sluice.toml:1:1: the key zzz is not known"},
-        Mistake{"UnknownEmptyTable", "[metrics]", "sluice.toml:1:2: the key metrics is not known"},
+        Mistake{"UnknownEmptyTable", "[tracing]", "sluice.toml:1:2: the key tracing is not known"},
         Mistake{"QuotedDottedKey", "\"teleport.addr\" = \"x:1\"",
                 "sluice.toml:1:1: the key \"teleport.addr\" is not known; did you mean "
                 "teleport.addr?"},

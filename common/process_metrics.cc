@@ -1,0 +1,24 @@
+#include "common/process_metrics.h"
+
+#include <sys/statvfs.h>
+
+#include <string>
+
+namespace sluice {
+
+void fill_process_metrics(std::string_view program, const Config& config, MetricsPage* page) {
+  page->gauge("sluice_build_info", "Always 1; the labels say what runs.",
+              {{"program", std::string(program)},
+               {"version", SLUICE_VERSION},
+               {"instance_name", config.instance}},
+              1);
+  struct statvfs disk{};
+  if (::statvfs(config.queue_path.c_str(), &disk) != 0) return;
+  const auto block = static_cast<double>(disk.f_frsize);
+  page->gauge("sluice_disk_free_bytes", "What is free on the file system of the queue.", {},
+              static_cast<double>(disk.f_bavail) * block);
+  page->gauge("sluice_disk_size_bytes", "The size of that file system.", {},
+              static_cast<double>(disk.f_blocks) * block);
+}
+
+}  // namespace sluice
