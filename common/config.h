@@ -21,6 +21,7 @@
 #include "common/body_form.h"
 #include "common/error.h"
 #include "common/http_header.h"
+#include "common/log_format.h"
 #include "common/time.h"
 #include "common/time_range.h"
 
@@ -136,6 +137,7 @@ struct Config {
   std::string instance = "default";
   std::filesystem::path queue_path;  // the instance's folder; default /var/lib/sluice/<instance>
   bool debug = false;
+  LogFormat log_format = LogFormat::kAuto;
   std::filesystem::path storage;  // of Teleport's own handler; only ever read, empty: none
   QueueConfig queue;
   TeleportConfig teleport;

@@ -127,6 +127,15 @@ Result<void> check_mode(const GivenSettings& given) {
       fmt::format("is \"{}\", but must be auto, direct, tls-routing or upgrade", name)));
 }
 
+Result<void> check_log_format(const GivenSettings& given) {
+  const GivenSetting* format = find(given, "log-format");
+  if (format == nullptr) return {};
+  const auto& name = std::get<std::string>(format->value);
+  if (log_format(name)) return {};
+  return fail(format->origin.mistake(
+      fmt::format("is \"{}\", but must be auto, text, json or journal", name)));
+}
+
 // One way to be known to Teleport, and only one.
 Result<void> check_identity(const GivenSettings& given, const Config& config) {
   const GivenSetting* identity = find(given, "teleport-identity");
@@ -183,6 +192,7 @@ void check_fetcher(const GivenSettings& given, Files files, ConfigReport* report
   checks.about({"teleport-addr"}, [&] { return check_address(given); });
   checks.about({"teleport-identity", "teleport-ca", "teleport-cert", "teleport-key"},
                [&] { return check_identity(given, *config); });
+  checks.about({"log-format"}, [&] { return check_log_format(given); });
   checks.about({"teleport-mode"}, [&] { return check_mode(given); });
   checks.about({"backfill"}, [&] { return check_backfill(given); });
   constexpr std::array<std::string_view, 5> kFiles = {
@@ -450,6 +460,7 @@ void limit_connections(const GivenSettings& given, Config* config) {
 void check_shipper(const GivenSettings& given, Files files, ConfigReport* report) {
   Config* const config = &report->config;
   Checks checks(report);
+  checks.about({"log-format"}, [&] { return check_log_format(given); });
   checks.about({"dry-run"}, [&] { return refuse_dry_run(given); });
   checks.about({"fluentd-url"}, [&] { return check_urls(given, "fluentd-url", config); });
   checks.about({"fluentd-session-url"},

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
+#include <cstdlib>
 #include <map>
 #include <string>
 #include <utility>
@@ -12,6 +13,7 @@
 #include "common/heartbeat.h"
 #include "common/lifecycle.h"
 #include "common/log.h"
+#include "common/message_kinds.h"
 #include "common/reload.h"
 #include "common/watchdog.h"
 
@@ -59,15 +61,27 @@ Result<Config> load(Program program, const ConfigSources& sources) {
   return config;
 }
 
+// Before the configuration is read, what it will say about the log is known only from here. What is
+// wrong with it is said when it is read.
+void begin_logging(const Daemon& daemon, const Arguments& arguments) {
+  init_logging(daemon.name, false);
+  const auto flag = arguments.values.find("log-format");
+  const char* environment = std::getenv("SLUICE_LOG_FORMAT");
+  std::string_view name = environment == nullptr ? "" : environment;
+  if (flag != arguments.values.end() && !flag->second.empty()) name = flag->second.back();
+  const LogFormat format = log_format(name).value_or(LogFormat::kAuto);
+  set_log_format(format, arguments.instance.empty() ? "default" : arguments.instance);
+}
+
 int end_with(const Error& error) {
-  log_error("{}", error.message);
+  log_message(message::kFailed, {}, "{}", error.message);
   return exit_status(error.kind);
 }
 
 int run_configured(const Daemon& daemon, const Arguments& arguments,
                    const std::function<Result<void>(const Config&, const std::stop_token&)>& run) {
   // Before there is a second thread, since it replaces the logger: SignalStop's threads log.
-  init_logging(daemon.name, false);
+  begin_logging(daemon, arguments);
   // Then at once, so that a signal at any later moment is a request to stop.
   const auto signals = SignalStop::start();
   if (!signals) return end_with(signals.error());
@@ -79,18 +93,18 @@ int run_configured(const Daemon& daemon, const Arguments& arguments,
 }
 
 int start(const Daemon& daemon, const Arguments& arguments) {
-  init_logging(daemon.name, false);
+  begin_logging(daemon, arguments);
   Reload reload(daemon.program, to_sources(arguments));
   const auto signals = SignalStop::start([&reload] { reload.request(); });
   if (!signals) return end_with(signals.error());
   auto config = load(daemon.program, to_sources(arguments));
   if (!config) return end_with(config.error());
-  log_info("{} {} is starting", daemon.name, SLUICE_VERSION);
+  log_message(message::kStarting, {}, "{} {} is starting", daemon.name, SLUICE_VERSION);
   const auto watchdog = Watchdog::start(&process_heartbeats());
   const auto done = reload.run(&*config, (*signals)->token(), daemon.run);
   notify_stopping();
   if (!done) return end_with({done.error().kind, address_queuectl(done.error().message, *config)});
-  log_info("stopped");
+  log_message(message::kStopped, {}, "stopped");
   return 0;
 }
 
@@ -101,7 +115,7 @@ int run_command(const Daemon& daemon, const DaemonCommand& command, const Argume
                             return command.run(&config, stop);
                           });
   }
-  init_logging(daemon.name, false);
+  begin_logging(daemon, arguments);
   const auto done = command.run(nullptr, {});
   return done ? 0 : end_with(done.error());
 }

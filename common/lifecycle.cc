@@ -23,6 +23,7 @@
 #include <utility>
 
 #include "common/log.h"
+#include "common/message_kinds.h"
 #include "common/owned_fd.h"
 
 namespace sluice {
@@ -127,10 +128,11 @@ class SignalStop::Watch {
 
   void take(int signal, bool stopping) {
     if (stopping) {
-      log_warn("{} again: ending at once", signal_name(signal));
+      log_message(message::kEndingAtOnce, {}, "{} again: ending at once", signal_name(signal));
       ::_exit(kStatusOfSignal + signal);
     }
-    log_info("{}: stopping; a second signal ends at once", signal_name(signal));
+    log_message(message::kStopping, {}, "{}: stopping; a second signal ends at once",
+                signal_name(signal));
     // Not in this thread: a stop callback that hangs must not keep the second signal from us, nor
     // may a systemd that does not listen.
     stopper_ = std::thread([this] {

@@ -2,46 +2,24 @@
 
 #include <spdlog/formatter.h>
 #include <spdlog/logger.h>
+#include <spdlog/sinks/base_sink.h>
 #include <spdlog/sinks/stdout_sinks.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <chrono>
+#include <atomic>
 #include <cstdlib>
-#include <iterator>
 #include <memory>
+#include <mutex>
+#include <vector>
+
+#include "common/journal_sink.h"
+#include "common/log_lines.h"
+#include "common/message_kinds.h"
+#include "common/time.h"
 
 namespace sluice {
 namespace {
-
-// The numbers of syslog(3), which sd-daemon(3) has in its prefixes.
-int priority(LogLevel level) {
-  switch (level) {
-    case LogLevel::kDebug:
-      return 7;
-    case LogLevel::kInfo:
-      return 6;
-    case LogLevel::kWarn:
-      return 4;
-    case LogLevel::kError:
-      break;
-  }
-  return 3;
-}
-
-std::string_view word(LogLevel level) {
-  switch (level) {
-    case LogLevel::kDebug:
-      return "debug";
-    case LogLevel::kInfo:
-      return "info";
-    case LogLevel::kWarn:
-      return "warn";
-    case LogLevel::kError:
-      break;
-  }
-  return "error";
-}
 
 spdlog::level::level_enum to_spdlog(LogLevel level) {
   switch (level) {
@@ -57,99 +35,148 @@ spdlog::level::level_enum to_spdlog(LogLevel level) {
   return spdlog::level::err;
 }
 
-LogLevel from_spdlog(spdlog::level::level_enum level) {
-  if (level <= spdlog::level::debug) return LogLevel::kDebug;
-  if (level == spdlog::level::info) return LogLevel::kInfo;
-  return level == spdlog::level::warn ? LogLevel::kWarn : LogLevel::kError;
+// What is logged is formatted already.
+class AsItIs final : public spdlog::formatter {
+ public:
+  void format(const spdlog::details::log_msg& message, spdlog::memory_buf_t& line) override {
+    line.append(message.payload.begin(), message.payload.end());
+  }
+  std::unique_ptr<spdlog::formatter> clone() const override { return std::make_unique<AsItIs>(); }
+};
+
+class SpdlogJournalSink final : public spdlog::sinks::base_sink<std::mutex> {
+ public:
+  explicit SpdlogJournalSink(JournalSinkOptions options) : journal_(std::move(options)) {}
+
+ private:
+  void sink_it_(const spdlog::details::log_msg& message) override {
+    journal_.write(std::string(message.payload.data(), message.payload.size()));
+  }
+  void flush_() override {}
+
+  JournalSink journal_;
+};
+
+// One way to log. It is replaced as a whole and never destroyed, since threads and destructors of
+// static objects may still log.
+struct Output {
+  LogFormat format = LogFormat::kText;
+  LogOrigin origin;
+  std::shared_ptr<spdlog::logger> logger;
+};
+
+std::shared_ptr<spdlog::sinks::sink> make_sink(const Output& output) {
+  if (output.format != LogFormat::kJournal) {
+    return std::make_shared<spdlog::sinks::stderr_sink_mt>();
+  }
+  JournalSinkOptions options;
+  options.lost_record = [origin = output.origin](std::uint64_t count) {
+    const std::string sentence = fmt::format(
+        "{} messages before this one are lost, since neither the journal nor stderr took them",
+        count);
+    return format_journal({message::kMessagesLost, sentence, {.count = count}}, origin);
+  };
+  return std::make_shared<SpdlogJournalSink>(std::move(options));
 }
 
-class LineFormatter final : public spdlog::formatter {
+class Outputs {
  public:
-  explicit LineFormatter(LogStyle style) : style_(style) {}
-
-  void format(const spdlog::details::log_msg& message, spdlog::memory_buf_t& line) override {
-    const auto since_1970 = std::chrono::floor<std::chrono::milliseconds>(message.time);
-    const std::string text = format_log_line(
-        style_, from_spdlog(message.level), from_unix_ms(since_1970.time_since_epoch().count()),
-        std::string_view(message.payload.data(), message.payload.size()));
-    line.append(text.data(), text.data() + text.size());
+  static Outputs& instance() {
+    static auto* const outputs = new Outputs;
+    return *outputs;
   }
 
-  std::unique_ptr<spdlog::formatter> clone() const override {
-    return std::make_unique<LineFormatter>(style_);
+  const Output& current() const { return *current_; }
+
+  void replace(LogFormat format, LogOrigin origin, LogLevel lowest) {
+    const std::lock_guard lock(mutex_);
+    use(format, std::move(origin), to_spdlog(lowest));
+  }
+
+  void change(LogFormat format, std::string_view instance) {
+    const std::lock_guard lock(mutex_);
+    const Output& present = *current_;
+    if (format == present.format && instance == present.origin.instance) return;
+    use(format, {present.origin.program, std::string(instance)}, present.logger->level());
   }
 
  private:
-  LogStyle style_;
+  Outputs() { use(LogFormat::kText, {"sluice", ""}, spdlog::level::info); }
+
+  void use(LogFormat format, LogOrigin origin, spdlog::level::level_enum lowest) {
+    auto output = std::make_unique<Output>();
+    output->format = format;
+    output->origin = std::move(origin);
+    output->logger = std::make_shared<spdlog::logger>(output->origin.program, make_sink(*output));
+    output->logger->set_formatter(std::make_unique<AsItIs>());
+    output->logger->set_level(lowest);
+    output->logger->flush_on(spdlog::level::debug);
+    current_ = output.get();
+    all_.push_back(std::move(output));
+  }
+
+  std::mutex mutex_;
+  std::vector<std::unique_ptr<const Output>> all_;
+  std::atomic<const Output*> current_ = nullptr;
 };
 
-std::shared_ptr<spdlog::logger> make_logger(std::string name, LogStyle style, LogLevel lowest) {
-  auto logger = std::make_shared<spdlog::logger>(std::move(name),
-                                                 std::make_shared<spdlog::sinks::stderr_sink_mt>());
-  logger->set_formatter(std::make_unique<LineFormatter>(style));
-  logger->set_level(to_spdlog(lowest));
-  logger->flush_on(spdlog::level::debug);
-  return logger;
+bool is_journal(int fd, const char* journal_stream) {
+  struct stat status{};
+  if (journal_stream == nullptr || ::fstat(fd, &status) != 0) return false;
+  return fmt::format("{}:{}", status.st_dev, status.st_ino) == journal_stream;
 }
 
-std::shared_ptr<spdlog::logger>& the_logger() {
-  // Not destroyed at exit, since threads and destructors of static objects may still log.
-  static auto* const logger =
-      new std::shared_ptr(make_logger("sluice", LogStyle::kText, LogLevel::kInfo));
-  return *logger;
-}
-
-void append_escaped(std::string_view message, std::string* line) {
-  for (const char c : message) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (c == '\n') {
-      *line += "\\n";
-    } else if ((byte < 0x20 && c != '\t') || byte == 0x7f) {
-      fmt::format_to(std::back_inserter(*line), "\\x{:02x}", byte);
-    } else {
-      *line += c;
-    }
+std::string formatted(const LogEntry& entry, const Output& output) {
+  switch (output.format) {
+    case LogFormat::kJournal:
+      return format_journal(entry, output.origin);
+    case LogFormat::kJson:
+      return format_json(entry, output.origin, system_clock().now());
+    case LogFormat::kAuto:
+    case LogFormat::kText:
+      break;
   }
+  return format_text(entry, system_clock().now());
 }
 
 }  // namespace
 
+std::optional<LogFormat> log_format(std::string_view name) {
+  if (name == "auto") return LogFormat::kAuto;
+  if (name == "text") return LogFormat::kText;
+  if (name == "json") return LogFormat::kJson;
+  if (name == "journal") return LogFormat::kJournal;
+  return std::nullopt;
+}
+
+LogFormat settle_log_format(LogFormat format, int fd, const char* journal_stream) {
+  if (format != LogFormat::kAuto) return format;
+  return is_journal(fd, journal_stream) ? LogFormat::kJournal : LogFormat::kText;
+}
+
 void init_logging(std::string_view program_name, bool debug) {
-  the_logger() = make_logger(std::string(program_name),
-                             choose_log_style(STDERR_FILENO, std::getenv("JOURNAL_STREAM")),
-                             debug ? LogLevel::kDebug : LogLevel::kInfo);
+  Outputs::instance().replace(
+      settle_log_format(LogFormat::kAuto, STDERR_FILENO, std::getenv("JOURNAL_STREAM")),
+      {std::string(program_name), ""}, debug ? LogLevel::kDebug : LogLevel::kInfo);
 }
 
-void show_debug_lines() { the_logger()->set_level(to_spdlog(LogLevel::kDebug)); }
-
-bool log_enabled(LogLevel level) { return the_logger()->should_log(to_spdlog(level)); }
-
-void log_line(LogLevel level, std::string_view message) {
-  the_logger()->log(to_spdlog(level), spdlog::string_view_t(message.data(), message.size()));
+void set_log_format(LogFormat format, std::string_view instance) {
+  Outputs::instance().change(
+      settle_log_format(format, STDERR_FILENO, std::getenv("JOURNAL_STREAM")), instance);
 }
 
-LogStyle choose_log_style(int fd, const char* journal_stream) {
-  struct stat status{};
-  if (journal_stream == nullptr || ::fstat(fd, &status) != 0) return LogStyle::kText;
-  const bool same = fmt::format("{}:{}", status.st_dev, status.st_ino) == journal_stream;
-  return same ? LogStyle::kJournal : LogStyle::kText;
+void show_debug_lines() {
+  Outputs::instance().current().logger->set_level(to_spdlog(LogLevel::kDebug));
 }
 
-std::string format_log_line(LogStyle style, LogLevel level, Timestamp time,
-                            std::string_view message) {
-  std::string line;
-  if (style == LogStyle::kJournal) {
-    line = fmt::format("<{}>", priority(level));
-  } else {
-    const std::int64_t millis = time.nanos / 1'000'000;
-    // The same width for each line, which format_rfc3339 would not give.
-    const std::string seconds = format_rfc3339(Timestamp{time.seconds, 0});
-    line = fmt::format("{}.{:03}Z {:<5} ", std::string_view(seconds).substr(0, seconds.size() - 1),
-                       millis, word(level));
-  }
-  append_escaped(message, &line);
-  line += '\n';
-  return line;
+bool log_enabled(LogLevel level) {
+  return Outputs::instance().current().logger->should_log(to_spdlog(level));
+}
+
+void log_entry(const LogEntry& entry) {
+  const Output& output = Outputs::instance().current();
+  const auto level = to_spdlog(entry.kind.level);
+  if (output.logger->should_log(level)) output.logger->log(level, formatted(entry, output));
 }
 
 }  // namespace sluice

@@ -19,6 +19,7 @@
 #include "common/config.h"
 #include "common/heartbeat.h"
 #include "common/log.h"
+#include "common/message_kinds.h"
 #include "common/owned_fd.h"
 #include "common/time.h"
 
@@ -167,7 +168,8 @@ Result<std::unique_ptr<MetricsServer>> MetricsServer::start_if_possible(
   if (options.address == kNoAddress) return nullptr;
   auto started = start(std::move(options));
   if (started || started.error().kind == ErrorKind::kConfig) return started;
-  log_error("{}; everything else goes on", started.error().message);
+  log_message(message::kMetricsUnavailable, {}, "{}; everything else goes on",
+              started.error().message);
   return nullptr;
 }
 

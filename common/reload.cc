@@ -4,23 +4,28 @@
 
 #include "common/lifecycle.h"
 #include "common/log.h"
+#include "common/message_kinds.h"
 
 namespace sluice {
 
 void announce(const Config& config) {
+  set_log_format(config.log_format, config.instance);
   if (config.debug) show_debug_lines();
-  for (const std::string& warning : config.warnings) log_warn("{}", warning);
+  for (const std::string& warning : config.warnings)
+    log_message(message::kConfigWarning, {}, "{}", warning);
 }
 
 void Reload::request() {
   notify_reloading();
   auto config = load_config(program_, sources_);
   if (!config) {
-    log_error("the configuration is not reloaded, and the present one stays in use: {}",
-              config.error().message);
+    log_message(message::kConfigNotReloaded, {},
+                "the configuration is not reloaded, and the present one stays in use: {}",
+                config.error().message);
     return notify_ready();
   }
-  log_info("the configuration is reloaded: what is under way is finished first");
+  log_message(message::kConfigReloaded, {},
+              "the configuration is reloaded: what is under way is finished first");
   std::stop_source present{std::nostopstate};
   {
     const std::lock_guard lock(mutex_);
@@ -53,8 +58,9 @@ Result<void> Reload::run(Config* config, const std::stop_token& stop, const Work
     if (next) {
       if (!cannot_begin) before = *config;
     } else if (cannot_begin) {
-      log_error("the reloaded configuration is given up for the one before: {}",
-                done.error().message);
+      log_message(message::kConfigGivenUp, {},
+                  "the reloaded configuration is given up for the one before: {}",
+                  done.error().message);
       next = std::exchange(before, std::nullopt);
     } else {
       return done;

@@ -18,7 +18,8 @@
 
 namespace sluice {
 
-// What a configuration means for the log: debug lines, if it asks for them, and its warnings.
+// What a configuration means for the log: its format, debug lines if it asks for them, and its
+// warnings.
 void announce(const Config& config);
 
 class Reload {

@@ -74,6 +74,13 @@ void set_teleport_mode(const Value& value, Config* config) {
   config->teleport.mode = mode.value_or(defaults().teleport.mode);
 }
 
+// What is no format is refused when all is checked.
+void set_log_format_of(const Value& value, Config* config) {
+  const auto* name = std::get_if<std::string>(&value);
+  const auto format = name == nullptr ? std::nullopt : log_format(*name);
+  config->log_format = format.value_or(defaults().log_format);
+}
+
 // What is no form is refused when all is checked.
 void set_body(const Value& value, Config* config) {
   const auto* name = std::get_if<std::string>(&value);
@@ -148,6 +155,12 @@ constexpr auto kSettings = std::to_array<Setting>({
      .type = kSwitch, .initial = "false", .users = Users::kAll, .upstream = true,
      .help = "Log what helps to find a fault, too",
      .assign = &set<&Config::debug>},
+    {.name = "log-format", .key = "log.format", .environment = "SLUICE_LOG_FORMAT",
+     .type = kText, .initial = "auto", .users = Users::kDaemons,
+     .help = "How the log is written: text (to stderr), json (to stderr, an object a line), journal (to "
+             "systemd's journal, with its fields), or auto: journal where stderr is the journal, else "
+             "text",
+     .assign = &set_log_format_of},
     {.name = "dry-run", .key = "dry-run", .environment = "FDFWD_DRY_RUN",
      .type = kSwitch, .initial = "false", .users = Users::kDaemons, .upstream = true,
      .help = "Read and count audit events, and write, send and lock nothing; recordings are not "

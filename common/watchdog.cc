@@ -8,6 +8,7 @@
 #include "common/backoff.h"
 #include "common/lifecycle.h"
 #include "common/log.h"
+#include "common/message_kinds.h"
 #include "common/time.h"
 
 namespace sluice {
@@ -34,9 +35,10 @@ void Watchdog::run(const std::stop_token& stop) {
     is_stalled = oldest && oldest->age > time_ / 2;
     if (!is_stalled) {
       notify_alive();
-      if (was_stalled) log_warn("all loops make progress again");
+      if (was_stalled) log_message(message::kProgressAgain, {}, "all loops make progress again");
     } else if (!was_stalled) {
-      log_error(
+      log_message(
+          message::kStalled, {},
           "{} has made no progress for {}: the disk does not answer, or this is a defect; systemd "
           "restarts this process if it stays so",
           oldest->name, format_duration(oldest->age));

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "common/log.h"
+#include "common/message_kinds.h"
 #include "fetcher/ingest/ingest_loop.h"
 #include "fetcher/ingest/lane_buffers.h"
 #include "fetcher/source/bulk_state.h"
@@ -23,7 +24,7 @@ Result<void> Backfills::load(queue::Writer* writer) {
     const std::string name = format_time_range(range);
     SLUICE_ASSIGN(const auto done, writer->state(BackfillSpan{range}.done_key()));
     if (done) {
-      log_info("the backfill of {} was done at {}", name, *done);
+      log_message(message::kBackfillDone, {}, "the backfill of {} was done at {}", name, *done);
       continue;
     }
     auto span = std::make_unique<Span>();
@@ -44,7 +45,8 @@ Result<void> Backfills::warn_about_forgotten_ids(const TimeRange& range,
   const TimeRange repeated{.from = std::max(range.from, start_time_),
                            .to = std::min(range.to, start_of_day(*ids_from))};
   if (repeated.from >= repeated.to) return {};
-  log_warn(
+  log_message(
+      message::kBackfillRepeats, {},
       "of the backfill of {}, the events of {} come a second time: they were fetched before, "
       "and their ids are not remembered any more",
       format_time_range(range), format_time_range(repeated));
@@ -59,8 +61,8 @@ void Backfills::start(AuditApi audit_api) {
     start.backfill = span->span;
     start.saved = std::move(span->saved);
     span->source = make_source(audit_api, parts_, std::move(start));
-    log_info("the backfill of {} {}", format_time_range(span->span.range),
-             has_begun ? "goes on" : "begins");
+    log_message(message::kBackfillBegins, {}, "the backfill of {} {}",
+                format_time_range(span->span.range), has_begun ? "goes on" : "begins");
     span->thread =
         std::jthread([this, span = span.get()](const std::stop_token& stop) { run(span, stop); });
   }
@@ -76,7 +78,8 @@ void Backfills::run(Span* span, const std::stop_token& stop) {
     mark.also.push_back(StateChange{state_key(span->span, key), std::nullopt});
   }
   if (!parts_.buffers->push(std::move(mark), stop)) return;
-  log_info("the backfill of {} is done", format_time_range(span->span.range));
+  log_message(message::kBackfillDone, {}, "the backfill of {} is done",
+              format_time_range(span->span.range));
   span->done = true;
 }
 

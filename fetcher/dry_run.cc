@@ -10,6 +10,7 @@
 
 #include "common/lifecycle.h"
 #include "common/log.h"
+#include "common/message_kinds.h"
 #include "fetcher/ingest/lane_buffers.h"
 #include "fetcher/source/audit_api.h"
 #include "fetcher/source/audit_sources.h"
@@ -39,7 +40,8 @@ DryRun::DryRun(const FetcherConfig& config, EventApi* api, const Clock& clock)
 Result<void> DryRun::run(std::stop_token stop) {
   SLUICE_ASSIGN(const std::string cluster, api_.ping(stop));
   SLUICE_ASSIGN(const AuditApi audit_api, probe_audit_api(&api_, clock_, stop));
-  log_info(
+  log_message(
+      message::kDryRun, {},
       "dry run: reading the audit events of cluster {} by {}, from {} on; nothing is written, sent "
       "or locked, and no recording is fetched",
       cluster, audit_api == AuditApi::kBulkExport ? "bulk export" : "window search",
@@ -63,16 +65,17 @@ Result<void> DryRun::run(std::stop_token stop) {
     if (config_.exit_on_last_event && all_read && batch.empty()) break;
     if (clock_.monotonic() < next_line) continue;
     next_line = clock_.monotonic() + kLineInterval;
-    log_info("dry run: {}", summary());
+    log_message(message::kDryRun, {}, "dry run: {}", summary());
   }
-  log_info("dry run: {}", summary());
+  log_message(message::kDryRun, {}, "dry run: {}", summary());
   return {};
 }
 
 void DryRun::count(const Item& item) {
   if (const auto* reject = std::get_if<Reject>(&item.content)) {
     ++rejected_;
-    log_warn("dry run: event {} would be queued as a reject: {}", reject->id, reject->reason);
+    log_message(message::kDryRunReject, {.event_id = reject->id},
+                "dry run: event {} would be queued as a reject: {}", reject->id, reject->reason);
     return;
   }
   const auto* event = std::get_if<Event>(&item.content);

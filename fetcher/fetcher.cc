@@ -10,6 +10,7 @@
 #include "common/heartbeat.h"
 #include "common/lifecycle.h"
 #include "common/log.h"
+#include "common/message_kinds.h"
 #include "fetcher/dry_run.h"
 #include "fetcher/generation.h"
 #include "fetcher/teleport/client.h"
@@ -55,7 +56,7 @@ class ClusterQuestion {
 
  private:
   void ask(EventApi* api, const Clock& clock, const std::stop_token& stop) {
-    RepeatedMessage trouble("no connection to Teleport", LogLevel::kWarn, clock);
+    RepeatedMessage trouble(message::kNoConnection, "no connection to Teleport", clock);
     Backoff backoff(kConnectBackoffMin, kConnectBackoffMax);
     while (!stop.stop_requested()) {
       auto cluster = api->ping(stop);
@@ -86,7 +87,11 @@ class ClusterQuestion {
 
 }  // namespace
 
-Fetcher::Fetcher(Config config, const Clock& clock) : config_(std::move(config)), clock_(clock) {}
+Fetcher::Fetcher(Config config, const Clock& clock)
+    : config_(std::move(config)),
+      clock_(clock),
+      reopening_(message::kQueueReopened,
+                 "the queue is opened anew, and everything goes on from what is in it", clock) {}
 
 Fetcher::~Fetcher() = default;
 
@@ -122,13 +127,15 @@ Result<void> Fetcher::open_queue() {
   options.limits = queue::configured_limits(config_.queue);
   SLUICE_ASSIGN(writer_, queue::Writer::open(options));
   const queue::OpenReport& report = writer_->report();
-  log_info("queue {} {} at {}, epoch {}; last numbers: audit {}, session {}",
-           writer_->queue_id().short_string(), report.created ? "created" : "opened",
-           config_.queue_path.string(), report.epoch.number, report.last[queue::Lane::kAudit],
-           report.last[queue::Lane::kSession]);
+  log_message(message::kQueueOpened, {},
+              "queue {} {} at {}, epoch {}; last numbers: audit {}, session {}",
+              writer_->queue_id().short_string(), report.created ? "created" : "opened",
+              config_.queue_path.string(), report.epoch.number, report.last[queue::Lane::kAudit],
+              report.last[queue::Lane::kSession]);
   for (const queue::Lane lane : queue::kLanes) {
     if (report.lost[lane] == 0) continue;
-    log_error(
+    log_message(
+        message::kDiskLostEvents, {.lane = queue::name_of(lane), .count = report.lost[lane]},
         "the disk has lost the last {} {} events, though it had said that they were synced; "
         "they are fetched again",
         report.lost[lane], queue::name_of(lane));
@@ -148,12 +155,11 @@ Result<void> Fetcher::open_first(const std::stop_token& stop) {
 
 // The failed Writer is given up first: nothing may be tried again on it.
 Result<void> Fetcher::reopen_queue(const Error& cause, const std::stop_token& stop) {
-  log_error("the queue is opened anew, and everything goes on from what is in it: {}",
-            cause.message);
+  reopening_.failed(cause.message);
   if (writer_ && cause.kind == ErrorKind::kNoSpace) writer_->release_room();
   notify_status("waiting: " + cause.message);
   metrics_.begin_wait(cause.message);
-  RepeatedMessage trouble("cannot open the queue again", LogLevel::kError, clock_);
+  RepeatedMessage trouble(message::kQueueNotOpened, "cannot open the queue again", clock_);
   Backoff backoff(kReopenBackoffMin, kReopenBackoffMax);
   while (sleep_for(stop, backoff.next())) {
     writer_.reset();

@@ -50,6 +50,7 @@ class Fetcher {
   std::unique_ptr<queue::Writer> writer_;
   std::string cluster_;  // empty until it has been asked for
   StartTime start_;
+  RepeatedMessage reopening_;
 };
 
 }  // namespace sluice::fetcher

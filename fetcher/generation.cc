@@ -9,6 +9,7 @@
 #include "common/heartbeat.h"
 #include "common/lifecycle.h"
 #include "common/log.h"
+#include "common/message_kinds.h"
 #include "common/repeated_message.h"
 #include "fetcher/source/recording_state.h"
 
@@ -138,10 +139,12 @@ Result<void> Generation::tend() {
     full[lane] = reason.has_value();
     if (full[lane] == full_[lane]) continue;
     if (reason) {
-      log_warn("fetching for lane {} is paused, and goes on by itself: {}", queue::name_of(lane),
-               *reason);
+      log_message(message::kLanePaused, {.lane = queue::name_of(lane)},
+                  "fetching for lane {} is paused, and goes on by itself: {}", queue::name_of(lane),
+                  *reason);
     } else {
-      log_info("there is room again: fetching for lane {} goes on", queue::name_of(lane));
+      log_message(message::kLaneGoesOn, {.lane = queue::name_of(lane)},
+                  "there is room again: fetching for lane {} goes on", queue::name_of(lane));
     }
   }
   full_ = full;
@@ -174,8 +177,8 @@ void Generation::run_audit_source(const std::stop_token& stop) {
 // Asks until it is known what this Teleport has; nothing when asked to stop. A run that is to end
 // by itself has somebody waiting for its exit status, and a refusal does not pass by waiting.
 std::optional<AuditApi> Generation::choose_api(const std::stop_token& stop) {
-  RepeatedMessage trouble("cannot find out whether Teleport has a bulk export", LogLevel::kWarn,
-                          clock_);
+  RepeatedMessage trouble(message::kApiUnknown,
+                          "cannot find out whether Teleport has a bulk export", clock_);
   Backoff backoff(kProbeBackoffMin, kProbeBackoffMax);
   while (!stop.stop_requested()) {
     const auto probed = probe_audit_api(&api_, clock_, stop);
@@ -213,7 +216,7 @@ void Generation::log_each_minute() {
       sum(now.duplicates, logged_.duplicates), writer_.last(queue::Lane::kAudit),
       writer_.last(queue::Lane::kSession), recordings_.pending(), backfills_.open(),
       describe(writer_.read_up_to()));
-  log_line(LogLevel::kInfo, line);
+  log_message(message::kFetcherStatus, {}, "{}", line);
   notify_status(line);
   logged_ = now;
 }

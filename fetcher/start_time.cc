@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "common/log.h"
+#include "common/message_kinds.h"
 #include "fetcher/ingest/ingest_loop.h"
 #include "fetcher/source/bulk_state.h"
 #include "fetcher/source/recording_state.h"
@@ -89,8 +90,9 @@ Result<StartTime> restart(const StartTime& before, const FetcherConfig& config, 
   const Timestamp from = *config.restart_from;
   SLUICE_ASSIGN(const auto done, writer->state(kRestartedFromKey));
   if (done == format_rfc3339(from)) {
-    log_info("events were begun to be fetched again from {} on by an earlier start; going on",
-             format_rfc3339(from));
+    log_message(message::kFetchingAgainGoesOn, {},
+                "events were begun to be fetched again from {} on by an earlier start; going on",
+                format_rfc3339(from));
     return before;
   }
   const std::string twice = what_comes_twice(writer->ledger(), from);
@@ -100,8 +102,9 @@ Result<StartTime> restart(const StartTime& before, const FetcherConfig& config, 
                             "--yes",
                             format_rfc3339(from), twice));
   }
-  log_warn("events are fetched again from {} on (until now the export began with {}): {}",
-           format_rfc3339(from), format_rfc3339(before.time), twice);
+  log_message(message::kFetchedAgain, {},
+              "events are fetched again from {} on (until now the export began with {}): {}",
+              format_rfc3339(from), format_rfc3339(before.time), twice);
   return begin_again(before, from, clock, writer);
 }
 
@@ -119,13 +122,15 @@ Result<StartTime> settle_start_time(const FetcherConfig& config, const Clock& cl
     if (config.restart_from) {
       append.put_state(std::string(kRestartedFromKey), format_rfc3339(start.time));
     }
-    log_info("fetching events from {} on", format_rfc3339(start.time));
+    log_message(message::kFetchingFrom, {}, "fetching events from {} on",
+                format_rfc3339(start.time));
     SLUICE_TRY(writer->append(append));
     return start;
   }
   if (config.restart_from) return restart(*saved, config, clock, writer);
   if (config.start_time && *config.start_time != saved->time) {
-    log_warn(
+    log_message(
+        message::kStartTimeIgnored, {},
         "start-time is {}, but this queue was begun with {}, which goes on to be used; to fetch "
         "again from another time on, start once with --restart-from TIME",
         format_rfc3339(*config.start_time), format_rfc3339(saved->time));

@@ -3,6 +3,7 @@
 #include <chrono>
 
 #include "common/log.h"
+#include "common/message_kinds.h"
 
 namespace sluice::shipper {
 namespace {
@@ -23,12 +24,15 @@ void DeadLetterAlarm::tick(const queue::DeliveryStore& store) {
     const bool is_old = level == said.level && now - said.at < kRepeat;
     if (is_old || (level == Level::kNone && said.level == Level::kNone)) continue;
     if (level == Level::kFull) {
-      log_error("{}", limits_.describe(lane, totals));
+      log_message(message::kDeadLettersFull, {.lane = queue::name_of(lane)}, "{}",
+                  limits_.describe(lane, totals));
     } else if (level == Level::kMany) {
-      log_warn("{}", limits_.describe(lane, totals));
+      log_message(message::kDeadLettersMany, {.lane = queue::name_of(lane)}, "{}",
+                  limits_.describe(lane, totals));
     } else {
-      log_info("lane {} has {} dead letters again: there is room for more", queue::name_of(lane),
-               totals.count);
+      log_message(message::kDeadLettersRoom, {.lane = queue::name_of(lane)},
+                  "lane {} has {} dead letters again: there is room for more", queue::name_of(lane),
+                  totals.count);
     }
     said = {level, now};
   }

@@ -1,4 +1,5 @@
 #include "shipper/expiry_watch.h"
+#include "common/message_kinds.h"
 
 #include <fmt/format.h>
 
@@ -50,13 +51,14 @@ void ExpiryWatch::look() {
     warned = due;
     const std::string at = format_rfc3339(watched.times.not_after);
     if (left <= 0) {
-      sink_(LogLevel::kError,
-            fmt::format("{} expired at {}: have it renewed, it is taken up without "
-                        "a restart",
-                        watched.name, at));
+      sink_({message::kCertificateExpired,
+             fmt::format("{} expired at {}: have it renewed, it is taken up without "
+                         "a restart",
+                         watched.name, at)});
     } else {
-      sink_(LogLevel::kWarn, fmt::format("{} ends in {}, at {}: have it renewed", watched.name,
-                                         format_duration(std::chrono::seconds(left)), at));
+      sink_({message::kCertificateExpires,
+             fmt::format("{} ends in {}, at {}: have it renewed", watched.name,
+                         format_duration(std::chrono::seconds(left)), at)});
     }
   }
 }

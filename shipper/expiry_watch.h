@@ -10,7 +10,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <functional>
 #include <map>
 #include <mutex>
 #include <string>
@@ -26,9 +25,8 @@ namespace sluice::shipper {
 
 class ExpiryWatch {
  public:
-  using Sink = std::function<void(LogLevel, std::string_view)>;
-
-  explicit ExpiryWatch(const Clock* clock, Sink sink = log_line) : clock_(clock), sink_(sink) {}
+  explicit ExpiryWatch(const Clock* clock, LogSink sink = log_entry)
+      : clock_(clock), sink_(std::move(sink)) {}
 
   // The certificate that is in use now: `whose` in one word ("client"), `name` in a sentence ("the
   // client certificate /etc/…").
@@ -49,7 +47,7 @@ class ExpiryWatch {
   };
 
   const Clock* clock_;
-  const Sink sink_;
+  const LogSink sink_;
   mutable std::mutex mutex_;
   std::map<std::string, Watched> watched_;
 };

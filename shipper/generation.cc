@@ -10,6 +10,7 @@
 #include "common/backoff.h"
 #include "common/heartbeat.h"
 #include "common/log.h"
+#include "common/message_kinds.h"
 #include "queue/configured_limits.h"
 #include "queue/instance.h"
 #include "shipper/destination.h"
@@ -84,7 +85,8 @@ void Generation::start_control() {
   if (started) {
     control_ = std::move(*started);
   } else {
-    log_error("{}: queuectl cannot reach this shipper", started.error().message);
+    log_message(message::kControlUnreachable, {}, "{}: queuectl cannot reach this shipper",
+                started.error().message);
   }
 }
 
@@ -93,7 +95,7 @@ Generation::Generation(const GenerationOptions& options)
       rate_(options.config->shipper.events_per_second_max,
             options.config->shipper.bytes_per_second_max),
       dead_letters_(queue::dead_letter_limits(options.config->shipper), *options.clock),
-      waiting_("waiting for the queue", LogLevel::kInfo, *options.clock) {}
+      waiting_(message::kWaitingForQueue, "waiting for the queue", *options.clock) {}
 
 Result<void> Generation::run(const std::stop_token& stop) {
   while (true) {
@@ -101,7 +103,8 @@ Result<void> Generation::run(const std::stop_token& stop) {
     if (stop.stop_requested()) return {};
     auto done = ship(stop);
     if (done || done.error().kind != ErrorKind::kEpochChanged) return done;
-    log_info("{}: positions are held against it", done.error().message);
+    log_message(message::kPositionsHeld, {}, "{}: positions are held against it",
+                done.error().message);
   }
 }
 
@@ -128,7 +131,8 @@ Result<void> Generation::try_attach() {
   SLUICE_ASSIGN(const auto view, reader_->view());
   SLUICE_ASSIGN(const auto rewinds, store_->reconcile(view));
   for (const queue::Rewind& rewind : rewinds) {
-    log_warn(
+    log_message(
+        message::kRecordsLost, {.lane = queue::name_of(rewind.lane), .sequence = rewind.from},
         "lane {}: the queue has lost records from number {} on after they were delivered up to {}; "
         "{} numbers belong to other records now and will be shipped{}",
         queue::name_of(rewind.lane), rewind.from, rewind.old_position, rewind.voided,
@@ -147,7 +151,8 @@ Result<void> Generation::try_attach() {
 void Generation::log_start(const queue::QueueView& view) const {
   const auto audit = store_->progress(queue::Lane::kAudit).position;
   const auto session = store_->progress(queue::Lane::kSession).position;
-  log_info(
+  log_message(
+      message::kShipping, {},
       "shipping queue {}{}: audit behind {} of {}, session behind {} of {}; a crash repeats at "
       "most {} events",
       view.queue_id.short_string(), view.cluster.empty() ? "" : " of cluster " + view.cluster,
@@ -277,8 +282,9 @@ Result<void> Generation::watch(const std::stop_token& stop) {
     // While the sink takes nothing, the lanes read nothing. What fails here, the next read says.
     [[maybe_unused]] const auto released = reader_->let_go();
     if (until_drained && is_drained()) {
-      log_info("{}", describe_drained(store_->progress(queue::Lane::kAudit),
-                                      store_->progress(queue::Lane::kSession)));
+      log_message(message::kDrained, {}, "{}",
+                  describe_drained(store_->progress(queue::Lane::kAudit),
+                                   store_->progress(queue::Lane::kSession)));
       return {};
     }
   }

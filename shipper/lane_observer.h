@@ -10,6 +10,8 @@
 
 namespace sluice::shipper {
 
+class Batch;
+
 class LaneObserver {
  public:
   LaneObserver() = default;
@@ -18,8 +20,8 @@ class LaneObserver {
   virtual ~LaneObserver() = default;
 
   // A request was not successful and will be sent again. Called for each; a cause that lasts is
-  // told in the same words.
-  virtual void on_failure(std::string_view sentence) = 0;
+  // told in the same words. `batch` is what was sent; nullptr: nothing was.
+  virtual void on_failure(std::string_view sentence, const Batch* batch) = 0;
   // The sink takes events again, or the batch that failed. May be called more often than needed.
   virtual void on_healed() = 0;
   // Events go to `url` from now on, for that reason.

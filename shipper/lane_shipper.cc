@@ -417,7 +417,7 @@ void LaneShipper::refuse(const Flight& flight, const fluentd::Answer& answer) {
   if (const auto why =
           parts_.sink->no_room_for_letters(options_.lane, finished_.set_aside.size())) {
     ++parts_.counters->requests_failed;
-    parts_.observer->on_failure(*why);
+    parts_.observer->on_failure(*why, &piece.batch);
     return flight.slot->wait_for_room();
   }
   if (!is_certain) ++lone_refusals_;
@@ -434,8 +434,8 @@ void LaneShipper::doubt(const Flight& flight, const fluentd::Answer& answer) {
   flight.slot->piece().accepted_at_doubt = accepted_;
   const bool has_others = flight.slot->turn_to_another_piece();
   if (has_others && gate_.is_open() && doubts_ <= kHastyProbesMax) return;
-  parts_.observer->on_failure(
-      describe_refusal_of_all(answer, destinations_[flight.url].base_url()));
+  parts_.observer->on_failure(describe_refusal_of_all(answer, destinations_[flight.url].base_url()),
+                              nullptr);
   postpone(flight, answer, milliseconds{0});
 }
 
@@ -487,8 +487,9 @@ void LaneShipper::retry_later(const Flight& flight, const fluentd::Answer& answe
   piece.chunk_limit_refusals = is_chunk_limit_refusal(answer) ? piece.chunk_limit_refusals + 1 : 0;
   const bool is_at_fault = fails_alone(answer, flight.slot);
   const std::string& url = destinations_[flight.url].base_url();
-  parts_.observer->on_failure(piece.errors_alone > 0 ? describe_of_one(answer, url)
-                                                     : describe_for_all(answer, url));
+  parts_.observer->on_failure(
+      piece.errors_alone > 0 ? describe_of_one(answer, url) : describe_for_all(answer, url),
+      &piece.batch);
   if (is_at_fault || piece.chunk_limit_refusals >= kChunkLimitTriesMax) {
     return refuse(flight, answer);
   }
@@ -542,7 +543,7 @@ void LaneShipper::pass(std::vector<RecordPtr> not_to_be_sent) {
     const auto no_room =
         parts_.sink->no_room_for_letters(options_.lane, finished_.set_aside.size());
     if (no_room) {
-      parts_.observer->on_failure(*no_room);
+      parts_.observer->on_failure(*no_room, nullptr);
       held_back_.push_back(std::move(record));
       continue;
     }

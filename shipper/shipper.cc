@@ -6,6 +6,7 @@
 #include "common/lifecycle.h"
 #include "common/log.h"
 #include "common/metrics_server.h"
+#include "common/message_kinds.h"
 #include "common/time.h"
 #include "queue/damage_advice.h"
 #include "shipper/fluentd/client_certificate.h"
@@ -44,7 +45,7 @@ Result<void> check_certificate(const Config& config) {
   auto checked =
       fluentd::check_client_certificate(fluentd::tls_files(config.fluentd), system_clock().now());
   if (checked || config.shipper.exit_when_drained) return checked;
-  log_error("{}", checked.error().message);
+  log_message(message::kClientCertificateBad, {}, "{}", checked.error().message);
   return {};
 }
 
@@ -83,6 +84,8 @@ Result<void> run_shipper(const Config& config, const std::stop_token& stop) {
   options.observers[queue::Lane::kSession] = &session_log;
 
   Backoff backoff(kReopenWaitMin, kReopenWaitMax);
+  RepeatedMessage reopening(message::kDeliveryReopened,
+                            "sending has stopped, the delivery store is opened anew");
   for (bool is_first = true; !stop.stop_requested(); is_first = false) {
     const auto begin = system_clock().monotonic();
     auto generation = Generation::open(options);
@@ -101,7 +104,7 @@ Result<void> run_shipper(const Config& config, const std::stop_token& stop) {
     if (generation) generation->reset();
     metrics.begin_wait(done.error().message);
     if (system_clock().monotonic() - begin > kReopenWaitMax) backoff.reset();
-    log_error("{}; sending has stopped, the delivery store is opened anew", done.error().message);
+    reopening.failed(done.error().message);
     sleep_for(stop, backoff.next());
   }
   return {};

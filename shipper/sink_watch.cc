@@ -9,6 +9,7 @@
 #include "common/backoff.h"
 #include "common/forward_url.h"
 #include "common/log.h"
+#include "common/message_kinds.h"
 #include "shipper/destination.h"
 #include "shipper/fluentd/client_certificate.h"
 #include "shipper/fluentd/make_transport.h"
@@ -44,7 +45,8 @@ SinkWatch::SinkWatch(const Config* config, const Clock* clock)
     }
     monitor_ = std::make_unique<SinkMonitor>(std::move(options));
     if (!std::ranges::equal(config->fluentd.urls, config->fluentd.session_urls, is_same_server)) {
-      log_info(
+      log_message(
+          message::kComparedPartly, {},
           "events of recordings go to another server than audit events: what Fluentd counts is "
           "compared for audit events only");
     }

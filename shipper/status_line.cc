@@ -4,6 +4,7 @@
 
 #include "common/lifecycle.h"
 #include "common/log.h"
+#include "common/message_kinds.h"
 
 namespace sluice::shipper {
 namespace {
@@ -30,7 +31,7 @@ void StatusLine::tick(const queue::DeliveryStore& store,
     if (!line.empty()) line += "; ";
     line += describe(lane, store.progress(lane), durable[lane]);
   }
-  log_info("{}", line);
+  log_message(message::kShipperStatus, {}, "{}", line);
   notify_status(line);
 }
 

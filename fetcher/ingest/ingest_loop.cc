@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "common/log.h"
+#include "common/message_kinds.h"
 
 namespace sluice::fetcher {
 namespace {
@@ -139,8 +140,9 @@ Result<bool> IngestLoop::is_duplicate(std::uint32_t generation, Timestamp time,
 // again.
 Result<void> IngestLoop::announce_recording(const Event& event) {
   if (!is_usable_sid(event.sid)) {
-    log_warn("the recording of event {} is not fetched: \"{}\" is not a session id", event.id,
-             event.sid.substr(0, 128));
+    log_message(message::kRecordingNotFetched, {.lane = "audit", .event_id = event.id},
+                "the recording of event {} is not fetched: \"{}\" is not a session id", event.id,
+                event.sid.substr(0, 128));
     return {};
   }
   std::string key = recording_key(event.sid);

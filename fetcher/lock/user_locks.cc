@@ -5,6 +5,7 @@
 
 #include "common/backoff.h"
 #include "common/log.h"
+#include "common/message_kinds.h"
 #include "common/repeated_message.h"
 
 namespace sluice::fetcher {
@@ -52,8 +53,9 @@ void UserLocks::note(const Event& event) {
   }
   const std::lock_guard lock(mutex_);
   if (waiting_.size() >= kWaitingMax) {
-    log_error("user {} is not locked: {} others wait for Teleport to lock them",
-              event.failed_login->user, waiting_.size());
+    log_message(message::kUserNotLocked, {.event_id = event.id},
+                "user {} is not locked: {} others wait for Teleport to lock them",
+                event.failed_login->user, waiting_.size());
     return;
   }
   waiting_.push_back({request_for(*event.failed_login, expires), event.time});
@@ -74,21 +76,24 @@ void UserLocks::run(const std::stop_token& stop) {
 }
 
 void UserLocks::send(const Waiting& waiting, const std::stop_token& stop) {
-  RepeatedMessage trouble("cannot lock user " + waiting.request.user, LogLevel::kError, clock_);
+  RepeatedMessage trouble(message::kUserLockFails, "cannot lock user " + waiting.request.user,
+                          clock_);
   Backoff backoff(kBackoffMin, kBackoffMax);
   while (true) {
     const auto locked = api_.lock(waiting.request, stop);
     if (locked) {
-      log_warn("user {} is locked after more than {} failed logins within {}", waiting.request.user,
-               config_.attempts_max, format_duration(config_.period));
+      log_message(message::kUserLocked, {},
+                  "user {} is locked after more than {} failed logins within {}",
+                  waiting.request.user, config_.attempts_max, format_duration(config_.period));
       return;
     }
     if (locked.error().kind == ErrorKind::kStopped) return;
     trouble.failed(locked.error().message);
     if (!sleep_for(stop, backoff.next())) return;
     if (is_recent(waiting.failed_at)) continue;
-    log_error("user {} is not locked: the failed logins are too long ago now",
-              waiting.request.user);
+    log_message(message::kUserNotLocked, {},
+                "user {} is not locked: the failed logins are too long ago now",
+                waiting.request.user);
     return;
   }
 }

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "common/log.h"
+#include "common/message_kinds.h"
 #include "fetcher/ingest/ingest_loop.h"
 #include "fetcher/source/bulk_export.h"
 #include "fetcher/source/window_search.h"
@@ -56,8 +57,8 @@ std::unique_ptr<AuditSource> make_bulk_export(const SourceParts& parts, SourceSt
     options.takeover.push_back({state_key(start.backfill, kSearchKey), std::nullopt});
   }
   if (start.is_announced) {
-    log_info("reading audit events by bulk export, from {} on",
-             format_day(std::max(day_of(start.time), saved.first_day.value_or(INT32_MIN))));
+    log_message(message::kReadingBegins, {}, "reading audit events by bulk export, from {} on",
+                format_day(std::max(day_of(start.time), saved.first_day.value_or(INT32_MIN))));
   }
   return std::make_unique<BulkExport>(std::move(options), std::move(saved), parts.api,
                                       parts.buffers, parts.clock, parts.teleport_clock);
@@ -93,8 +94,10 @@ std::unique_ptr<AuditSource> make_window_search(const SourceParts& parts, Source
   saved.from = search_from(start);
   if (start.saved.search) saved = std::move(*start.saved.search);
   if (start.is_announced) {
-    log_info("reading audit events by window search, from {} on (this Teleport has no bulk export)",
-             format_rfc3339(saved.from));
+    log_message(
+        message::kReadingBegins, {},
+        "reading audit events by window search, from {} on (this Teleport has no bulk export)",
+        format_rfc3339(saved.from));
   }
   return std::make_unique<WindowSearch>(std::move(options), std::move(saved), parts.api,
                                         parts.buffers, parts.clock, parts.teleport_clock);

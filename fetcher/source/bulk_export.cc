@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "common/log.h"
+#include "common/message_kinds.h"
 #include "fetcher/transcode/sha256_hex.h"
 
 namespace sluice::fetcher {
@@ -31,7 +32,8 @@ Day first_day_of(const BulkExportOptions& options, const BulkState& saved, Day t
   const bool shown = !saved.days.empty() && saved.days.rbegin()->first >= first;
   if (first == start || first <= today + 1 || shown) return first;
   const Day back = std::max(start, today - static_cast<Day>(options.late_days));
-  log_error(
+  log_message(
+      message::kFirstDayInFuture, {},
       "the saved first day of the bulk export, {}, is in the future (today is {}): the clock was "
       "wrong when it was saved, or is now. Days are listed from {} on instead; events that are in "
       "the queue already may come twice. Check the clock, and whether earlier days are missing",
@@ -48,8 +50,8 @@ BulkExport::BulkExport(BulkExportOptions options, BulkState saved, EventApi* api
       buffers_(*buffers),
       clock_(clock),
       listing_backoff_(options_.backoff_min, options_.backoff_max),
-      listing_trouble_("cannot list Teleport's event chunks", LogLevel::kWarn, clock),
-      reading_trouble_("cannot read an event chunk", LogLevel::kWarn, clock),
+      listing_trouble_(message::kListingFails, "cannot list Teleport's event chunks", clock),
+      reading_trouble_(message::kReadingFails, "cannot read an event chunk", clock),
       first_day_(first_day_of(options_, saved, today())),
       last_day_(options_.backfill ? options_.backfill->last_day() : INT32_MAX),
       read_up_to_(options_.read_up_to),
@@ -93,7 +95,8 @@ SourceEnd BulkExport::run(std::stop_token stop) {
   ending.request_stop();
   if (is_done()) return SourceEnd::kFinished;
   if (!not_supported_) return SourceEnd::kStopped;
-  log_warn("Teleport no longer has its bulk export; looking again at what it has");
+  log_message(message::kBulkExportGone, {},
+              "Teleport no longer has its bulk export; looking again at what it has");
   return SourceEnd::kChooseAgain;
 }
 
@@ -442,12 +445,13 @@ void BulkExport::give_up(const ChunkName& name, const Error& error, const std::s
     const std::lock_guard lock(mutex_);
     listed = missing_.at(name).listed;
   }
-  log_error("the events of chunk {} of {} that were not fetched yet are lost: Teleport {}: {}",
-            name.second, format_day(name.first),
-            listed ? "has listed it all the time, but not had it for " +
-                         format_duration(kNotFoundPatience)
-                   : "no longer has it",
-            error.message);
+  log_message(message::kChunkLost, {.lane = "audit"},
+              "the events of chunk {} of {} that were not fetched yet are lost: Teleport {}: {}",
+              name.second, format_day(name.first),
+              listed ? "has listed it all the time, but not had it for " +
+                           format_duration(kNotFoundPatience)
+                     : "no longer has it",
+              error.message);
   const std::string key = state_key(options_.backfill, chunk_key(name.first, name.second));
   if (buffers_.push(mark_of(queue::Lane::kAudit, key, std::string(kChunkLost)), stop)) finish(name);
 }
@@ -462,7 +466,8 @@ void BulkExport::give_up_too_large(const ChunkName& name, const Error& error,
   reject.reason =
       fmt::format("the rest of chunk {}, from an event on that is too large to be received: {}",
                   chunk, error.message);
-  log_error("an event is lost, and those behind it: {}", reject.reason);
+  log_message(message::kEventLost, {.lane = "audit", .event_id = reject.id},
+              "an event is lost, and those behind it: {}", reject.reason);
   Item item;
   item.is_backfill = options_.backfill.has_value();
   item.content = std::move(reject);

@@ -6,6 +6,7 @@
 #include <limits>
 
 #include "common/log.h"
+#include "common/message_kinds.h"
 #include "fetcher/ingest/item.h"
 
 namespace sluice::fetcher {
@@ -62,7 +63,7 @@ Recordings::Recordings(RecordingsOptions options, EventApi* api, LaneBuffers* bu
       api_(*api),
       buffers_(*buffers),
       clock_(clock),
-      trouble_("cannot fetch a session recording", LogLevel::kWarn, clock) {
+      trouble_(message::kRecordingFails, "cannot fetch a session recording", clock) {
   for (std::uint32_t i = 0; i < std::max(options_.concurrency, 1U); ++i) {
     workers_.emplace_back([this](const std::stop_token& stop) { work(stop); });
   }
@@ -262,10 +263,10 @@ bool Recordings::counts_as_try(const Error& error, const std::stop_token& stop) 
 }
 
 void Recordings::give_up(const std::string& sid, const Error& error, const std::stop_token& stop) {
-  log_error(
-      "the recording of session {} is given up, what is missing of it will not be fetched: "
-      "{}",
-      sid, error.message);
+  log_message(message::kRecordingGivenUp, {.lane = "session", .session_id = sid},
+              "the recording of session {} is given up, what is missing of it will not be fetched: "
+              "{}",
+              sid, error.message);
   begin_end(sid);
   Item mark = mark_of(queue::Lane::kSession, recording_key(sid), std::nullopt);
   mark.also.push_back(

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "common/log.h"
+#include "common/message_kinds.h"
 #include "fetcher/source/audit_api.h"
 
 namespace sluice::fetcher {
@@ -41,8 +42,8 @@ WindowSearch::WindowSearch(WindowSearchOptions options, SearchState saved, Event
       recent_(kRecentIdsMax),
       page_size_(options_.page_size),
       teleport_clock_(*teleport_clock),
-      trouble_("cannot search for events", LogLevel::kWarn, clock),
-      key_trouble_("cannot turn the pages of a search", LogLevel::kWarn, clock),
+      trouble_(message::kSearchFails, "cannot search for events", clock),
+      key_trouble_(message::kPageKeyFails, "cannot turn the pages of a search", clock),
       types_(fmt::format("{}", fmt::join(options_.types, ","))),
       read_up_to_(options_.read_up_to),
       saved_read_up_to_(options_.read_up_to) {
@@ -78,7 +79,8 @@ bool WindowSearch::has_bulk_export(const std::stop_token& stop) {
   next_probe_ = clock_.monotonic() + options_.probe_interval;
   const auto probed = probe_audit_api(&api_, clock_, stop);
   if (!probed || *probed != AuditApi::kBulkExport) return false;
-  log_info("Teleport has a bulk export now, which takes over from the search");
+  log_message(message::kBulkExportFound, {},
+              "Teleport has a bulk export now, which takes over from the search");
   return true;
 }
 

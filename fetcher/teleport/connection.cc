@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "common/log.h"
+#include "common/message_kinds.h"
 #include "fetcher/teleport/teleport_channel.h"
 
 namespace sluice::fetcher {
@@ -75,7 +76,8 @@ Result<std::unique_ptr<Connection>> Connection::create(const TeleportConfig& con
                                                        const Clock& clock) {
   gpr_set_log_function(&drop_log_line);
   SLUICE_ASSIGN(Identity identity, load_identity(config));
-  if (const auto warning = permission_warning(config)) log_warn("{}", *warning);
+  if (const auto warning = permission_warning(config))
+    log_message(message::kIdentityPermissions, {}, "{}", *warning);
   return std::unique_ptr<Connection>(new Connection(config, clock, std::move(identity)));
 }
 
@@ -85,8 +87,8 @@ Connection::Connection(const TeleportConfig& config, const Clock& clock, Identit
       dialer_(config),
       identity_(std::move(identity)),
       next_refresh_(clock_.monotonic() + config_.refresh_interval),
-      refresh_trouble_("cannot renew the Teleport identity, the old one stays in use",
-                       LogLevel::kWarn, clock) {}
+      refresh_trouble_(message::kIdentityNotRenewed,
+                       "cannot renew the Teleport identity, the old one stays in use", clock) {}
 
 Result<std::shared_ptr<TeleportChannel>> Connection::channel(const std::stop_token& stop) {
   const std::lock_guard lock(mutex_);
@@ -110,7 +112,8 @@ void Connection::warn_of_expiry_unlocked() {
   const LifeLeft left = life_left(identity_, now);
   if (left <= warned_of_ || now > identity_.not_after) return;
   warned_of_ = left;
-  log_warn(
+  log_message(
+      message::kIdentityExpires, {},
       "the Teleport identity {} expires at {}, in {}, and has not been renewed yet: check tbot, or "
       "renew it with tctl auth sign",
       identity_.name, format_rfc3339(identity_.not_after),
@@ -144,8 +147,9 @@ void Connection::load_renewed_unlocked() {
   renewed_ = true;
   warned_of_ = LifeLeft::kPlenty;
   failure_.reset();
-  log_info("the Teleport identity {} was renewed and is valid until {}", identity_.name,
-           format_rfc3339(identity_.not_after));
+  log_message(message::kIdentityRenewed, {},
+              "the Teleport identity {} was renewed and is valid until {}", identity_.name,
+              format_rfc3339(identity_.not_after));
 }
 
 Result<void> Connection::connect_unlocked(const std::stop_token& stop) {
@@ -178,7 +182,8 @@ void Connection::note_cluster(const std::string& name) {
 void Connection::log_way_unlocked() {
   if (!cluster_ || logged_way_ == dialer_.description()) return;
   logged_way_ = dialer_.description();
-  log_info("connected to Teleport {}, cluster {}", logged_way_, *cluster_);
+  log_message(message::kConnected, {}, "connected to Teleport {}, cluster {}", logged_way_,
+              *cluster_);
 }
 
 // An identity that has expired is the cause, whatever the failure looks like: servers do not say

@@ -1,4 +1,5 @@
 #include "shipper/fluentd/client_identity.h"
+#include "common/message_kinds.h"
 
 #include <utility>
 
@@ -6,7 +7,8 @@ namespace sluice::shipper::fluentd {
 
 ClientIdentity::ClientIdentity(TlsFiles files)
     : files_(std::move(files)),
-      reading_("the client certificate cannot be read anew, the last one goes on being used") {}
+      reading_(message::kClientCertificateNotRead,
+               "the client certificate cannot be read anew, the last one goes on being used") {}
 
 Result<void> ClientIdentity::use(SSL_CTX* context) {
   if (files_.cert.empty()) return {};

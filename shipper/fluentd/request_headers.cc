@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "common/check.h"
+#include "common/message_kinds.h"
 
 namespace sluice::shipper::fluentd {
 namespace {
@@ -21,7 +22,8 @@ RequestHeaders::RequestHeaders(std::vector<std::string> own_lines,
     : own_lines_(std::move(own_lines)),
       configured_(std::move(configured)),
       has_files_(std::ranges::any_of(configured_, has_file)),
-      reading_("a header's value is not read again, the last one is sent on") {}
+      reading_(message::kHeaderNotRead,
+               "a header's value is not read again, the last one is sent on") {}
 
 Result<void> RequestHeaders::open(std::chrono::milliseconds now) {
   SLUICE_ASSIGN(list_, read());

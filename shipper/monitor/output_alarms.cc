@@ -4,6 +4,8 @@
 
 #include <array>
 
+#include "common/message_kinds.h"
+
 namespace sluice::shipper {
 namespace {
 
@@ -48,10 +50,11 @@ void OutputAlarms::look_at_buffer(const Plugin& plugin, Output* output) {
   const std::size_t level = level_of(*plugin.buffer_space);
   if (level > output->level) {
     output->level = level;
-    sink_(LogLevel::kWarn, buffer_sentence(*output));
+    sink_({message::kOutputBufferFills, buffer_sentence(*output)});
   } else if (output->level > 0 && *plugin.buffer_space >= kEnough) {
     output->level = 0;
-    sink_(LogLevel::kInfo, fmt::format("the buffer of output {} has room again", output->name));
+    sink_({message::kOutputBufferRoom,
+           fmt::format("the buffer of output {} has room again", output->name)});
   }
 }
 
@@ -61,18 +64,18 @@ void OutputAlarms::look_at_writes(const Plugin& plugin, Output* output) {
   const std::uint64_t dropped = counter(plugin, "drop_oldest_chunk_count");
   if (output->is_known && retries > output->retries && !output->fails) {
     output->fails = true;
-    sink_(LogLevel::kWarn, failing_sentence(*output));
+    sink_({message::kOutputFails, failing_sentence(*output)});
   } else if (output->fails && retries <= output->retries && writes > output->writes) {
     output->fails = false;
-    sink_(LogLevel::kInfo, fmt::format("output {} writes again", output->name));
+    sink_({message::kOutputWrites, fmt::format("output {} writes again", output->name)});
   }
   if (output->is_known && dropped > output->dropped) {
-    sink_(LogLevel::kError,
-          fmt::format(
-              "output {} has thrown away {} chunks of acknowledged events, as overflow_action "
-              "drop_oldest_chunk tells it to: take that out, and send these events again "
-              "with \"queuectl replay\"",
-              output->name, dropped - output->dropped));
+    sink_({message::kOutputDropped,
+           fmt::format(
+               "output {} has thrown away {} chunks of acknowledged events, as overflow_action "
+               "drop_oldest_chunk tells it to: take that out, and send these events again "
+               "with \"queuectl replay\"",
+               output->name, dropped - output->dropped)});
   }
   output->retries = retries;
   output->writes = writes;

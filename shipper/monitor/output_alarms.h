@@ -6,7 +6,6 @@
 #define SLUICE_SHIPPER_MONITOR_OUTPUT_ALARMS_H_
 
 #include <cstdint>
-#include <functional>
 #include <map>
 #include <string>
 #include <string_view>
@@ -19,9 +18,7 @@ namespace sluice::shipper {
 
 class OutputAlarms {
  public:
-  using Sink = std::function<void(LogLevel, std::string_view)>;
-
-  explicit OutputAlarms(Sink sink = log_line) : sink_(std::move(sink)) {}
+  explicit OutputAlarms(LogSink sink = log_entry) : sink_(std::move(sink)) {}
 
   // What the process at `url` has answered. Outputs that it had before and has not now are
   // forgotten.
@@ -46,7 +43,7 @@ class OutputAlarms {
   static std::string buffer_sentence(const Output& output);
   static std::string failing_sentence(const Output& output);
 
-  const Sink sink_;
+  const LogSink sink_;
   std::map<std::string, std::map<std::string, Output>> outputs_;  // by URL, then by id
 };
 

@@ -1,4 +1,5 @@
 #include "shipper/monitor/sink_monitor.h"
+#include "common/message_kinds.h"
 
 #include <fmt/format.h>
 
@@ -9,7 +10,7 @@ namespace sluice::shipper {
 
 SinkMonitor::SinkMonitor(SinkMonitorOptions options)
     : options_(std::move(options)),
-      asking_("what Fluentd counts cannot be compared", LogLevel::kWarn, *options_.clock,
+      asking_(message::kNotCompared, "what Fluentd counts cannot be compared", *options_.clock,
               options_.sink),
       outputs_(options_.sink) {}
 
@@ -84,7 +85,7 @@ void SinkMonitor::judge(const SinkComparison& comparison) {
   if (comparison.missing == 0) told_ = 0;
   if (comparison.missing == 0 || comparison.missing < 2 * told_) return;
   told_ = comparison.missing;
-  options_.sink(LogLevel::kError, shortfall_sentence(comparison));
+  options_.sink({message::kEventsMissing, shortfall_sentence(comparison)});
 }
 
 std::string SinkMonitor::shortfall_sentence(const SinkComparison& comparison) {

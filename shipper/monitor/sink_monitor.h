@@ -35,7 +35,7 @@ struct SinkMonitorOptions {
   std::string input_type = "http";
   const SinkTally* tally = nullptr;
   const Clock* clock = nullptr;
-  OutputAlarms::Sink sink = log_line;
+  LogSink sink = log_entry;
 };
 
 class SinkMonitor {

@@ -1,5 +1,5 @@
 // Tells the log what happens beside the live flow, in a replay job or with dead letters that are
-// sent again: a cause once and then now and then, each refusal.
+// sent again: each cause once and then now and then, with its count.
 #ifndef SLUICE_SHIPPER_REPLAY_REPLAY_LOG_H_
 #define SLUICE_SHIPPER_REPLAY_REPLAY_LOG_H_
 
@@ -16,7 +16,7 @@ class ReplayLog final : public LaneObserver {
  public:
   // `subject`: "replay 14".
   ReplayLog(std::string subject, queue::Lane lane);
-  void on_failure(std::string_view sentence) override;
+  void on_failure(std::string_view sentence, const Batch* batch) override;
   void on_healed() override;
   void on_other_url(std::string_view url, std::string_view reason) override;
   // Not a new dead letter: a replayed event is still in the queue, and the job counts it; a dead
@@ -27,6 +27,8 @@ class ReplayLog final : public LaneObserver {
   std::string subject_;
   queue::Lane lane_;
   RepeatedMessage trouble_;
+  RepeatedMessage other_url_;
+  RepeatedMessage refusals_;
 };
 
 }  // namespace sluice::shipper

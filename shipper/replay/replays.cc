@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "common/log.h"
+#include "common/message_kinds.h"
 #include "shipper/lane_counters.h"
 #include "shipper/replay/replay_log.h"
 #include "shipper/replay/replay_work.h"
@@ -35,9 +36,10 @@ void let_others_go_first() { ::setpriority(PRIO_PROCESS, 0, kNiceness); }
 
 void log_end(const queue::ReplayJob& job) {
   const queue::ReplayProgress& progress = job.progress;
-  log_info("replay {} is {}: {} events sent, {} refused{}{}", job.id,
-           queue::name_of(progress.state), progress.sent, progress.refused,
-           progress.remark.empty() ? "" : "; ", progress.remark);
+  log_message(message::kReplayEnded, {.lane = queue::name_of(job.spec.lane)},
+              "replay {} is {}: {} events sent, {} refused{}{}", job.id,
+              queue::name_of(progress.state), progress.sent, progress.refused,
+              progress.remark.empty() ? "" : "; ", progress.remark);
 }
 
 }  // namespace
@@ -64,7 +66,10 @@ struct Replays::Running {
 };
 
 Replays::Replays(const ReplaysOptions& options)
-    : options_(options), thread_([this](const std::stop_token& stop) { run(stop); }) {}
+    : options_(options),
+      waiting_(message::kReplayWaits, "replays and dead letters that are sent again wait",
+               *options_.clock),
+      thread_([this](const std::stop_token& stop) { run(stop); }) {}
 
 Replays::~Replays() {
   stop();
@@ -147,10 +152,11 @@ void Replays::start_waiting(const std::vector<queue::ReplayJob>& active) {
 void Replays::start(const queue::ReplayJob& job) {
   auto transport = options_.make_transport();
   if (!transport) {
-    log_warn("replay {} waits: {}", job.id, transport.error().message);
+    waiting_.failed(transport.error().message);
     start_again_ = options_.clock->monotonic() + kStartPause;
     return;
   }
+  waiting_.succeeded();
   // What was skipped is sent only if it is named.
   auto skipped = options_.store->skipped_by_hand(job.spec.lane);
   if (!skipped) return note_failure(skipped.error());
@@ -171,9 +177,10 @@ void Replays::start(const queue::ReplayJob& job) {
   lane.lone_refusals_max = kReplayLoneRefusalsMax;
   queue::LaneProgress begin;
   begin.position = job.progress.position;
-  log_info("replay {} {} behind number {} of lane {}, up to {}", job.id,
-           job.progress.sent == 0 ? "begins" : "goes on", job.progress.position,
-           queue::name_of(job.spec.lane), job.progress.last);
+  log_message(message::kReplayBegins, {.lane = queue::name_of(job.spec.lane)},
+              "replay {} {} behind number {} of lane {}, up to {}", job.id,
+              job.progress.sent == 0 ? "begins" : "goes on", job.progress.position,
+              queue::name_of(job.spec.lane), job.progress.last);
   running->runner = make_runner(running, std::move(lane), begin, std::move(*transport));
   running_.emplace(job.id, std::move(fresh));
 }
@@ -190,10 +197,11 @@ void Replays::start_requeues() {
 void Replays::start_requeue(queue::Lane queue_lane) {
   auto transport = options_.make_transport();
   if (!transport) {
-    log_warn("dead letters wait to be sent again: {}", transport.error().message);
+    waiting_.failed(transport.error().message);
     start_again_ = options_.clock->monotonic() + kStartPause;
     return;
   }
+  waiting_.succeeded();
   auto fresh = std::make_unique<Running>(
       fmt::format("dead letters of lane {} that are sent again", queue::name_of(queue_lane)),
       queue_lane);

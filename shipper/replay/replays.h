@@ -23,6 +23,7 @@
 #include <vector>
 
 #include "common/error.h"
+#include "common/repeated_message.h"
 #include "common/time.h"
 #include "queue/delivery_store.h"
 #include "shipper/fluentd/transport.h"
@@ -93,6 +94,7 @@ class Replays {
   std::map<std::uint64_t, std::unique_ptr<Running>>
       running_;  // of the own thread only, as the next
   queue::PerLane<std::unique_ptr<Running>> requeues_;
+  RepeatedMessage waiting_;
   std::chrono::milliseconds start_again_{0};  // not before, after a transport could not be made
   std::jthread thread_;
 };

@@ -24,10 +24,15 @@ class RepeatedMessageTest : public testing::Test {
 
   FakeClock clock_;
   std::vector<std::string> lines_;
+  std::vector<std::uint64_t> counts_;
+  std::vector<std::string> causes_;
+  static constexpr MessageKind kKind{"events-wait", LogLevel::kWarn, "0123", "look"};
   RepeatedMessage message_{
-      "Fluentd takes no events", LogLevel::kWarn, clock_,
-      [this](LogLevel level, std::string_view line) {
-        lines_.push_back((level == LogLevel::kWarn ? "warn " : "info ") + std::string(line));
+      kKind, "Fluentd takes no events", clock_, [this](const LogEntry& entry) {
+        const bool is_warning = entry.kind.level == LogLevel::kWarn;
+        lines_.push_back((is_warning ? "warn " : "info ") + std::string(entry.message));
+        counts_.push_back(entry.fields.count.value_or(0));
+        causes_.emplace_back(entry.fields.cause);
       }};
 };
 
@@ -41,12 +46,60 @@ TEST_F(RepeatedMessageTest, TheSameFailureIsLoggedOnceAndThenCounted) {
   EXPECT_THAT(logged(), ElementsAre("warn Fluentd takes no events: refused (61 times in 1m)"));
 }
 
-TEST_F(RepeatedMessageTest, SumsUpAtMostOnceAMinute) {
-  for (int i = 0; i < 600; ++i) {
+TEST_F(RepeatedMessageTest, SumsUpAfterAMinuteThenTwoFourAndEightMore) {
+  for (int i = 0; i <= 15 * 60; ++i) {
     message_.failed("refused");
     clock_.advance(milliseconds(1'000));
   }
-  EXPECT_EQ(logged().size(), 10u) << "the first, and one each full minute since";
+  EXPECT_THAT(logged(), ElementsAre("warn Fluentd takes no events: refused",
+                                    "warn Fluentd takes no events: refused (61 times in 1m)",
+                                    "warn Fluentd takes no events: refused (181 times in 3m)",
+                                    "warn Fluentd takes no events: refused (421 times in 7m)",
+                                    "warn Fluentd takes no events: refused (901 times in 15m)"));
+}
+
+TEST_F(RepeatedMessageTest, AnOutageOfDaysIsAboutALineAnHourAndOneAtItsEnd) {
+  constexpr int kDays = 3;
+  constexpr int kTries = kDays * 24 * 3'600 / 10;
+  for (int i = 0; i < kTries; ++i) {
+    message_.failed("refused");
+    clock_.advance(milliseconds(10'000));
+  }
+  EXPECT_LE(logged().size(), kDays * 24u + 7u);
+  message_.succeeded();
+  EXPECT_THAT(logged(),
+              ElementsAre("info Fluentd takes no events: this is over after 3d, 25920 times"));
+  EXPECT_EQ(counts_.back(), std::uint64_t{kTries});
+  EXPECT_EQ(causes_.back(), "events-wait");
+}
+
+TEST_F(RepeatedMessageTest, AnOutageOfDaysWithEverOtherReasonsIsBoundedToo) {
+  for (int i = 0; i < 2 * 24 * 360; ++i) {
+    message_.failed("request " + std::to_string(i));
+    clock_.advance(milliseconds(10'000));
+  }
+  EXPECT_LE(logged().size(), (2 * 24u + 7u) * RepeatedMessage::kTextsMax);
+}
+
+TEST_F(RepeatedMessageTest, WhatComesAndGoesIsToldAsOneTroubleAndItsEndNoMoreOftenThanItself) {
+  for (int i = 0; i < 6 * 3'600; ++i) {
+    message_.failed("refused");
+    message_.succeeded();
+    clock_.advance(milliseconds(1'000));
+  }
+  const auto lines = logged();
+  EXPECT_LE(lines.size(), 2 * (6u + 7u));
+  EXPECT_THAT(lines.back(), testing::HasSubstr("this is over after"));
+}
+
+TEST_F(RepeatedMessageTest, ADetailIsToldAndMakesNoNewReason) {
+  for (int i = 1; i <= 61; ++i) {
+    message_.failed("refused", {.sequence = 7}, "event " + std::to_string(i));
+    clock_.advance(milliseconds(1'000));
+  }
+  EXPECT_THAT(logged(),
+              ElementsAre("warn Fluentd takes no events: refused (event 1)",
+                          "warn Fluentd takes no events: refused (event 61; 61 times in 1m)"));
 }
 
 TEST_F(RepeatedMessageTest, ANewTextIsLoggedAtOnce) {
@@ -78,7 +131,7 @@ TEST_F(RepeatedMessageTest, TheEndIsLoggedOnceWithDurationAndCount) {
 TEST_F(RepeatedMessageTest, AFailureAfterTheEndIsANewOne) {
   message_.failed("refused");
   message_.succeeded();
-  clock_.advance(milliseconds(3'600'000));
+  clock_.advance(RepeatedMessage::kSettled);
   message_.failed("refused");
   message_.succeeded();
   EXPECT_THAT(logged(),

@@ -35,8 +35,9 @@ class ExpiryWatchTest : public testing::Test {
   FakeClock clock_;
   std::vector<std::string> lines_;
   ExpiryWatch watch_{
-      &clock_, [this](LogLevel level, std::string_view text) {
-        lines_.push_back(fmt::format("{} {}", level == LogLevel::kError ? "error" : "warn", text));
+      &clock_, [this](const LogEntry& entry) {
+        const bool is_error = entry.kind.level == LogLevel::kError;
+        lines_.push_back(fmt::format("{} {}", is_error ? "error" : "warn", entry.message));
       }};
 };
 

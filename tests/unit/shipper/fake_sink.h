@@ -115,7 +115,9 @@ class FakeStore final : public CompletionSink {
 
 class FakeObserver final : public LaneObserver {
  public:
-  void on_failure(std::string_view sentence) override { failures.emplace_back(sentence); }
+  void on_failure(std::string_view sentence, const Batch* /*batch*/) override {
+    failures.emplace_back(sentence);
+  }
   void on_healed() override { ++healed; }
   void on_other_url(std::string_view url, std::string_view /*reason*/) override {
     urls.emplace_back(url);

@@ -53,12 +53,13 @@ class SinkMonitorTest : public testing::Test {
        .plugin_ids = {},
        .tally = &tally_,
        .clock = &clock_,
-       .sink = [this](LogLevel level, std::string_view text) {
+       .sink = [this](const LogEntry& entry) {
+         const LogLevel level = entry.kind.level;
          lines_.push_back(fmt::format("{} {}",
                                       level == LogLevel::kError  ? "error"
                                       : level == LogLevel::kWarn ? "warn"
                                                                  : "info",
-                                      text));
+                                      entry.message));
        }}};
 };
 
