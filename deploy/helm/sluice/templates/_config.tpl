@@ -48,4 +48,10 @@
 [shipper]
 {{ . }}
 {{- end }}
+{{- if .Values.metrics.enabled }}
+
+[metrics]
+fetcher-address = {{ printf "%s:9464" .Values.metrics.address | toJson }}
+shipper-address = {{ printf "%s:9465" .Values.metrics.address | toJson }}
+{{- end }}
 {{- end }}

@@ -1,11 +1,11 @@
-{{- /* One of the two containers: a dict with root (the chart's scope), name, uid and mounts. */}}
+{{- /* One of the two containers: a dict with root (the chart's scope), name, uid, port and mounts. */}}
 {{- define "sluice.container" -}}
 {{- $values := .root.Values }}
 {{- $own := index $values .name }}
 - name: {{ .name }}
   image: {{ include "sluice.image" .root }}
   imagePullPolicy: {{ $values.image.pullPolicy }}
-  command: [sluice-{{ .name }}, start, --instance, default]
+  command: [sluice-{{ .name }}, start]
   {{- with $own.extraArgs }}
   args:
     {{- toYaml . | nindent 4 }}
@@ -21,12 +21,17 @@
   resources:
     {{- toYaml . | nindent 4 }}
   {{- end }}
-  {{- with $values.readinessProbe }}
-  {{- if .enabled }}
-  readinessProbe:
+  {{- if $values.metrics.enabled }}
+  ports:
+    - name: {{ .name }}-metrics
+      containerPort: {{ .port }}
+  {{- end }}
+  {{- range $probe, $page := dict "startupProbe" "healthz" "livenessProbe" "healthz" "readinessProbe" "readyz" }}
+  {{- with index $values $probe }}
+  {{ $probe }}:
     exec:
-      command: [queuectl, status, --instance, default]
-    {{- omit . "enabled" | toYaml | nindent 4 }}
+      command: [curl, --silent, --fail, --max-time, "20", "http://127.0.0.1:{{ $.port }}/{{ $page }}"]
+    {{- toYaml . | nindent 4 }}
   {{- end }}
   {{- end }}
   volumeMounts:
