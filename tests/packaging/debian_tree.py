@@ -55,6 +55,11 @@ def libraries_of(programs):
     return tuple(sorted({line.split(":")[0] for line in found.stdout.splitlines() if not line.startswith("diversion")}))
 
 
+def minimal(cache):
+    """The cached tree without further packages, for who only reads it."""
+    return _cached(Path(cache), ())
+
+
 class Tree:
     """See the head of this file. `root` is where the tree is mounted while the context is open."""
 
