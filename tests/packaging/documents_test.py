@@ -251,6 +251,21 @@ def everything_is_installed_where_it_is_looked_for(build: Path, source: Path) ->
                         "lib/systemd/system/sluice.target"} <= files, files
 
 
+def debian_folder_agrees_with_the_rest(build: Path, source: Path) -> None:
+    """What a build of the packages, which takes long, would say late or never."""
+    version = re.search(r"^sluice \(([^)]+)\)", (source / "debian/changelog").read_text())[1]
+    assert run(build / "bin/sluice-fetcher", "version").split()[1] == version
+    needed = re.search(r"^Build-Depends:\n((?: .*\n)+)", (source / "debian/control").read_text(), re.M)[1]
+    packages = {re.match(r"[^\s:,(]+", line.strip())[0] for line in needed.splitlines()}
+    script = (source / "dev").read_text()
+    installed = " ".join(re.findall(r"^readonly (?:build|package)_packages=\((.*?)\)\n", script, re.M | re.S))
+    missing = packages - set(re.sub(r"#.*", "", installed).split()) - {"debhelper-compat"}
+    assert not missing, f"debian/control names what ./dev does not install: {missing}"
+    libraries = {word for word in installed.split() if word.endswith("-dev")}
+    unused = libraries - packages - {"libgtest-dev", "libgmock-dev", "libnghttp2-dev"}
+    assert not unused, f"./dev installs what debian/control does not name: {unused}"
+
+
 CASES = {
     case.__name__: case
     for case in (
@@ -264,6 +279,7 @@ CASES = {
         fish_completes_every_command_and_option,
         zsh_completes,
         everything_is_installed_where_it_is_looked_for,
+        debian_folder_agrees_with_the_rest,
     )
 }
 
