@@ -55,7 +55,7 @@ def systemd_accepts_the_units(build: Path, root: Path) -> None:
     (root / "usr/bin").mkdir(parents=True, exist_ok=True)
     shutil.copy("/usr/bin/install", root / "usr/bin/install")
     (root / "bin").mkdir(exist_ok=True)
-    shutil.copy("/bin/kill", root / "bin/kill")
+    shutil.copy("/bin/sh", root / "bin/sh")
     (root / "etc").mkdir()
     units = sorted(unit_folder(root).glob("sluice*"))
     assert len(units) == 2 * len(SERVICES) + 1, f"installed units: {units}"
