@@ -258,10 +258,11 @@ def debian_folder_agrees_with_the_rest(build: Path, source: Path) -> None:
     needed = re.search(r"^Build-Depends:\n((?: .*\n)+)", (source / "debian/control").read_text(), re.M)[1]
     packages = {re.match(r"[^\s:,(]+", line.strip())[0] for line in needed.splitlines()}
     script = (source / "dev").read_text()
-    installed = " ".join(re.findall(r"^readonly (?:build|package)_packages=\((.*?)\)\n", script, re.M | re.S))
-    missing = packages - set(re.sub(r"#.*", "", installed).split()) - {"debhelper-compat"}
+    installed = re.search(r"^readonly build_packages=\((.*?)^\)", script, re.M | re.S)[1]
+    installed = re.sub(r"#.*", "", installed).split()
+    missing = packages - set(installed) - {"debhelper-compat"}
     assert not missing, f"debian/control names what ./dev does not install: {missing}"
-    libraries = {word for word in installed.split() if word.endswith("-dev")}
+    libraries = {word for word in installed if word.endswith("-dev")}
     unused = libraries - packages - {"libgtest-dev", "libgmock-dev", "libnghttp2-dev"}
     assert not unused, f"./dev installs what debian/control does not name: {unused}"
 

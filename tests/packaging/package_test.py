@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Tries the Debian packages: `./dev test-package`.
+"""Tries the Debian packages, with the commands of docs/packages.md: `./dev test-package`.
 
 package_test.py BUILD_FOLDER PACKAGES AGAIN CACHE [CASE]...
 
@@ -28,6 +28,7 @@ import rig as rigs  # noqa: E402
 from installation import SKIPPED, run  # noqa: E402
 from processes import TestFailure, wait_until  # noqa: E402
 
+SOURCE = Path(__file__).resolve().parent.parent.parent
 EVENTS, SESSIONS, EVENTS_PER_SESSION = 2000, 2, 50
 PROGRAMS = ("sluice-fetcher", "sluice-shipper", "queuectl")
 # What apt and dpkg note for themselves, and the users: who owns what is kept must not become somebody else.
@@ -110,7 +111,7 @@ class Trial:
     def tree(self):
         deb = package_in(self.packages)
         with debian_tree.Tree(self.cache, (*debian_tree.SYSTEMD, *dependencies(deb))) as tree:
-            shutil.copy(deb, tree.root / "root/sluice.deb")
+            shutil.copy(deb, tree.root / "root")
             for place, kind in (("proc", "proc"), ("dev/shm", "tmpfs")):
                 run("mount", "-t", kind, kind, tree.root / place)
             yield tree
@@ -131,7 +132,7 @@ class Trial:
 
     def an_installation_is_complete_and_starts_nothing(self):
         with self.tree() as tree:
-            tree.install("/root/sluice.deb")
+            as_documented(tree, "install")
             for program in PROGRAMS:
                 check("Usage" in tree.run(program, "--help").stdout, program)
                 for path in (f"usr/share/bash-completion/completions/{program}", f"usr/share/zsh/vendor-completions/_{program}",
@@ -155,11 +156,11 @@ class Trial:
     def a_purge_leaves_only_the_users(self):
         with self.tree() as tree:
             before = files_of(tree)
-            tree.install("/root/sluice.deb")
+            as_documented(tree, "install")
             for unit in ("sluice-fetcher", "sluice-shipper", "sluice-fetcher@bank", "sluice-shipper@bank", "sluice.target"):
                 tree.run("systemctl", "--root=/", "enable", unit)
             (tree.root / "etc/sluice/default.toml").write_text("debug = true\n", encoding="ascii")
-            tree.run("dpkg", "--purge", "sluice")
+            as_documented(tree, "purge")
             left = {path for path in files_of(tree) - before if not REMAINS.fullmatch(path)}
             check(not left, "what a purge leaves", sorted(left))
             check("sluice-fetcher:" in (tree.root / "etc/passwd").read_text(encoding="utf-8"), "the users stay")
@@ -167,7 +168,7 @@ class Trial:
     def nothing_is_lost_by_upgrade_removal_and_purge(self):
         with self.tree() as tree, tempfile.TemporaryDirectory(prefix="sluice-package-") as folder, \
                 PackagedRig(self.build / "bin", folder, tree) as rig:
-            tree.install("/root/sluice.deb")
+            as_documented(tree, "install")
             rig.start_stand_ins()
             rig.sink.outage_begins()
             rig.start_daemons()
@@ -186,19 +187,19 @@ class Trial:
             before = contents(tree, "/var/lib/sluice")
             configuration = contents(tree, "/etc/sluice")
 
-            tree.run("dpkg", "--remove", "sluice")
+            as_documented(tree, "remove")
             check(contents(tree, "/var/lib/sluice") == before, "a removal touches no queue")
             check(contents(tree, "/etc/sluice") == configuration, "a removal touches no configuration")
-            tree.run("dpkg", "--install", "/root/sluice.deb")
+            as_documented(tree, "install")
             check(rig.backlog() == full, "the backlog after removal and installation")
             check(contents(tree, "/etc/sluice") == configuration, "the configuration after removal and installation")
 
             before = contents(tree, "/var/lib/sluice")
-            said = tree.run("dpkg", "--purge", "sluice").stdout
+            said = as_documented(tree, "purge")
             check("/var/lib/sluice/default is kept" in said, "a purge says what it keeps", said)
             check(contents(tree, "/var/lib/sluice") == before, "a purge touches no queue")
             check(not (tree.root / "etc/sluice").exists(), "a purge removes the configuration")
-            tree.run("dpkg", "--install", "/root/sluice.deb")
+            as_documented(tree, "install")
             rig.write_config()
             check(rig.backlog() == full, "the backlog after purge and installation")
 
@@ -209,15 +210,29 @@ class Trial:
             failures = report.failures() + rig.ledger_failures()
             check(not failures, "what arrived", "\n".join(failures))
 
+            for daemon in (rig.fetcher, rig.shipper):
+                daemon.stop()
+            as_documented(tree, "purge")
+            as_documented(tree, "delete")
+            check(not list((tree.root / "var/lib/sluice").glob("*")), "nothing is left of the queue")
+
     def upgrade(self, tree, folder):
         """To the same with a higher version."""
+        next(tree.root.glob("root/sluice_*.deb")).unlink()
         parts = folder / "newer"
         run("dpkg-deb", "--raw-extract", package_in(self.packages), parts)
         control = parts / "DEBIAN/control"
         control.write_text(re.sub(r"(?m)^(Version: .*)$", r"\1+newer", control.read_text(encoding="utf-8")), encoding="utf-8")
-        run("dpkg-deb", "--root-owner-group", "--build", parts, tree.root / "root/newer.deb")
-        said = tree.run("dpkg", "--install", "/root/newer.deb").stdout
+        run("dpkg-deb", "--root-owner-group", "--build", parts, tree.root / "root/sluice_newer.deb")
+        said = as_documented(tree, "install")
         check("Unpacking sluice" in said and " over (" in said, "it is an upgrade", said)
+
+
+def as_documented(tree, block):
+    """Runs the commands of that block of docs/packages.md, and says what they said."""
+    text = (SOURCE / "docs/packages.md").read_text(encoding="utf-8")
+    commands = re.search(rf"(?s)^```sh {block}\n(.*?)^```", text, re.MULTILINE)[1]
+    return tree.run("sh", "-e", "-c", f"cd /root\n{commands}").stdout
 
 
 def files_of(tree):
