@@ -199,6 +199,7 @@ Result<std::string> Fetcher::connect(const std::stop_token& stop) {
     if (clock_.monotonic() >= next_look) {
       SLUICE_TRY(writer_->check_folder());
       SLUICE_TRY(writer_->note_delivery_store());
+      if (failure) notify_status("waiting: " + failure->message);
       next_look = clock_.monotonic() + kShipperLookInterval;
     }
     sleep_for(stop, milliseconds{20});

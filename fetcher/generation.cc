@@ -22,6 +22,7 @@ using std::chrono::milliseconds;
 constexpr milliseconds kStepWait{250};
 constexpr milliseconds kShipperLookInterval{1'000};
 constexpr milliseconds kLineInterval{60'000};
+constexpr milliseconds kStatusInterval{5'000};
 constexpr milliseconds kProbeBackoffMin{1'000};
 constexpr milliseconds kProbeBackoffMax{30'000};
 
@@ -119,6 +120,7 @@ Result<Generation::End> Generation::ingest_until_end(const std::stop_token& stop
       next_look = clock_.monotonic() + kShipperLookInterval;
       tell_metrics();
     }
+    show_status();
     log_each_minute();
     if (choose_again_) return End::kChooseAgain;
     if (const auto refused = refusal()) return fail(*refused);
@@ -195,6 +197,22 @@ std::optional<AuditApi> Generation::choose_api(const std::stop_token& stop) {
   return std::nullopt;
 }
 
+// For `systemctl status`, whose reader wants to know how it is now.
+void Generation::show_status() {
+  if (clock_.monotonic() < next_status_) return;
+  next_status_ = clock_.monotonic() + kStatusInterval;
+  std::string line;
+  for (const queue::Lane lane : queue::kLanes) {
+    if (full_[lane]) line += fmt::format("no room for lane {}; ", queue::name_of(lane));
+  }
+  line += fmt::format(
+      "Teleport read completely up to {}; last numbers: audit {}, session {}; recordings pending: "
+      "{}",
+      describe(writer_.read_up_to()), writer_.last(queue::Lane::kAudit),
+      writer_.last(queue::Lane::kSession), recordings_.pending());
+  notify_status(line);
+}
+
 void Generation::log_each_minute() {
   if (clock_.monotonic() < next_line_) return;
   next_line_ = clock_.monotonic() + kLineInterval;
@@ -217,7 +235,6 @@ void Generation::log_each_minute() {
       writer_.last(queue::Lane::kSession), recordings_.pending(), backfills_.open(),
       describe(writer_.read_up_to()));
   log_message(message::kFetcherStatus, {}, "{}", line);
-  notify_status(line);
   logged_ = now;
 }
 

@@ -68,6 +68,7 @@ class Generation {
   Result<void> tend();
   std::optional<Error> refusal();
   bool finished() const;
+  void show_status();
   void log_each_minute();
   void tell_metrics();
 
@@ -89,6 +90,7 @@ class Generation {
   queue::PerLane<bool> full_;  // what was said last
   IngestCounts logged_;        // as of the last line
   std::chrono::milliseconds next_line_{};
+  std::chrono::milliseconds next_status_{};
 
   std::unique_ptr<AuditSource> source_;
   std::atomic<const AuditSource*> running_source_ = nullptr;  // source_, once it is set

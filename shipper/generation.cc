@@ -9,6 +9,7 @@
 
 #include "common/backoff.h"
 #include "common/heartbeat.h"
+#include "common/lifecycle.h"
 #include "common/log.h"
 #include "common/message_kinds.h"
 #include "queue/configured_limits.h"
@@ -115,6 +116,7 @@ Result<void> Generation::attach(const std::stop_token& stop) {
     if (done || !may_pass(done.error().kind)) return done;
     waiting_.failed(done.error().message);
     if (options_.metrics != nullptr) options_.metrics->begin_wait(done.error().message);
+    notify_status("waiting: " + done.error().message);
   } while (sleep_for(stop, kQueuePollInterval));
   return {};
 }
@@ -296,11 +298,10 @@ void Generation::report_status() {
   for (const queue::Lane lane : queue::kLanes) {
     durable[lane] = reader_->durable(lane).value_or(store_->progress(lane).position);
   }
-  options_.status->tick(*store_, durable);
-  if (options_.metrics != nullptr) {
-    options_.metrics->tick(*store_, durable,
-                           {oldest_ms(queue::Lane::kAudit), oldest_ms(queue::Lane::kSession)});
-  }
+  const queue::PerLane<std::optional<std::int64_t>> oldest = {oldest_ms(queue::Lane::kAudit),
+                                                              oldest_ms(queue::Lane::kSession)};
+  options_.status->tick(*store_, durable, oldest);
+  if (options_.metrics != nullptr) options_.metrics->tick(*store_, durable, oldest);
   dead_letters_.tick(*store_);
 }
 

@@ -102,7 +102,7 @@ def configuration_document_without_a_setting_is_noticed(build: Path, source: Pat
         for wrong in (re.sub(r"^\| `queue.retention`.*\n", "", text, flags=re.M),
                       text.replace("| `24h` |", "| `25h` |"),
                       text.replace("settings: queue.*", "settings: no.*"),
-                      text.replace("queue.* debug -->", "queue.* -->")):
+                      text.replace("queue.* debug log.* -->", "queue.* log.* -->")):
             assert wrong != text
             document = Path(folder, "configuration.md")
             document.write_text(wrong)
