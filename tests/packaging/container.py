@@ -1,0 +1,171 @@
+"""A machine with a systemd of its own: a Debian tree that systemd-nspawn boots.
+
+    with container.Container(root, log) as machine:
+        machine.boot()
+        machine.run("systemctl", "start", "sluice.target")
+        machine.run("queuectl", "status", user="anna")
+        machine.kill()                # all of its processes, at once, as when the power fails
+        machine.boot()                # another boot, with another boot id
+
+It has the network of this program, which is best a loopback interface of its own (enter_own_network()), so that what listens
+there reaches each other and nothing else, on any port. It has cgroups of its own below
+those of this program, and its processes are in the process namespace of this program (debian_tree.enter_own_namespace()), so
+that none outlives it.
+"""
+
+import contextlib
+import ctypes
+import fcntl
+import os
+import re
+import secrets
+import shutil
+import signal
+import socket
+import struct
+import subprocess
+import time
+from pathlib import Path
+
+from power import NotPossible
+from processes import Process, TestFailure, wait_until
+
+BOOT_PATIENCE_SECONDS = 120
+CLONE_NEWNET = 0x40000000
+SIOCSIFFLAGS, IFF_UP = 0x8914, 1
+# Of one command in it.
+PATIENCE_SECONDS = 90
+ENVIRONMENT = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8",
+               "SYSTEMD_PAGER": "", "SYSTEMD_COLORS": "0"}
+
+
+def enter_own_network():
+    """From here on this program and what it starts have a loopback interface to themselves, and no other. What has a thread
+    or a socket already keeps the network that it has."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.unshare(CLONE_NEWNET) != 0:
+        raise NotPossible(f"no network namespace of one's own here: {os.strerror(ctypes.get_errno())}")
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
+        fcntl.ioctl(any_socket, SIOCSIFFLAGS, struct.pack("16sH14x", b"lo", IFF_UP))
+
+
+class Container:
+    """See the head of this file. `root` is its file system, `log` takes what it says while it boots and ends."""
+
+    def __init__(self, root, log):
+        if shutil.which("systemd-nspawn") is None:
+            raise NotPossible("there is no systemd-nspawn (Debian package systemd-container)")
+        self.root = Path(root)
+        self._log = log
+        self._cgroups = []
+        self._nspawn = None
+        self._init = None  # the first process of the machine, as this program's namespace numbers it
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        with contextlib.suppress(TestFailure):
+            self.kill()
+
+    def boot(self):
+        """Returns once all that is to start by itself has been started."""
+        self._cgroups = _new_cgroups()
+        enter = "".join(f"echo $$ >{cgroup}/cgroup.procs && " for cgroup in self._cgroups)
+        self._nspawn = Process("systemd-nspawn", [
+            "sh", "-c", f'{enter}exec "$@"', "sh", "systemd-nspawn", f"--directory={self.root}", "--boot", "--quiet",
+            "--register=no", "--keep-unit", "--console=pipe", "--link-journal=no", "--resolv-conf=off", "--timezone=off"],
+            self._log)
+        wait_until(self._find_init, "systemd-nspawn has started the machine", BOOT_PATIENCE_SECONDS, self._nspawn)
+        wait_until(lambda: self.state() in ("running", "degraded"), "the machine has booted", BOOT_PATIENCE_SECONDS, self._nspawn)
+
+    def running(self):
+        return self._init is not None and self._nspawn.running()
+
+    def state(self):
+        return self.run("systemctl", "is-system-running", check=False).stdout.strip()
+
+    def run(self, *command, user=None, check=True, **more):
+        """Runs a command in it, as root or another user. Its status and output, both streams in one; raises
+        TestFailure when it fails, unless that is not to be checked."""
+        words = ["nsenter", "--target", str(self._init), "--mount", "--uts", "--ipc", "--pid", "--cgroup", "--root", "--wd"]
+        shown = " ".join(str(word) for word in command)
+        if user:
+            words += ["runuser", "-u", user, "--"]
+        words += [str(word) for word in command]
+        try:
+            done = subprocess.run(words, text=True, errors="replace", stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                                  check=False, env=ENVIRONMENT, **{"timeout": PATIENCE_SECONDS, **more})
+        except subprocess.TimeoutExpired as expired:
+            said = (expired.stdout or b"").decode(errors="replace")
+            raise TestFailure(f"{shown} has not ended within {expired.timeout} s:\n{said}") from None
+        if check and done.returncode != 0:
+            raise TestFailure(f"{shown} ended with {done.returncode}:\n{done.stdout}")
+        return done
+
+    def show(self, unit, *properties):
+        """The values of properties that systemctl shows of a unit; the value itself if it is one."""
+        said = self.run("systemctl", "show", unit, f"--property={','.join(properties)}").stdout
+        values = dict(line.split("=", 1) for line in said.splitlines() if "=" in line)
+        return values[properties[0]] if len(properties) == 1 else values
+
+    def journal(self, *arguments):
+        return self.run("journalctl", "--no-pager", "--output=short-iso-precise", *arguments).stdout
+
+    def stop(self):
+        """Shuts it down in order."""
+        self.run("systemctl", "poweroff", check=False)
+        self._nspawn.wait(BOOT_PATIENCE_SECONDS)
+        self._forget()
+
+    def kill(self):
+        """Ends all of its processes at once: the kernel kills what is in the namespace of a first process that was killed."""
+        if self._init is not None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self._init, signal.SIGKILL)
+        if self._nspawn is not None:
+            self._nspawn.kill()
+        self._forget()
+
+    def _forget(self):
+        self._init = self._nspawn = None
+        for cgroup in self._cgroups:
+            _remove_cgroup(cgroup)
+        self._cgroups = []
+
+    def _find_init(self):
+        """The child of systemd-nspawn that is the first of a process namespace, once it has become systemd."""
+        children = Path(f"/proc/{self._nspawn.pid}/task/{self._nspawn.pid}/children").read_text(encoding="ascii").split()
+        for child in children:
+            with contextlib.suppress(OSError):
+                if Path(f"/proc/{child}/comm").read_text(encoding="ascii").strip() == "systemd":
+                    self._init = int(child)
+                    return True
+        return False
+
+
+def _new_cgroups():
+    """Folders below this program's own cgroups in each hierarchy that systemd uses, for systemd-nspawn to work in: it would
+    otherwise do so beside this program, where another one may do the same."""
+    own = Path("/proc/self/cgroup").read_text(encoding="ascii")
+    mounts = Path("/proc/self/mounts").read_text(encoding="ascii")
+    name = f"sluice-boot-{secrets.token_hex(6)}"  # the same in all, which systemd-nspawn takes for granted
+    made = []
+    for kind, line in (("cgroup2", r"^0::(.*)$"), ("cgroup", r"^\d+:name=systemd:(.*)$")):
+        option = r".*\bname=systemd\b" if kind == "cgroup" else ""
+        mount = re.search(rf"^\S+ (\S+) {kind} {option}", mounts, re.MULTILINE)
+        path = re.search(line, own, re.MULTILINE)
+        if mount and path:
+            made.append(Path(mount[1] + path[1].rstrip("/")) / name)
+            made[-1].mkdir()
+    return made
+
+
+def _remove_cgroup(folder):
+    """Its processes are dead, but the kernel may not be done with them."""
+    deadline = time.monotonic() + 10
+    while folder.exists() and time.monotonic() < deadline:
+        for path, _, _ in os.walk(folder, topdown=False):
+            with contextlib.suppress(OSError):
+                os.rmdir(path)
+        time.sleep(0.01)
