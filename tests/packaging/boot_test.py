@@ -1,18 +1,20 @@
 #!/usr/bin/env python3
 """Boots a Debian 12 with Sluice installed, and sees whether a real systemd runs both daemons as their units say.
 
-boot_test.py BUILD_FOLDER [--deb FILE]...
+boot_test.py BUILD_FOLDER [--virtual] [--deb FILE]...
 
 BUILD_FOLDER: of a preset, such as build/dev. Sluice is installed from the packages given, else as `cmake --install` does it.
-The machine is a container of systemd-nspawn (container.py) on a file system whose power can be cut (tests/support/power.py).
-The stand-ins for Teleport and Fluentd run outside of it, on the same loopback interface, which nobody else has. The scenes are played one after the other
-on the same machine. In the last its power is cut while events flow; it boots again, the daemons go on by themselves, and both
-ends are held against each other.
+The machine is a container of systemd-nspawn (container.py) on a file system whose power can be cut (tests/support/power.py), or,
+with --virtual, a virtual one (virtual_machine.py) with a kernel and a disk of its own, which plays fewer scenes and takes
+longer. The stand-ins for Teleport and Fluentd run outside of it, on a loopback interface that nobody else has. The scenes are
+played one after the other on the same machine. In the end its power is cut while events flow; it boots again, the daemons go
+on by themselves, and both ends are held against each other.
 
 Exit status 77: skipped, for the reason printed.
 """
 
 import argparse
+import contextlib
 import os
 import re
 import resource
@@ -20,18 +22,20 @@ import shutil
 import subprocess
 import sys
 import time
-import urllib.request
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "support"))
 
-import container  # noqa: E402
 import debian_tree  # noqa: E402
 import power  # noqa: E402
 import rig as rigs  # noqa: E402
-from booted_rig import BootedRig, accounts  # noqa: E402
+import virtual_machine  # noqa: E402
+from booted_rig import BootedRig  # noqa: E402
+from container import Container, enter_own_network  # noqa: E402
+from machine import OUTSIDE  # noqa: E402
 from processes import TestFailure, control, wait_until  # noqa: E402
 from sandbox_probe import SandboxProbe  # noqa: E402
+from virtual_machine import VirtualMachine  # noqa: E402
 
 SKIPPED = 77
 PROGRAMS = ("sluice-fetcher", "sluice-shipper", "queuectl")
@@ -43,6 +47,7 @@ STOP_SECONDS = 60
 CONFIG_STATUS = 78
 # Unless the configuration says otherwise.
 METRICS_PORTS = (9464, 9465)
+CANARY = "/var/tmp/canary"
 IMAGE_BYTES = 4 << 30
 # What the sandbox or a wrong mode would make a daemon say.
 TROUBLE = re.compile(r"not permitted|permission denied|EPERM|EACCES|read-only file system", re.IGNORECASE)
@@ -62,12 +67,21 @@ def check(right, what, more=""):
 class Play:
     """The scenes, in the order in which they are played. Each leaves both units working, and the lanes as they are."""
 
-    def __init__(self, machine, disk, rig):
+    def __init__(self, machine, rig):
         self.machine = machine
-        self.disk = disk
         self.rig = rig
         self.second = None
         self.fetcher, self.shipper = rig.units
+
+    def scenes_of_a_virtual_machine(self):
+        """Those in which it may matter that it has a kernel of its own."""
+        return (self.without_a_configuration_both_fail_and_are_left_alone,
+                self.both_start_with_the_target_and_say_how_they_are,
+                self.each_runs_as_its_user_under_all_of_its_sandbox,
+                self.inside_its_sandbox_each_reaches_only_what_is_its_own,
+                self.events_flow,
+                self.after_a_power_cut_nothing_is_lost,
+                self.nothing_was_refused_to_the_daemons)
 
     def scenes(self):
         return (self.without_a_configuration_both_fail_and_are_left_alone,
@@ -156,15 +170,15 @@ class Play:
     def each_serves_its_health_where_the_documents_say(self):
         for port in METRICS_PORTS:
             for path in ("healthz", "readyz", "metrics"):
-                with urllib.request.urlopen(f"http://127.0.0.1:{port}/{path}", timeout=30) as answer:
-                    check(answer.status == 200, f"{port}/{path}", answer.status)
+                script = f"exec 3<>/dev/tcp/127.0.0.1/{port}; printf 'GET /{path} HTTP/1.0\\r\\n\\r\\n' >&3; head -n 1 <&3"
+                said = self.machine.run("bash", "-c", script).stdout
+                check(" 200 " in said, f"{port}/{path}", said)
 
     def each_runs_as_its_user_under_all_of_its_sandbox(self):
-        users, groups = accounts(self.rig.tree)
         for unit in self.rig.units:
             lines = self.machine.run("cat", f"/proc/{self.pid(unit)}/status").stdout.splitlines()
             status = {key: value.split() for key, value in (line.split(":", 1) for line in lines)}
-            user, group = str(users[unit][0]), str(groups["sluice"])
+            user, group = (self.machine.run("id", option, unit).stdout.strip() for option in ("--user", "--group"))
             expected = {"Uid": [user] * 4, "Gid": [group] * 4, "Groups": [group], "Umask": ["0027"], "NoNewPrivs": ["1"],
                         "Seccomp": ["2"], **{name: ["0" * 16] for name in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb")}}
             found = {key: status[key] for key in expected}
@@ -195,7 +209,7 @@ class Play:
                 check((done.returncode == 0) == (user in who), f"{user}: {command}", done.stdout)
 
     def inside_its_sandbox_each_reaches_only_what_is_its_own(self):
-        probe = SandboxProbe(self.machine, self.rig.tree)
+        probe = SandboxProbe(self.machine)
         for daemon in ("fetcher", "shipper"):
             wrong = probe.surprises(daemon)
             check(not wrong, f"in the sandbox of sluice-{daemon}", "\n".join(wrong))
@@ -218,10 +232,8 @@ class Play:
             check(status == expected and text in said, f"{user or 'root'}: queuectl {' '.join(arguments)}", f"{status}: {said}")
         report = self.rig.judge(skip_session_types=rigs.UNCONFIGURED_SKIPPED_TYPES)
         check(sorted(len(numbers) for numbers in report.replays.values()) == [2, 9], "both replays arrived", report.replays)
-        users, _ = accounts(self.rig.tree)
-        ours = {users["sluice-fetcher"][0], users["sluice-shipper"][0]}
-        folder = self.rig.tree / "var/lib/sluice/default"
-        strange = [path for name in ("queue", "delivery", "shipper") for path in folder.glob(f"{name}/**/*") if path.stat().st_uid not in ours]
+        strange = self.machine.run("find", *(f"/var/lib/sluice/default/{name}" for name in ("queue", "delivery", "shipper")),
+                                   "!", "-user", "sluice-fetcher", "!", "-user", "sluice-shipper").stdout
         check(not strange, "root's queuectl leaves files of root behind", strange)
 
     def a_reload_takes_up_a_good_configuration_and_refuses_a_bad_one(self):
@@ -306,9 +318,7 @@ class Play:
 
     def a_wedged_daemon_is_started_again_by_the_watchdog(self):
         for unit in self.rig.units:
-            drop_in = self.rig.tree / f"etc/systemd/system/{unit}.service.d/watchdog.conf"
-            drop_in.parent.mkdir(parents=True)
-            drop_in.write_text("[Service]\nWatchdogSec=4s\n")
+            self.machine.put(f"/run/systemd/system/{unit}.service.d/watchdog.conf", "[Service]\nWatchdogSec=4s\n")
         self.systemctl("daemon-reload")
         self.systemctl("restart", *self.rig.units)
         for unit in self.rig.units:
@@ -317,7 +327,7 @@ class Play:
             self.wait_until_said(unit, mark, "Failed with result 'watchdog'")
             wait_until(lambda u=unit, p=pid: self.pid(u) not in (0, p), f"{unit} is started again")
             self.wait_until_active(unit)
-            shutil.rmtree((self.rig.tree / f"etc/systemd/system/{unit}.service.d"))
+            self.machine.run("rm", "-r", f"/run/systemd/system/{unit}.service.d")
         self.systemctl("daemon-reload")
         self.systemctl("restart", *self.rig.units)
         self.rig.add(100)
@@ -360,15 +370,14 @@ class Play:
         self.rig.add(2 * IN_FLOW)
         self.rig.wait_until_flowing()
         # What nobody syncs, so that it is seen to be gone.
-        self.disk.write_canary()
+        self.machine.run("sh", "-c", f"echo >>{CANARY}")
         stats = self.rig.teleport_stats()
         check(stats["recorded"] < stats["events"] and self.rig.backlog() > 0, "the cut comes while events flow on both sides")
-        self.disk.cut()
-        self.machine.kill()
-        self.disk.remount()
-        check(self.disk.canary_is_lost(), "what was not synced is lost")
+        self.machine.cut_power()
         control(self.rig.teleport_control, "slow 0")
         self.machine.boot()
+        lost = self.machine.run("test", "-s", CANARY, check=False).returncode != 0
+        check(lost, "the cut is none: what nobody has synced is still there")
         self.wait_until_active(*(unit for one in self.instances() for unit in one.units))
         self.expect_delivered(crashes=1)
 
@@ -376,8 +385,8 @@ class Play:
         lines = self.machine.journal("--grep=.", *(f"--unit={unit}" for one in self.instances() for unit in one.units)).splitlines()
         trouble = [line for line in lines if TROUBLE.search(line)]
         for one in self.instances():
-            for log in (self.rig.tree / "var/lib/sluice" / one.instance).glob("**/LOG*"):
-                trouble += [f"{log.name}: {line}" for line in log.read_text(errors="replace").splitlines() if TROUBLE.search(line)]
+            logs = self.machine.run("sh", "-c", f"cat /var/lib/sluice/{one.instance}/*/db/LOG* /var/lib/sluice/{one.instance}/*/*/db/LOG*")
+            trouble += [line for line in logs.stdout.splitlines() if TROUBLE.search(line)]
         check(not trouble, "something was refused", "\n".join(trouble))
 
 
@@ -395,9 +404,10 @@ def install(arguments, tree):
     tree.run("systemd-tmpfiles", "--create", "sluice.conf")
 
 
-def make_machine_files(arguments, disk):
-    """A tree with Sluice and its people, on the disk."""
-    packages = list(debian_tree.SYSTEMD)
+@contextlib.contextmanager
+def machine_files(arguments, kind):
+    """A tree with Sluice and its people, for a kind of machine."""
+    packages = [*debian_tree.SYSTEMD, *(virtual_machine.PACKAGES if arguments.virtual else ())]
     if not arguments.deb:
         packages += debian_tree.libraries_of([arguments.build / "bin" / program for program in PROGRAMS])
     with debian_tree.Tree(arguments.build.parent / "debian", packages) as tree:
@@ -406,21 +416,40 @@ def make_machine_files(arguments, disk):
             tree.run("useradd", "--user-group", "--no-create-home", name)
         tree.run("gpasswd", "--add", OPERATOR, "sluice")
         tree.run("systemctl", "enable", "sluice.target", "sluice-fetcher", "sluice-shipper")
-        disk.clear()
-        subprocess.run(["cp", "--archive", f"{tree.root}/.", disk.root], check=True)
-    disk.sync()
+        with open(tree.root / "etc/hosts", "a", encoding="ascii") as hosts:
+            hosts.write(f"{kind.outside_address} {OUTSIDE}\n")
+        yield tree
+
+
+@contextlib.contextmanager
+def container_machine(arguments, folder):
+    with power.FileSystem(folder, "disk", image_bytes=IMAGE_BYTES) as disk:
+        with machine_files(arguments, Container) as tree:
+            disk.clear()
+            subprocess.run(["cp", "--archive", f"{tree.root}/.", disk.root], check=True)
+        disk.sync()
+        with Container(disk, folder / "console.log") as machine:
+            yield machine
+
+
+@contextlib.contextmanager
+def virtual_one(arguments, folder):
+    with machine_files(arguments, VirtualMachine) as tree:
+        virtual_machine.prepare(tree)
+        machine = VirtualMachine(tree, folder / "machine")
+    with machine:
+        yield machine
 
 
 def play(arguments, folder):
-    with power.FileSystem(folder, "disk", image_bytes=IMAGE_BYTES) as disk:
-        make_machine_files(arguments, disk)
-        container.enter_own_network()
-        with container.Container(disk.root, folder / "console.log") as machine, \
-                BootedRig(arguments.build / "bin", folder / "rig", machine, disk.root) as rig:
+    kind = virtual_one if arguments.virtual else container_machine
+    with kind(arguments, folder) as machine:
+        enter_own_network()
+        with BootedRig(arguments.build / "bin", folder / "rig", machine) as rig:
             rig.start_stand_ins()
             machine.boot()
-            one = Play(machine, disk, rig)
-            for scene in one.scenes():
+            one = Play(machine, rig)
+            for scene in one.scenes_of_a_virtual_machine() if arguments.virtual else one.scenes():
                 begin = time.monotonic()
                 try:
                     scene()
@@ -435,6 +464,7 @@ def play(arguments, folder):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("build", type=lambda text: Path(text).resolve())
+    parser.add_argument("--virtual", action="store_true")
     parser.add_argument("--deb", action="append", type=lambda text: Path(text).resolve(), default=[], metavar="FILE")
     arguments = parser.parse_args()
     folder = None

@@ -1,11 +1,12 @@
-"""One instance of Sluice in a machine that has booted (container.py), with the stand-ins outside of it."""
+"""One instance of Sluice in a machine that has booted (machine.py), with the stand-ins outside of it."""
 
 import copy
-import os
 import re
 from pathlib import Path
 
+import certificates
 import rig as rigs
+from machine import OUTSIDE
 from processes import TestFailure, control, wait_until
 
 # Few enough a second that there is time to do something meanwhile.
@@ -15,23 +16,14 @@ CONNECTIONS = 2
 BATCH_EVENTS = 100
 
 
-def accounts(tree):
-    """The users (name: uid, gid) and groups (name: gid) of a tree."""
-    def read(name):
-        return [line.split(":") for line in (tree / "etc" / name).read_text(encoding="utf-8").splitlines()]
-    return {words[0]: (int(words[2]), int(words[3])) for words in read("passwd")}, \
-        {words[0]: int(words[2]) for words in read("group")}
-
-
 class BootedRig(rigs.Rig):
     """A rig whose daemons are units of a machine. Its configuration and secrets lie in /etc/sluice of the machine, with the
-    owners and modes that the units ask for. `tree`: the machine's files."""
+    owners and modes that the units ask for."""
 
-    def __init__(self, bin_folder, folder, machine, tree):
+    def __init__(self, bin_folder, folder, machine):
         super().__init__(bin_folder, folder, events=300, sessions=SESSIONS, events_per_session=EVENTS_PER_SESSION, connections=CONNECTIONS,
                          batch_events=BATCH_EVENTS)
         self.machine = machine
-        self.tree = tree
         self.instance = "default"
         self.events_per_second = EVENTS_PER_SECOND
         self.duplicates = 0  # that have been seen and were allowed
@@ -50,6 +42,10 @@ class BootedRig(rigs.Rig):
         suffix = "" if self.instance == "default" else f"@{self.instance}"
         return [f"sluice-fetcher{suffix}", f"sluice-shipper{suffix}"]
 
+    def make_certificates(self):
+        self.teleport_files = certificates.make_teleport(self.folder / "certificates/teleport", OUTSIDE)
+        self.fluentd_files = certificates.make_fluentd(self.folder / "certificates/fluentd", (f"DNS:{OUTSIDE}",))
+
     def start_stand_ins(self, files=None):
         """Without a configuration, which is to be written when it is to be there."""
         self.make_certificates()
@@ -57,11 +53,12 @@ class BootedRig(rigs.Rig):
         self.sink.start()
 
     def write_secrets(self, identity=None):
-        teleport, fluentd = self.teleport_files, self.fluentd_files
-        for source, name, owner, mode in ((identity or teleport.identity, "identity", "sluice-fetcher", 0o400),
-                                          (fluentd.ca, "ca.crt", "root", 0o644), (fluentd.cert, "client.crt", "root", 0o644),
-                                          (fluentd.key, "client.key", "sluice-shipper", 0o400)):
-            self._put(name, Path(source).read_bytes(), owner, None, mode)
+        fluentd = self.fluentd_files
+        for source, name, owner, mode in (
+                (identity or self.teleport_files.identity, "identity", "sluice-fetcher:sluice", 0o400),
+                (fluentd.key, "client.key", "sluice-shipper:sluice", 0o400),
+                (fluentd.ca, "ca.crt", "root:root", 0o644), (fluentd.cert, "client.crt", "root:root", 0o644)):
+            self.machine.put(f"/etc/sluice/{name}", Path(source).read_text(encoding="ascii"), owner, mode)
 
     def configuration(self, batch=BATCH_EVENTS):
         prefix = "" if self.instance == "default" else f"{self.instance}."
@@ -69,7 +66,7 @@ class BootedRig(rigs.Rig):
 timeout = "500ms"
 
 [teleport]
-addr = "localhost:{self.teleport_port}"
+addr = "{OUTSIDE}:{self.teleport_port}"
 identity = "identity"
 refresh.interval = "1s"
 
@@ -77,8 +74,8 @@ refresh.interval = "1s"
 ca = "ca.crt"
 cert = "client.crt"
 key = "client.key"
-url = "https://localhost:{self.sink.port}/{prefix}events.log"
-session-url = "https://localhost:{self.sink.port}/{prefix}session"
+url = "https://{OUTSIDE}:{self.sink.port}/{prefix}events.log"
+session-url = "https://{OUTSIDE}:{self.sink.port}/{prefix}session"
 
 [queue]
 max-size = "1GiB"
@@ -96,16 +93,7 @@ stamp = true
         self.write_text(self.configuration(**changes))
 
     def write_text(self, text):
-        self._put(f"{self.instance}.toml", text.encode(), "root", "sluice", 0o640)
-
-    def _put(self, name, content, owner, group, mode):
-        """As a whole, in place of what was there."""
-        users, groups = accounts(self.tree)
-        new = self.tree / "etc/sluice" / f"{name}.new"
-        new.write_bytes(content)
-        os.chown(new, users[owner][0], groups[group] if group else users[owner][1])
-        new.chmod(mode)
-        new.rename(self.tree / "etc/sluice" / name)
+        self.machine.put(f"/etc/sluice/{self.instance}.toml", text, "root:sluice", 0o640)
 
     def try_queuectl(self, *arguments, user=None):
         done = self.machine.run("queuectl", *arguments, "--instance", self.instance, user=user, check=False)

@@ -1,16 +1,12 @@
 """A machine with a systemd of its own: a Debian tree that systemd-nspawn boots.
 
-    with container.Container(root, log) as machine:
+    with container.Container(disk, log) as machine:
         machine.boot()
-        machine.run("systemctl", "start", "sluice.target")
-        machine.run("queuectl", "status", user="anna")
-        machine.kill()                # all of its processes, at once, as when the power fails
-        machine.boot()                # another boot, with another boot id
 
-It has the network of this program, which is best a loopback interface of its own (enter_own_network()), so that what listens
-there reaches each other and nothing else, on any port. It has cgroups of its own below
-those of this program, and its processes are in the process namespace of this program (debian_tree.enter_own_namespace()), so
-that none outlives it.
+See machine.py for what it can do. It has the network of this program, which is best a loopback interface of its own
+(enter_own_network()), so that what listens there reaches each other and nothing else, on any port. It has cgroups of its own
+below those of this program, and its processes are in the process namespace of this program (debian_tree.enter_own_namespace()),
+so that none outlives it. Its kernel is that of this machine.
 """
 
 import contextlib
@@ -27,16 +23,12 @@ import subprocess
 import time
 from pathlib import Path
 
+from machine import BOOT_PATIENCE_SECONDS, ENVIRONMENT, PATIENCE_SECONDS, Machine, as_user
 from power import NotPossible
 from processes import Process, TestFailure, wait_until
 
-BOOT_PATIENCE_SECONDS = 120
 CLONE_NEWNET = 0x40000000
 SIOCSIFFLAGS, IFF_UP = 0x8914, 1
-# Of one command in it.
-PATIENCE_SECONDS = 90
-ENVIRONMENT = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8",
-               "SYSTEMD_PAGER": "", "SYSTEMD_COLORS": "0"}
 
 
 def enter_own_network():
@@ -49,13 +41,15 @@ def enter_own_network():
         fcntl.ioctl(any_socket, SIOCSIFFLAGS, struct.pack("16sH14x", b"lo", IFF_UP))
 
 
-class Container:
-    """See the head of this file. `root` is its file system, `log` takes what it says while it boots and ends."""
+class Container(Machine):
+    """See the head of this file. `disk`: a mounted power.FileSystem with its files; `log` takes what it says."""
 
-    def __init__(self, root, log):
+    outside_address = "127.0.0.1"
+
+    def __init__(self, disk, log):
         if shutil.which("systemd-nspawn") is None:
             raise NotPossible("there is no systemd-nspawn (Debian package systemd-container)")
-        self.root = Path(root)
+        self._disk = disk
         self._log = log
         self._cgroups = []
         self._nspawn = None
@@ -66,36 +60,28 @@ class Container:
 
     def __exit__(self, *_):
         with contextlib.suppress(TestFailure):
-            self.kill()
+            self._kill()
 
     def boot(self):
-        """Returns once all that is to start by itself has been started."""
         self._cgroups = _new_cgroups()
         enter = "".join(f"echo $$ >{cgroup}/cgroup.procs && " for cgroup in self._cgroups)
         self._nspawn = Process("systemd-nspawn", [
-            "sh", "-c", f'{enter}exec "$@"', "sh", "systemd-nspawn", f"--directory={self.root}", "--boot", "--quiet",
+            "sh", "-c", f'{enter}exec "$@"', "sh", "systemd-nspawn", f"--directory={self._disk.root}", "--boot", "--quiet",
             "--register=no", "--keep-unit", "--console=pipe", "--link-journal=no", "--resolv-conf=off", "--timezone=off"],
             self._log)
         wait_until(self._find_init, "systemd-nspawn has started the machine", BOOT_PATIENCE_SECONDS, self._nspawn)
-        wait_until(lambda: self.state() in ("running", "degraded"), "the machine has booted", BOOT_PATIENCE_SECONDS, self._nspawn)
+        self.wait_until_booted(self._nspawn)
 
     def running(self):
         return self._init is not None and self._nspawn.running()
 
-    def state(self):
-        return self.run("systemctl", "is-system-running", check=False).stdout.strip()
-
-    def run(self, *command, user=None, check=True, **more):
-        """Runs a command in it, as root or another user. Its status and output, both streams in one; raises
-        TestFailure when it fails, unless that is not to be checked."""
-        words = ["nsenter", "--target", str(self._init), "--mount", "--uts", "--ipc", "--pid", "--cgroup", "--root", "--wd"]
+    def run(self, *command, user=None, check=True, given=""):
+        words = ["nsenter", "--target", str(self._init), "--mount", "--uts", "--ipc", "--pid", "--cgroup", "--root", "--wd",
+                 *as_user(user, command)]
         shown = " ".join(str(word) for word in command)
-        if user:
-            words += ["runuser", "-u", user, "--"]
-        words += [str(word) for word in command]
         try:
-            done = subprocess.run(words, text=True, errors="replace", stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                                  check=False, env=ENVIRONMENT, **{"timeout": PATIENCE_SECONDS, **more})
+            done = subprocess.run(words, text=True, errors="replace", input=given, stdout=subprocess.PIPE,
+                                  stderr=subprocess.STDOUT, check=False, env=ENVIRONMENT, timeout=PATIENCE_SECONDS)
         except subprocess.TimeoutExpired as expired:
             said = (expired.stdout or b"").decode(errors="replace")
             raise TestFailure(f"{shown} has not ended within {expired.timeout} s:\n{said}") from None
@@ -103,23 +89,20 @@ class Container:
             raise TestFailure(f"{shown} ended with {done.returncode}:\n{done.stdout}")
         return done
 
-    def show(self, unit, *properties):
-        """The values of properties that systemctl shows of a unit; the value itself if it is one."""
-        said = self.run("systemctl", "show", unit, f"--property={','.join(properties)}").stdout
-        values = dict(line.split("=", 1) for line in said.splitlines() if "=" in line)
-        return values[properties[0]] if len(properties) == 1 else values
-
-    def journal(self, *arguments):
-        return self.run("journalctl", "--no-pager", "--output=short-iso-precise", *arguments).stdout
-
     def stop(self):
         """Shuts it down in order."""
         self.run("systemctl", "poweroff", check=False)
         self._nspawn.wait(BOOT_PATIENCE_SECONDS)
         self._forget()
 
-    def kill(self):
-        """Ends all of its processes at once: the kernel kills what is in the namespace of a first process that was killed."""
+    def cut_power(self):
+        """Of its disk first, and with that of all of its processes."""
+        self._disk.cut()
+        self._kill()
+        self._disk.remount()
+
+    def _kill(self):
+        """The kernel ends what is in the process namespace of a first process that is killed."""
         if self._init is not None:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self._init, signal.SIGKILL)

@@ -2,7 +2,6 @@
 
 import platform
 import re
-from pathlib import Path
 
 from processes import TestFailure
 
@@ -16,7 +15,7 @@ try() {
   if said="$("$@" 2>&1)"; then echo "yes $name"; else echo "no $name: $said"; fi
 }
 sh_c() { sh -c "$1"; }
-state=/var/lib/sluice/default
+export state=/var/lib/sluice/default
 """
 # mmap(2)'s number: no program of a minimal Debian asks for memory that can be written and executed.
 MMAP = {"x86_64": 9, "aarch64": 222}
@@ -57,23 +56,21 @@ ATTEMPTS = {
 
 
 class SandboxProbe:
-    def __init__(self, machine, tree):
+    def __init__(self, machine):
         self._machine = machine
-        self._tree = Path(tree)
 
     def surprises(self, daemon):
         """What works and should not, or does not and should, in a sluice-DAEMON's sandbox; a line each."""
         unit = f"sluice-probe-{daemon}"
-        said = self._tree / f"var/log/{unit}"
         self._write(unit, daemon)
         self._machine.run("systemctl", "daemon-reload")
         self._machine.run("systemctl", "start", unit)
-        found = dict(line.split(" ", 1)[::-1] for line in said.read_text(encoding="utf-8", errors="replace").splitlines()
-                     if line.startswith(("yes ", "no ")))
-        works = {name: f"{name}" in found for name in ATTEMPTS}
+        said = self._machine.read(f"/var/log/{unit}")
+        found = [line.split(" ", 1)[1] for line in said.splitlines() if line.startswith(("yes ", "no "))]
+        works = {name: name in found for name in ATTEMPTS}
         fails = {name: any(line.startswith(f"{name}: ") for line in found) for name in ATTEMPTS}
         if not all(works[name] != fails[name] for name in ATTEMPTS):
-            raise TestFailure(f"the probe of {daemon} did not try everything:\n{said.read_text(errors='replace')}")
+            raise TestFailure(f"the probe of {daemon} did not try everything:\n{said}")
         return [f"{name}: {'works' if works[name] else 'does not work'}" for name, (_, whom) in ATTEMPTS.items()
                 if works[name] != (daemon in whom)]
 
@@ -82,10 +79,9 @@ class SandboxProbe:
         kept = [line for line in lines if not line.startswith("#") and not DAEMONS_OWN.match(line)]
         own = f"Type=oneshot\nExecStart=/bin/sh {SCRIPT}\nStandardOutput=truncate:/var/log/{unit}\n"
         text = "\n".join(kept).replace("[Service]\n", f"[Service]\n{own}", 1)
-        (self._tree / f"etc/systemd/system/{unit}.service").write_text(text + "\n", encoding="utf-8")
+        self._machine.put(f"/etc/systemd/system/{unit}.service", text + "\n")
         script = HEAD + "".join(f"try {quoted(name)} sh_c {quoted(command)}\n" for name, (command, _) in ATTEMPTS.items())
-        script = script.replace("state=", "export state=")
-        (self._tree / SCRIPT.lstrip("/")).write_text(script, encoding="utf-8")
+        self._machine.put(SCRIPT, script)
 
 
 def quoted(text):

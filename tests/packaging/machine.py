@@ -1,0 +1,54 @@
+"""What the machines of the boot test have in common, whether they are containers (container.py) or virtual (virtual_machine.py).
+
+    machine.boot()                                    # returns once all that is to start by itself has been started
+    machine.run("systemctl", "start", "sluice.target")
+    machine.run("queuectl", "status", user="anna")
+    machine.put("/etc/sluice/default.toml", text, "root:sluice", 0o640)
+    machine.cut_power()                               # what was not synced is gone
+    machine.boot()                                    # another boot, with another boot id
+"""
+
+from processes import wait_until
+
+BOOT_PATIENCE_SECONDS = 300
+# Of one command.
+PATIENCE_SECONDS = 120
+# The name by which the machines know the one that the tests run on; also the name of the stand-in's cluster.
+OUTSIDE = "sim.example.com"
+ENVIRONMENT = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8",
+               "SYSTEMD_PAGER": "", "SYSTEMD_COLORS": "0"}
+
+
+class Machine:
+    """Subclasses have run(), boot(), stop(), cut_power() and running()."""
+
+    def run(self, *command, user=None, check=True, given=""):
+        """Runs a command in it, as root or another user, with `given` as its input. Its status (returncode) and output
+        (stdout, both streams in one); raises TestFailure when it fails, unless that is not to be checked."""
+        raise NotImplementedError
+
+    def wait_until_booted(self, process):
+        wait_until(lambda: self.run("systemctl", "is-system-running", check=False).stdout.strip() in ("running", "degraded"),
+                   "the machine has booted", BOOT_PATIENCE_SECONDS, process)
+
+    def show(self, unit, *properties):
+        """The values of properties that systemctl shows of a unit; the value itself if it is one."""
+        said = self.run("systemctl", "show", unit, f"--property={','.join(properties)}").stdout
+        values = dict(line.split("=", 1) for line in said.splitlines() if "=" in line)
+        return values[properties[0]] if len(properties) == 1 else values
+
+    def journal(self, *arguments):
+        return self.run("journalctl", "--no-pager", "--output=short-iso-precise", *arguments).stdout
+
+    def put(self, path, text, owner="root:root", mode=0o644):
+        """Writes a file as a whole, in place of what was there; makes its folder."""
+        script = 'mkdir -p "${1%/*}" && cat >"$1.new" && chown "$2" "$1.new" && chmod "$3" "$1.new" && mv "$1.new" "$1"'
+        self.run("sh", "-c", script, "sh", path, owner, f"{mode:o}", given=text)
+
+    def read(self, path):
+        return self.run("cat", path).stdout
+
+
+def as_user(user, command):
+    """The words of a command that another user is to run."""
+    return [*(["runuser", "-u", user, "--"] if user else []), *(str(word) for word in command)]
