@@ -11,6 +11,7 @@
 #include <system_error>
 #include <utility>
 
+#include "queue/answer_rows.h"
 #include "queue/database.h"
 #include "queue/dead_letter_rows.h"
 #include "queue/delivery_schema.h"
@@ -82,37 +83,11 @@ Seq shared_up_to(const std::vector<EpochRow>& queue, const std::vector<EpochRow>
   return last;
 }
 
-// All answers of a lane from the database, in order.
-Result<std::vector<AnswerRow>> read_answers(Database& database, Lane lane) {
-  std::vector<AnswerRow> answers;
-  const std::unique_ptr<rocksdb::Iterator> it(
-      database.db().NewIterator(scan_options(), database.family(kAnswersFamily)));
-  const std::string prefix = lane_prefix(lane);
-  for (it->Seek(prefix); it->Valid() && it->key().starts_with(prefix); it->Next()) {
-    SLUICE_ASSIGN(AnswerRow answer, decode_answer(lane, {it->key().data(), it->key().size()},
-                                                  {it->value().data(), it->value().size()}));
-    answers.push_back(std::move(answer));
-  }
-  if (!it->status().ok()) {
-    return fail(database_error("read the database", database.path(), it->status()));
-  }
-  return answers;
-}
-
 Result<LaneProgress> read_progress(Database& database, Lane lane) {
   SLUICE_ASSIGN(const auto newest, database.newest(kLanesFamily, lane_prefix(lane)));
   if (!newest) return LaneProgress{};
   SLUICE_ASSIGN(LaneRow row, decode_lane_row(newest->value));
-  SLUICE_ASSIGN(const auto answers, read_answers(database, lane));
-  for (const AnswerRow& answer : answers) {
-    if (answer.numbers.first <= row.progress.position) continue;
-    auto& completed = row.progress.completed;
-    if (!completed.empty() && completed.back().last + 1 == answer.numbers.first) {
-      completed.back().last = answer.numbers.last;
-    } else {
-      completed.push_back(answer.numbers);
-    }
-  }
+  SLUICE_ASSIGN(row.progress.completed, completed_beyond(database, lane, row.progress.position));
   return row.progress;
 }
 
@@ -471,7 +446,7 @@ Result<bool> Adopter::go_back(Database* database, Lane lane, LedgerStore* ledger
                               rocksdb::WriteBatch* batch) {
   LaneAdoption& change = result_.lanes[lane];
   LaneProgress& at = progress_[lane];
-  SLUICE_ASSIGN(auto answers, read_answers(*database, lane));
+  SLUICE_ASSIGN(auto answers, answers_from(*database, lane, 0));
   std::erase_if(answers, [&](const AnswerRow& row) { return row.numbers.last <= change.after; });
   if (answers.empty()) return false;
   const Seq first = std::min(answers.front().numbers.first, change.after + 1);
@@ -511,7 +486,7 @@ Result<void> Adopter::begin_anew(Database* database, Lane lane, LedgerStore* led
   Ledger before;
   if (change.after > 0) before[{day_of(now_), lane}].skipped = change.after;
   ledger->add(*database, before, version_, batch);
-  SLUICE_ASSIGN(const auto answers, read_answers(*database, lane));
+  SLUICE_ASSIGN(const auto answers, answers_from(*database, lane, 0));
   for (const AnswerRow& answer : answers) {
     batch->Delete(database->family(kAnswersFamily), answer_key(lane, answer.numbers.first));
   }

@@ -8,6 +8,7 @@
 #include <system_error>
 #include <thread>
 
+#include "queue/answer_rows.h"
 #include "queue/database.h"
 #include "queue/dead_letter_rows.h"
 #include "queue/delivery_schema.h"
@@ -110,6 +111,25 @@ Result<DeliveryView> DeliveryReader::view() {
     SLUICE_ASSIGN(DeliveryView view, impl_->read_once(&consistent));
     // Sums that never agree are for the caller to show, not to hide.
     if (consistent || i == kTriesMax) return view;
+    std::this_thread::sleep_for(kRetryPause);
+  }
+}
+
+Result<LaneProgress> DeliveryReader::progress(Lane lane) {
+  for (int i = 1;; ++i) {
+    SLUICE_TRY(impl_->catch_up());
+    SLUICE_ASSIGN(const auto newest, impl_->database->newest(kLanesFamily, lane_prefix(lane)));
+    if (!newest) return LaneProgress{};
+    SLUICE_ASSIGN(LaneRow row, decode_lane_row(newest->value));
+    auto completed = completed_beyond(*impl_->database, lane, row.progress.position);
+    if (completed) row.progress.completed = std::move(*completed);
+    const bool consistent = completed && row.progress.completed_count() == row.completed_count;
+    if (consistent) return std::move(row.progress);
+    if (i == kTriesMax && !completed) return fail(std::move(completed.error()));
+    if (i == kTriesMax) {
+      return fail(ErrorKind::kBusy, fmt::format("no consistent view of lane {} was to be had at {}",
+                                                name_of(lane), impl_->database->path().string()));
+    }
     std::this_thread::sleep_for(kRetryPause);
   }
 }

@@ -42,6 +42,9 @@ class DeliveryReader {
 
   // Everything as of one commit.
   Result<DeliveryView> view();
+  // How far a lane is, with the numbers beyond the position; view() has only their count, as one
+  // range.
+  Result<LaneProgress> progress(Lane lane);
   // The oldest first; finished ones too, as long as they are kept.
   Result<std::vector<ReplayJob>> replays();
   // All of them with the sizes of their rows, audit before session and by number, until `visit`

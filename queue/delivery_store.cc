@@ -11,6 +11,7 @@
 #include <tuple>
 
 #include "common/check.h"
+#include "queue/answer_rows.h"
 #include "queue/damage_advice.h"
 #include "queue/delivery_store_impl.h"
 #include "queue/disk_limits.h"
@@ -230,16 +231,7 @@ Result<void> DeliveryStore::Impl::load_lane(Lane lane) {
   progress[lane] = row.progress;
   lane_version[lane] = newest->version;
   version = std::max(version, newest->version);
-  SLUICE_ASSIGN(const auto beyond, answers_from(lane, row.progress.position + 1));
-  for (const AnswerRow& answer : beyond) {
-    if (answer.numbers.first <= row.progress.position) continue;
-    if (!insert_range(&progress[lane].completed, answer.numbers)) {
-      return fail(ErrorKind::kCorrupt,
-                  fmt::format("the delivery store at {} is damaged: it has "
-                              "number {} of lane {} twice",
-                              options.paths.sink().string(), answer.numbers.first, name_of(lane)));
-    }
-  }
+  SLUICE_ASSIGN(progress[lane].completed, completed_beyond(*database, lane, row.progress.position));
   if (progress[lane].completed_count() != row.completed_count) {
     return fail(
         ErrorKind::kCorrupt,
@@ -257,26 +249,6 @@ Result<void> DeliveryStore::Impl::initialise() {
   rocksdb::WriteBatch batch;
   batch.Put(rocksdb::Slice(kStoreIdKey), id_bytes(id));
   return write(&batch);
-}
-
-// All answers that reach `seq` or lie behind it, in order.
-Result<std::vector<AnswerRow>> DeliveryStore::Impl::answers_from(Lane lane, Seq seq) {
-  std::vector<AnswerRow> answers;
-  const std::unique_ptr<rocksdb::Iterator> it(
-      database->db().NewIterator(scan_options(), database->family(kAnswersFamily)));
-  const std::string prefix = lane_prefix(lane);
-  it->SeekForPrev(answer_key(lane, seq));
-  // The range before may reach into `seq`.
-  if (!it->Valid() || !it->key().starts_with(prefix)) it->Seek(answer_key(lane, 0));
-  for (; it->Valid() && it->key().starts_with(prefix); it->Next()) {
-    SLUICE_ASSIGN(AnswerRow answer, decode_answer(lane, {it->key().data(), it->key().size()},
-                                                  {it->value().data(), it->value().size()}));
-    if (answer.numbers.last >= seq) answers.push_back(std::move(answer));
-  }
-  if (!it->status().ok()) {
-    return fail(database_error("read the database", database->path(), it->status()));
-  }
-  return answers;
 }
 
 std::string DeliveryStore::Impl::describe() const {
@@ -414,7 +386,7 @@ Result<std::optional<Rewind>> DeliveryStore::Impl::rewind(Lane lane, Seq from,
   LaneProgress& at = progress[lane];
   const Seq highest = at.completed.empty() ? at.position : at.completed.back().last;
   if (from > highest) return std::nullopt;
-  SLUICE_ASSIGN(const auto answers, answers_from(lane, from));
+  SLUICE_ASSIGN(const auto answers, answers_from(*database, lane, from));
   std::uint64_t voided = 0;
   Seq first = from;
   for (const AnswerRow& answer : answers) {

@@ -75,7 +75,6 @@ struct DeliveryStore::Impl {
   // The number from which on the lane's history is not that of the queue any more.
   Result<Seq> divergence(const QueueView& queue, Lane lane) const;
   Result<std::optional<Rewind>> rewind(Lane lane, Seq from, rocksdb::WriteBatch* batch);
-  Result<std::vector<AnswerRow>> answers_from(Lane lane, Seq seq);
   void put_journal(std::string_view line, rocksdb::WriteBatch* batch);
   void put_lane(Lane lane, rocksdb::WriteBatch* batch);
   void take_back(Lane lane, const AnswerRow& answer, rocksdb::WriteBatch* batch);

@@ -48,6 +48,11 @@ Result<DeliveryView> Access::delivery() {
   return opened->view();
 }
 
+Result<LaneProgress> Access::progress(Lane lane) {
+  SLUICE_ASSIGN(const auto opened, open_delivery());
+  return opened->progress(lane);
+}
+
 Result<std::vector<ReplayJob>> Access::replays() {
   SLUICE_ASSIGN(const auto opened, open_delivery());
   return opened->replays();

@@ -37,6 +37,8 @@ class Access {
   Result<Reader*> reader();
   // What the delivery store says; kNotFound when there is none yet.
   Result<DeliveryView> delivery();
+  // With the numbers beyond the position.
+  Result<LaneProgress> progress(Lane lane);
   Result<std::vector<ReplayJob>> replays();
   // As the functions of DeliveryReader with these names; one view of the store.
   Result<void> visit_dead_letters(

@@ -7,11 +7,13 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "common/config.h"
 #include "common/error.h"
 #include "queue/instance.h"
 #include "queue/queuectl/access.h"
+#include "queue/types.h"
 
 namespace CLI {  // NOLINT(readability-identifier-naming): the library's
 class App;
@@ -52,9 +54,14 @@ std::unique_ptr<Command> replay_command();
 std::unique_ptr<Command> trace_command();
 std::unique_ptr<Command> dead_letter_command();
 std::unique_ptr<Command> skip_command();
+std::unique_ptr<Command> wait_command();
+std::unique_ptr<Command> export_command();
+std::unique_ptr<Command> tail_command();
 
 // A command's --lane. kUsage for a name that is none.
 Result<Lane> parse_lane(const std::string& name);
+// The same where none means all.
+Result<std::vector<Lane>> parse_lanes(const std::string& name);
 
 }  // namespace sluice::queue
 

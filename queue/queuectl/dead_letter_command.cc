@@ -1,15 +1,12 @@
 // `queuectl dead-letter`: shows what the sink refuses, and what could not be decoded; sends it
 // again, or discards it.
 
-#include <fcntl.h>
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <chrono>
 #include <cstdint>
-#include <filesystem>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -17,13 +14,12 @@
 #include <utility>
 #include <vector>
 
-#include "common/owned_fd.h"
-#include "queue/format_file.h"
 #include "queue/queuectl/command.h"
 #include "queue/queuectl/control_access.h"
 #include "queue/queuectl/event_filter.h"
 #include "queue/queuectl/letter_render.h"
 #include "queue/queuectl/letters.h"
+#include "queue/queuectl/output.h"
 #include "queue/queuectl/print.h"
 #include "queue/queuectl/render.h"
 
@@ -52,7 +48,6 @@ class DeadLetterCommand : public Command {
   Result<LetterFilter> filter() const;
   Result<void> list(const CommandContext& context) const;
   Result<void> show(const CommandContext& context) const;
-  Result<void> write_to_file(const CommandContext& context, const LetterFilter& wanted) const;
   Result<void> write_out(const CommandContext& context) const;
   Result<std::vector<RecordKey>> chosen(const CommandContext& context) const;
   static Result<DeadLetterChange> change(const CommandContext& context,
@@ -170,42 +165,20 @@ Result<void> DeadLetterCommand::show(const CommandContext& context) const {
   return {};
 }
 
+// A file is on disk before it is said to be there: what is discarded afterwards must not be lost.
 Result<void> DeadLetterCommand::write_out(const CommandContext& context) const {
   SLUICE_ASSIGN(const LetterFilter wanted, filter());
-  if (!to_.empty()) return write_to_file(context, wanted);
-  Result<void> printed;
-  SLUICE_TRY(visit_letters(context.access, wanted, [&](const ListedLetter& listed) {
-    printed = print(letter_json(listed));
-    return printed.has_value();
-  }));
-  return printed;
-}
-
-// On disk before it is said to be there: what is discarded afterwards must not be lost.
-Result<void> DeadLetterCommand::write_to_file(const CommandContext& context,
-                                              const LetterFilter& wanted) const {
-  const OwnedFd file(::open(to_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
-  if (file.get() < 0) return fail(errno_error("make the file", to_));
+  SLUICE_ASSIGN(Output output, Output::open(to_));
   std::uint64_t count = 0;
   Result<void> written;
   SLUICE_TRY(visit_letters(context.access, wanted, [&](const ListedLetter& listed) {
-    std::string line = letter_json(listed);
-    while (!line.empty()) {
-      const ssize_t taken = ::write(file.get(), line.data(), line.size());
-      if (taken < 0 && errno == EINTR) continue;
-      if (taken < 0) {
-        written = fail(errno_error("write", to_));
-        return false;
-      }
-      line.erase(0, static_cast<std::size_t>(taken));
-    }
     ++count;
-    return true;
+    written = output.write(letter_json(listed));
+    return written.has_value();
   }));
   SLUICE_TRY(written);
-  if (::fsync(file.get()) != 0) return fail(errno_error("sync", to_));
-  SLUICE_TRY(sync_directory(std::filesystem::absolute(to_).parent_path()));
-  if (context.is_json) return {};
+  SLUICE_TRY(output.finish());
+  if (to_.empty() || context.is_json) return {};
   return print(fmt::format("{} written to {}\n", letters(count), to_));
 }
 

@@ -42,6 +42,9 @@ std::vector<std::unique_ptr<Command>> all_commands() {
   commands.push_back(replay_command());
   commands.push_back(dead_letter_command());
   commands.push_back(skip_command());
+  commands.push_back(wait_command());
+  commands.push_back(export_command());
+  commands.push_back(tail_command());
   return commands;
 }
 
@@ -103,7 +106,11 @@ int run(int argc, char** argv) {
   for (const auto& [parser, command] : declared) {
     if (!parser->parsed()) continue;
     const auto outcome = execute(options, command);
-    if (outcome || outcome.error().kind == ErrorKind::kStopped) return 0;
+    if (outcome) return 0;
+    // Without a sentence: whoever reads what is printed has seen enough.
+    const bool is_enough =
+        outcome.error().kind == ErrorKind::kStopped && outcome.error().message.empty();
+    if (is_enough) return 0;
     fmt::print(stderr, "queuectl: {}\n", outcome.error().message);
     return exit_status(outcome.error().kind);
   }

@@ -377,6 +377,15 @@ std::string records_table(const std::vector<StoredRecord>& records) {
   return table.text();
 }
 
+std::string record_line(Lane lane, const StoredRecord& stored) {
+  const RecordView& record = stored.record;
+  return fmt::format("{:7}  {:>10}  {:24}  {:<28}  {}{}\n", name_of(lane), stored.seq,
+                     format_rfc3339(record.time), record.type, record.id,
+                     record.kind == RecordKind::kEvent
+                         ? ""
+                         : fmt::format("  ({}: {})", name_of(record.kind), record.note));
+}
+
 std::string record_json(Lane lane, const StoredRecord& stored) {
   const RecordView& record = stored.record;
   const Json head{{"schema", kSchemaVersion},

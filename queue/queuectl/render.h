@@ -46,6 +46,8 @@ std::string report_table(const Ledger& ledger, std::optional<Day> day);
 std::string report_json(const Ledger& ledger, std::optional<Day> day);
 
 std::string records_table(const std::vector<StoredRecord>& records);
+// The same as a line that does not wait for the others, with the lane.
+std::string record_line(Lane lane, const StoredRecord& record);
 // One JSON object a line. The event is embedded as it is stored; a reject's raw bytes as base64.
 std::string record_json(Lane lane, const StoredRecord& record);
 

@@ -1,5 +1,4 @@
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <CLI/CLI.hpp>
 #include <chrono>
@@ -13,6 +12,7 @@
 #include "queue/queuectl/control_access.h"
 #include "queue/queuectl/event_filter.h"
 #include "queue/queuectl/print.h"
+#include "queue/queuectl/progress_line.h"
 #include "queue/queuectl/replay_render.h"
 #include "queue/queuectl/replay_scan.h"
 
@@ -53,6 +53,7 @@ class ReplayCommand : public Command {
   void declare_start(CLI::App* app);
   Result<ReplayQuestion> question() const;
   Result<void> start(const CommandContext& context);
+  static Result<ReplayScan> look_through(Access* access, const ReplayQuestion& asked);
   Result<void> check_scan(const ReplayScan& scan) const;
   ReplaySpec spec(const ReplayQuestion& question, const ReplayScan& scan) const;
   static Result<void> list(const CommandContext& context);
@@ -139,6 +140,13 @@ Result<void> ReplayCommand::check_scan(const ReplayScan& scan) const {
   return fail(ErrorKind::kNotFound, "no event that is kept is meant: nothing was started");
 }
 
+Result<ReplayScan> ReplayCommand::look_through(Access* access, const ReplayQuestion& asked) {
+  ProgressLine line;
+  return scan_for_replay(access, asked, [&](std::uint64_t done, std::uint64_t all) {
+    line.show(fmt::format("looked at {} of {} numbers", done, all));
+  });
+}
+
 Result<void> ReplayCommand::start(const CommandContext& context) {
   SLUICE_ASSIGN(const ReplayQuestion asked, question());
   ReplaySpec wanted;
@@ -146,12 +154,7 @@ Result<void> ReplayCommand::start(const CommandContext& context) {
   wanted.filter = asked.filter;
   wanted.actor.reason = dry_run_ ? "dry run" : reason_;
   SLUICE_TRY(check_spec(wanted));
-  SLUICE_ASSIGN(const ReplayScan scan,
-                scan_for_replay(context.access, asked, [](std::uint64_t done, std::uint64_t all) {
-                  if (::isatty(STDERR_FILENO) == 0) return;
-                  fmt::print(stderr, "\rlooked at {} of {} numbers", done, all);
-                  if (done >= all) fmt::print(stderr, "\n");
-                }));
+  SLUICE_ASSIGN(const ReplayScan scan, look_through(context.access, asked));
   if (dry_run_) {
     return print(context.is_json ? scan_json(asked, scan) : scan_text(asked, scan));
   }
@@ -193,6 +196,7 @@ Result<void> ReplayCommand::cancel(const CommandContext& context) const {
 
 // Without a shipper the job does not move, so there is an end to waiting for one.
 Result<ReplayJob> ReplayCommand::wait_for(const CommandContext& context, std::uint64_t id) {
+  ProgressLine line;
   std::int64_t changed_at_ms = 0;
   for (int idle = 0;; ++idle) {
     SLUICE_ASSIGN(ReplayJob job, look_at_replay(context.access, id));
@@ -204,7 +208,7 @@ Result<ReplayJob> ReplayCommand::wait_for(const CommandContext& context, std::ui
                   fmt::format("replay job {} waits for a shipper: start sluice-shipper", id));
     }
     changed_at_ms = job.progress.changed_at_ms;
-    if (::isatty(STDERR_FILENO) != 0) fmt::print(stderr, "\r{}", progress_line(job));
+    line.show(progress_line(job));
     std::this_thread::sleep_for(kWaitInterval);
   }
 }

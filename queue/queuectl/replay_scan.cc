@@ -6,7 +6,7 @@
 #include <set>
 #include <utility>
 
-#include "queue/control_page.h"
+#include "queue/queuectl/delivered.h"
 #include "queue/reader.h"
 
 namespace sluice::queue {
@@ -17,18 +17,6 @@ constexpr std::uint64_t kProgressEvery = 100'000;
 constexpr int kTriesMax = 5;
 // An event's time is that of the host on which it happened, whose clock may be off a little.
 constexpr std::int64_t kClockToleranceMs = 5 * 60 * 1000;
-
-// Up to where the lane is delivered: as the store says, or the page where the store may not be
-// read.
-Result<Seq> position_of(Access* access, Lane lane) {
-  const auto delivery = access->delivery();
-  if (delivery) return delivery->progress[lane].position;
-  PageReader reader(access->paths().shipper_page(), PageRole::kShipper);
-  const auto payload = reader.read();
-  const auto page = payload ? decode_shipper_page(*payload) : std::nullopt;
-  if (page) return page->position[lane];
-  return fail(delivery.error());
-}
 
 // What was skipped is sent only if it is named. Who may not read the store gets a count that is too
 // high by these; the shipper knows them.
