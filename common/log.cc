@@ -16,6 +16,7 @@
 #include "common/journal_sink.h"
 #include "common/log_lines.h"
 #include "common/message_kinds.h"
+#include "common/process_note.h"
 #include "common/time.h"
 
 namespace sluice {
@@ -174,6 +175,7 @@ bool log_enabled(LogLevel level) {
 }
 
 void log_entry(const LogEntry& entry) {
+  if (entry.kind.level >= LogLevel::kWarn) note_problem(entry.message);
   const Output& output = Outputs::instance().current();
   const auto level = to_spdlog(entry.kind.level);
   if (output.logger->should_log(level)) output.logger->log(level, formatted(entry, output));

@@ -11,10 +11,13 @@
 #include "common/lifecycle.h"
 #include "common/log.h"
 #include "common/message_kinds.h"
+#include "common/process_note.h"
 #include "fetcher/dry_run.h"
 #include "fetcher/generation.h"
 #include "fetcher/teleport/client.h"
 #include "queue/configured_limits.h"
+#include "queue/control_page.h"
+#include "queue/daemon_note.h"
 #include "queue/damage_advice.h"
 #include "queue/instance.h"
 
@@ -104,6 +107,8 @@ Result<void> Fetcher::run(std::stop_token stop) {
                      .fill = [this](MetricsPage* page) { metrics_.fill(page); },
                      .why_not_ready = [this] { return metrics_.why_not_ready(); }}));
   SLUICE_TRY(queue::with_queue_advice(open_first(stop), {config_.queue_path}));
+  const queue::NoteKeeper note(queue::InstancePaths{config_.queue_path}.fetcher_page(),
+                               queue::PageRole::kFetcher);
   if (config_.fetcher.exit_on_last_event) {
     SLUICE_ASSIGN(cluster_, connect(stop));
   }
@@ -159,6 +164,7 @@ Result<void> Fetcher::reopen_queue(const Error& cause, const std::stop_token& st
   if (writer_ && cause.kind == ErrorKind::kNoSpace) writer_->release_room();
   notify_status("waiting: " + cause.message);
   metrics_.begin_wait(cause.message);
+  note_state("waiting: " + cause.message);
   RepeatedMessage trouble(message::kQueueNotOpened, "cannot open the queue again", clock_);
   Backoff backoff(kReopenBackoffMin, kReopenBackoffMax);
   while (sleep_for(stop, backoff.next())) {
@@ -189,6 +195,7 @@ Result<std::string> Fetcher::connect(const std::stop_token& stop) {
     heartbeat.beat();
     const auto failure = question.failure();
     if (failure) metrics_.begin_wait(failure->message);
+    note_state(failure ? failure->message : "connecting to Teleport");
     if (failure && !patient) return fail(*failure);
     if (!ready && (failure || question.answer())) {
       notify_ready();
@@ -214,6 +221,7 @@ Result<bool> Fetcher::run_generation(const std::stop_token& stop) {
   SLUICE_TRY(writer_->claim_cluster(cluster_));
   SLUICE_ASSIGN(const auto generation,
                 Generation::create(config_, start_, api_.get(), writer_.get(), clock_, &metrics_));
+  note_state("fetching");
   SLUICE_ASSIGN(const Generation::End end, generation->run(stop));
   return end != Generation::End::kChooseAgain;
 }

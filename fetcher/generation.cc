@@ -10,6 +10,7 @@
 #include "common/lifecycle.h"
 #include "common/log.h"
 #include "common/message_kinds.h"
+#include "common/process_note.h"
 #include "common/repeated_message.h"
 #include "fetcher/source/recording_state.h"
 
@@ -29,6 +30,17 @@ constexpr milliseconds kProbeBackoffMax{30'000};
 std::string describe(const std::optional<queue::ReadUpTo>& read_up_to) {
   if (!read_up_to) return "(not known yet)";
   return format_rfc3339({from_unix_ms(read_up_to->time_ms).seconds, 0});
+}
+
+// For who looks at this process.
+void note_how_full(const queue::Writer& writer) {
+  for (const queue::Lane lane : queue::kLanes) {
+    if (const auto& reason = writer.full_lanes()[lane]) {
+      note_state(fmt::format("fetching for lane {} is paused: {}", queue::name_of(lane), *reason));
+      return;
+    }
+  }
+  note_state("fetching");
 }
 
 }  // namespace
@@ -150,6 +162,7 @@ Result<void> Generation::tend() {
     }
   }
   full_ = full;
+  note_how_full(writer_);
   ingest_.leave_alone(full);
   return {};
 }

@@ -12,6 +12,7 @@
 #include "common/lifecycle.h"
 #include "common/log.h"
 #include "common/message_kinds.h"
+#include "common/process_note.h"
 #include "queue/configured_limits.h"
 #include "queue/instance.h"
 #include "shipper/destination.h"
@@ -117,6 +118,7 @@ Result<void> Generation::attach(const std::stop_token& stop) {
     waiting_.failed(done.error().message);
     if (options_.metrics != nullptr) options_.metrics->begin_wait(done.error().message);
     notify_status("waiting: " + done.error().message);
+    note_state("waiting for the queue: " + done.error().message);
   } while (sleep_for(stop, kQueuePollInterval));
   return {};
 }
@@ -222,6 +224,7 @@ void Generation::note_end(queue::Lane lane) {
 Result<void> Generation::ship(const std::stop_token& stop) {
   ended_.clear();
   replays_failed_ = false;
+  note_state("shipping");
   ReaderSource source(reader_.get());
   StoreSink sink(store_.get(), queue::dead_letter_limits(options_.config->shipper));
   std::stop_source hurry;

@@ -2,7 +2,10 @@
 
 #include <fmt/format.h>
 
+#include <utility>
+
 #include "common/message_kinds.h"
+#include "common/process_note.h"
 #include "shipper/batch.h"
 
 namespace sluice::shipper {
@@ -29,9 +32,14 @@ LaneLog::LaneLog(queue::Lane lane, const Clock& clock, const LogSink& sink)
 void LaneLog::on_failure(std::string_view sentence, const Batch* batch) {
   const std::string numbers = numbers_of(batch);
   trouble_.failed(sentence, {.lane = queue::name_of(lane_), .batch = numbers});
+  fails_ = true;
+  note_state(fmt::format("lane {}: events wait: {}", queue::name_of(lane_), sentence));
 }
 
-void LaneLog::on_healed() { trouble_.succeeded({.lane = queue::name_of(lane_)}); }
+void LaneLog::on_healed() {
+  trouble_.succeeded({.lane = queue::name_of(lane_)});
+  if (std::exchange(fails_, false)) note_state("shipping");
+}
 
 void LaneLog::on_other_url(std::string_view url, std::string_view reason) {
   other_url_.failed(fmt::format("events go to {} from now on: {}", url, reason),

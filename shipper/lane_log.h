@@ -33,6 +33,7 @@ class LaneLog final : public LaneObserver {
   RepeatedMessage trouble_;
   RepeatedMessage other_url_;
   RepeatedMessage dead_letters_;
+  bool fails_ = false;  // the last try did
 };
 
 }  // namespace sluice::shipper

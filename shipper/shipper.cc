@@ -1,14 +1,19 @@
 #include "shipper/shipper.h"
 
 #include <chrono>
+#include <optional>
 
 #include "common/backoff.h"
 #include "common/lifecycle.h"
 #include "common/log.h"
-#include "common/metrics_server.h"
 #include "common/message_kinds.h"
+#include "common/metrics_server.h"
+#include "common/process_note.h"
 #include "common/time.h"
+#include "queue/control_page.h"
+#include "queue/daemon_note.h"
 #include "queue/damage_advice.h"
+#include "queue/instance.h"
 #include "shipper/fluentd/client_certificate.h"
 #include "shipper/fluentd/make_transport.h"
 #include "shipper/generation.h"
@@ -83,6 +88,7 @@ Result<void> run_shipper(const Config& config, const std::stop_token& stop) {
   options.observers[queue::Lane::kAudit] = &audit_log;
   options.observers[queue::Lane::kSession] = &session_log;
 
+  std::optional<queue::NoteKeeper> note;
   Backoff backoff(kReopenWaitMin, kReopenWaitMax);
   RepeatedMessage reopening(message::kDeliveryReopened,
                             "sending has stopped, the delivery store is opened anew");
@@ -92,7 +98,11 @@ Result<void> run_shipper(const Config& config, const std::stop_token& stop) {
     // A file system that is full at the start is waited for, as one that becomes full later.
     const bool waits = !generation && generation.error().kind == ErrorKind::kNoSpace;
     if (!generation && is_first && !waits) return fail(generation.error());
-    if (is_first) notify_ready();
+    if (is_first) {
+      notify_ready();
+      note.emplace(queue::InstancePaths{config.queue_path}.shipper_page(),
+                   queue::PageRole::kShipper);
+    }
     const auto done =
         generation ? (*generation)->run(stop) : Result<void>(fail(generation.error()));
     if (done && config.shipper.exit_when_drained && !stop.stop_requested()) watch.finish();
@@ -105,6 +115,7 @@ Result<void> run_shipper(const Config& config, const std::stop_token& stop) {
     metrics.begin_wait(done.error().message);
     if (system_clock().monotonic() - begin > kReopenWaitMax) backoff.reset();
     reopening.failed(done.error().message);
+    note_state("waiting: " + done.error().message);
     sleep_for(stop, backoff.next());
   }
   return {};

@@ -10,6 +10,7 @@
 #include "common/forward_url.h"
 #include "common/log.h"
 #include "common/message_kinds.h"
+#include "common/process_note.h"
 #include "shipper/destination.h"
 #include "shipper/fluentd/client_certificate.h"
 #include "shipper/fluentd/make_transport.h"
@@ -82,6 +83,13 @@ void SinkWatch::look_at_certificates() {
     }
   }
   expiry_.look();
+  note_certificates();
+}
+
+void SinkWatch::note_certificates() const {
+  for (const auto& certificate : expiry_.certificates()) {
+    note_certificate(certificate.whose, certificate.ends_ms);
+  }
 }
 
 void SinkWatch::connected(const fluentd::ServerTls& server) {
@@ -93,6 +101,7 @@ void SinkWatch::connected(const fluentd::ServerTls& server) {
                  fmt::format("the authority of Fluentd's certificate ({})", server.issuer),
                  server.authority);
   }
+  note_certificates();
 }
 
 queue::SinkReport SinkWatch::report() const {

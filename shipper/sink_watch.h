@@ -42,6 +42,7 @@ class SinkWatch {
  private:
   void run(const std::stop_token& stop);
   void look_at_certificates();
+  void note_certificates() const;
 
   const Config* config_;
   const Clock* clock_;

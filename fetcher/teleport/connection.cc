@@ -9,6 +9,7 @@
 
 #include "common/log.h"
 #include "common/message_kinds.h"
+#include "common/process_note.h"
 #include "fetcher/teleport/teleport_channel.h"
 
 namespace sluice::fetcher {
@@ -88,7 +89,9 @@ Connection::Connection(const TeleportConfig& config, const Clock& clock, Identit
       identity_(std::move(identity)),
       next_refresh_(clock_.monotonic() + config_.refresh_interval),
       refresh_trouble_(message::kIdentityNotRenewed,
-                       "cannot renew the Teleport identity, the old one stays in use", clock) {}
+                       "cannot renew the Teleport identity, the old one stays in use", clock) {
+  note_certificate("identity", to_unix_ms(identity_.not_after));
+}
 
 Result<std::shared_ptr<TeleportChannel>> Connection::channel(const std::stop_token& stop) {
   const std::lock_guard lock(mutex_);
@@ -144,6 +147,7 @@ void Connection::load_renewed_unlocked() {
   refresh_trouble_.succeeded();
   if (*loaded == identity_) return;
   identity_ = std::move(*loaded);
+  note_certificate("identity", to_unix_ms(identity_.not_after));
   renewed_ = true;
   warned_of_ = LifeLeft::kPlenty;
   failure_.reset();

@@ -9,8 +9,7 @@
 #include <vector>
 
 #include "common/time.h"
-#include "queue/dead_letter_limits.h"
-#include "queue/queuectl/snapshot.h"
+#include "queue/ledger.h"
 #include "queue/record.h"
 #include "queue/types.h"
 
@@ -31,15 +30,6 @@ class Table {
 
 // 48201340 as "48,201,340".
 std::string with_thousands(std::uint64_t number);
-
-struct StatusContext {
-  std::string instance;
-  std::uint64_t duplicates_bound = 0;   // events that a crash of the shipper can send again
-  DiskLimits limits = {};               // as configured
-  DeadLetterLimits letter_limits = {};  // too
-};
-std::string status_table(const Snapshot& snapshot, const StatusContext& context);
-std::string status_json(const Snapshot& snapshot, const StatusContext& context);
 
 // `day`: nothing for all days.
 std::string report_table(const Ledger& ledger, std::optional<Day> day);

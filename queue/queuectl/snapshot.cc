@@ -7,19 +7,62 @@
 #include "queue/control/client.h"
 #include "queue/control_page.h"
 #include "queue/damage_advice.h"
+#include "queue/disk_forecast.h"
 #include "queue/file_lock.h"
 
 namespace sluice::queue {
 namespace {
 
 constexpr int kTriesMax = 10;
-constexpr std::int64_t kDayMs = 86'400'000;
-constexpr std::int64_t kRateSpanMinMs = 600'000;  // a shorter time says little
+// A daemon writes its note each second; an older one is of one that has ended, or hangs.
+constexpr std::int64_t kNoteFreshMs = 10'000;
+// From so many places in a backlog, and so many records in each, its size is told.
+constexpr std::uint64_t kSamples = 8;
+constexpr ReadLimits kSample{.records_max = 16, .bytes_max = 1U << 20};
 
-DaemonStatus daemon_status(const std::filesystem::path& lock) {
-  const auto holder = FileLock::holder(lock);
-  if (!holder) return {};
-  return {holder->has_value(), holder->value_or(0)};
+DaemonStatus daemon_status(const std::filesystem::path& lock, const std::filesystem::path& page,
+                           Timestamp now) {
+  DaemonStatus status;
+  status.note = read_daemon_note(page);
+  const std::int64_t age_ms = status.note ? to_unix_ms(now) - status.note->noted_ms : kNoteFreshMs;
+  const bool is_fresh = age_ms < kNoteFreshMs;
+  if (const auto holder = FileLock::holder(lock)) {
+    status.running = holder->has_value();
+    status.pid = holder->value_or(0);
+  } else if (is_fresh) {
+    // Who may not look at the lock can see that its holder writes.
+    status.running = true;
+    status.pid = static_cast<int>(status.note->pid);
+  }
+  status.is_note_current = is_fresh && status.running.value_or(false);
+  return status;
+}
+
+// Of the bodies, from some of them; exact where there are few. Nothing: they cannot be read.
+std::optional<std::uint64_t> bytes_of(Reader* reader, Lane lane, SeqRange range) {
+  const std::uint64_t count = range.count();
+  const std::uint64_t places = std::min(kSamples, count / kSample.records_max + 1);
+  std::uint64_t seen = 0;
+  std::uint64_t bytes = 0;
+  for (std::uint64_t i = 0; i < places; ++i) {
+    const auto batch = reader->read(lane, range.first + count / places * i, kSample);
+    if (!batch) return std::nullopt;
+    for (const StoredRecord& stored : batch->records()) {
+      if (stored.seq > range.last) break;
+      ++seen;
+      bytes += stored.record.body.size();
+    }
+  }
+  if (seen == 0) return std::nullopt;
+  return static_cast<std::uint64_t>(static_cast<double>(bytes) / static_cast<double>(seen) *
+                                    static_cast<double>(count));
+}
+
+std::optional<double> rate_of(const DaemonStatus& daemon, Lane lane) {
+  // One that does not run moves nothing.
+  if (daemon.running == false) return 0;
+  if (!daemon.is_note_current) return std::nullopt;
+  return static_cast<double>(daemon.note->rate_milli[lane]) / 1000;
 }
 
 std::int64_t difference(std::uint64_t larger, std::uint64_t smaller) {
@@ -68,6 +111,7 @@ Result<LaneStatus> lane_status(Reader* reader, Lane lane, const QueueView& view,
   if (status.backlog > 0) {
     SLUICE_ASSIGN(status.oldest_ms,
                   fetched_at(reader, lane, progress.position + 1, &status.damage));
+    status.backlog_bytes = bytes_of(reader, lane, {durable - status.backlog + 1, durable});
   }
   SLUICE_ASSIGN(status.kept_since_ms, fetched_at(reader, lane, status.floor, &status.damage));
   return status;
@@ -90,35 +134,12 @@ std::optional<SinkReport> ask_shipper(const InstancePaths& paths) {
   return std::move(status->sink);
 }
 
-std::uint64_t total(const PerLane<Seq>& numbers) {
-  return numbers[Lane::kAudit] + numbers[Lane::kSession];
-}
-
-// From how many events came in the last day, and how large those are that are kept.
-std::optional<std::uint64_t> bytes_a_day(const std::vector<HistoryRow>& rows, const QueueView& view,
-                                         std::uint64_t used) {
-  if (rows.empty()) return std::nullopt;
-  const HistoryRow& newest = rows.back();
-  const auto within_a_day = [&](const HistoryRow& row) {
-    return newest.time_ms - row.time_ms <= kDayMs;
-  };
-  const HistoryRow& first = *std::find_if(rows.begin(), rows.end(), within_a_day);
-  const std::int64_t span_ms = newest.time_ms - first.time_ms;
-  const std::uint64_t kept = total(view.durable) + kLaneCount - total(view.floor);
-  if (span_ms < kRateSpanMinMs || kept == 0 || total(newest.durable) <= total(first.durable)) {
-    return std::nullopt;
-  }
-  const auto events = static_cast<double>(total(newest.durable) - total(first.durable));
-  const double event_bytes = static_cast<double>(used) / static_cast<double>(kept);
-  return static_cast<std::uint64_t>(events * event_bytes * kDayMs / static_cast<double>(span_ms));
-}
-
 Result<DiskStatus> disk_status(Access* access, const Reader& reader, const QueueView& view) {
   DiskStatus disk;
   SLUICE_ASSIGN(disk.space, file_system_space(access->paths().queue()));
   disk.used = folder_bytes(access->paths().queue());
   SLUICE_ASSIGN(const auto rows, reader.history());
-  disk.bytes_a_day = bytes_a_day(rows, view, disk.used);
+  disk.bytes_a_day = bytes_a_day(rows, view.durable, view.floor, disk.used);
   return disk;
 }
 
@@ -144,10 +165,13 @@ Result<Snapshot> try_snapshot(Access* access) {
   snapshot.cluster = view.cluster;
   snapshot.read_up_to = view.read_up_to;
   snapshot.epoch = view.epochs.back().epoch.number;
-  snapshot.fetcher = daemon_status(access->paths().queue_lock());
-  snapshot.shipper = daemon_status(access->paths().delivery_lock());
+  const InstancePaths& paths = access->paths();
+  snapshot.fetcher = daemon_status(paths.queue_lock(), paths.fetcher_page(), snapshot.taken);
+  snapshot.shipper = daemon_status(paths.delivery_lock(), paths.shipper_page(), snapshot.taken);
   for (const Lane lane : kLanes) {
     SLUICE_ASSIGN(snapshot.lanes[lane], lane_status(reader, lane, view, snapshot.ledger, delivery));
+    snapshot.lanes[lane].in_per_second = rate_of(snapshot.fetcher, lane);
+    snapshot.lanes[lane].out_per_second = rate_of(snapshot.shipper, lane);
     std::string& damage = snapshot.lanes[lane].damage;
     if (!damage.empty()) {
       damage = advise_on_queue({ErrorKind::kCorrupt, damage}, access->paths()).message;
@@ -160,6 +184,14 @@ Result<Snapshot> try_snapshot(Access* access) {
 }
 
 }  // namespace
+
+std::optional<std::chrono::milliseconds> drained_in(const LaneStatus& lane) {
+  const double speed = lane.out_per_second.value_or(0) - lane.in_per_second.value_or(0);
+  if (lane.backlog == 0 || speed <= 0) return std::nullopt;
+  constexpr double kYearsMs = 100 * 365.0 * 86'400'000;
+  const double ms = static_cast<double>(lane.backlog) / speed * 1000;
+  return std::chrono::milliseconds(static_cast<std::int64_t>(std::min(ms, kYearsMs)));
+}
 
 Result<Snapshot> take_snapshot(Access* access) {
   for (int i = 1;; ++i) {

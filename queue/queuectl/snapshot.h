@@ -7,6 +7,7 @@
 #ifndef SLUICE_QUEUE_QUEUECTL_SNAPSHOT_H_
 #define SLUICE_QUEUE_QUEUECTL_SNAPSHOT_H_
 
+#include <chrono>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -14,6 +15,7 @@
 
 #include "common/error.h"
 #include "common/time.h"
+#include "queue/daemon_note.h"
 #include "queue/delivery_reader.h"
 #include "queue/disk_limits.h"
 #include "queue/ledger.h"
@@ -43,6 +45,12 @@ struct LaneStatus {
   std::optional<std::int64_t>
       oldest_ms;  // when the first event of the backlog was fetched (unix time)
   std::optional<std::int64_t> acknowledged_ms;  // when the sink last took an event (unix time)
+  // Of the events in the backlog, nearly; nothing: there are none, or they cannot be read.
+  std::optional<std::uint64_t> backlog_bytes;
+  // Events in the last minute: committed by the fetcher, accounted for by the shipper. Nothing: not
+  // known.
+  std::optional<double> in_per_second;
+  std::optional<double> out_per_second;
   std::string damage;  // a record that was looked at and is damaged; empty: none
 };
 
@@ -54,9 +62,15 @@ struct DiskStatus {
 };
 
 struct DaemonStatus {
-  std::optional<bool> running;  // nothing: its lock may not be looked at
-  int pid = 0;                  // 0: not known
+  std::optional<bool> running;     // nothing: its lock may not be looked at
+  int pid = 0;                     // 0: not known
+  std::optional<DaemonNote> note;  // what it says of itself, or said last
+  bool is_note_current = false;    // it runs, and has said so just now
 };
+
+// How long until the backlog is gone if both rates stay; nothing: there is none, or it does not
+// shrink.
+std::optional<std::chrono::milliseconds> drained_in(const LaneStatus& lane);
 
 struct Snapshot {
   Timestamp taken;

@@ -1,10 +1,13 @@
-// What the daemons tell each other through shared memory: queue/control_page.
+// What the daemons tell each other, and people, through shared memory: queue/control_page and
+// queue/daemon_note.
 //
-// The first byte says whose page it is. A page that is read, written again, reads the same.
+// The first byte says whose page it is, or that it is a note. A page that is read, written again,
+// reads the same.
 #include <optional>
 #include <string>
 
 #include "queue/control_page.h"
+#include "queue/daemon_note.h"
 #include "tests/fuzz/fuzz_target.h"
 
 namespace sluice::fuzz {
@@ -13,6 +16,8 @@ namespace {
 using queue::FetcherPage;
 using queue::Lane;
 using queue::ShipperPage;
+
+constexpr char kNote = 2;
 
 // Written again twice: the first time a page of the release before becomes one of this.
 template <typename Page, typename Decode>
@@ -26,10 +31,26 @@ void check(const Page& page, Decode decode) {
          "a page loses what it says");
 }
 
+// Texts that are too long for a page are cut when the note is written again, and never the second
+// time.
+void check_note(std::string_view payload) {
+  const auto note = queue::decode_daemon_note(payload);
+  if (!note) return;
+  const auto once = queue::decode_daemon_note(queue::encode_daemon_note(*note));
+  expect(once.has_value(), "a note that was read is not read again");
+  const auto again = queue::decode_daemon_note(queue::encode_daemon_note(*once));
+  expect(again == once, "a note that was cut is cut again");
+  expect(once->pid == note->pid && once->problem_ms == note->problem_ms &&
+             once->rate_milli == note->rate_milli,
+         "a note loses what it says");
+}
+
 void run(std::string_view input) {
   if (input.empty()) return;
   const std::string_view payload = input.substr(1);
-  if (input.front() % 2 == 0) {
+  if (input.front() == kNote) {
+    check_note(payload);
+  } else if (input.front() % 2 == 0) {
     const auto page = queue::decode_fetcher_page(payload);
     if (!page) return;
     check(*page, &queue::decode_fetcher_page);
@@ -65,12 +86,19 @@ std::vector<std::string> seeds() {
   std::string first_release = encode_page(shipper);
   first_release[0] = 1;
   first_release.resize(first_release.size() - sizeof shipper.crash_repeats_max);
-  return {std::string(1, '\0') + encode_page(fetcher), std::string(1, '\1') + encode_page(shipper),
+  queue::DaemonNote note;
+  note.pid = 812;
+  note.version = "1.0.0";
+  note.state = "fetching";
+  note.problem = "cannot reach Teleport: connection refused";
+  note.certificates = {{"identity", 1'790'000'000'000}};
+  return {std::string(1, kNote) + encode_daemon_note(note),
+          std::string(1, '\0') + encode_page(fetcher), std::string(1, '\1') + encode_page(shipper),
           std::string(1, '\1') + first_release};
 }
 
 }  // namespace
 
-const FuzzTarget kTarget = {.run = &run, .seeds = &seeds, .vary = nullptr, .bytes_max = 600};
+const FuzzTarget kTarget = {.run = &run, .seeds = &seeds, .vary = nullptr, .bytes_max = 1100};
 
 }  // namespace sluice::fuzz

@@ -1,16 +1,22 @@
 #!/usr/bin/env python3
-"""Looking at a queue in use: export, tail and wait, beside running daemons.
+"""Looking at a queue in use: export, tail, wait, and the status screen, beside running daemons.
 
 looking_test.py BIN_FOLDER
 """
 
 import collections
+import contextlib
+import fcntl
 import json
 import os
+import pty
 import re
+import select
 import signal
+import struct
 import subprocess
 import sys
+import termios
 import unittest
 from pathlib import Path
 
@@ -32,6 +38,45 @@ def page_commands(block):
     page = (SOURCE / "docs/operations.md").read_text(encoding="utf-8")
     text = re.search(rf"```sh {block}\n(.*?)```", page, re.DOTALL)[1]
     return [line.split("#")[0].split()[1:] for line in text.splitlines() if line.startswith("queuectl ")]
+
+
+class Screen:
+    """A queuectl on a terminal of its own."""
+
+    def __init__(self, start, *arguments, columns=80, rows=24):
+        self._master, self._slave = pty.openpty()
+        self._seen = b""
+        self.resize(columns, rows)
+        self._settings = termios.tcgetattr(self._slave)
+        self.process = start(*arguments, stdin=self._slave, stdout=self._slave)
+
+    def resize(self, columns, rows):
+        fcntl.ioctl(self._slave, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+
+    def wait_for(self, condition, what):
+        """The lines of the newest whole frame for which the condition holds."""
+        def frame():
+            while select.select([self._master], [], [], 0)[0]:
+                self._seen += os.read(self._master, 1 << 16)
+            frames = [one for one in self._seen.split(b"\x1b[H") if one.endswith(b"\x1b[J")]
+            lines = re.sub(rb"\x1b\[[0-9;]*[A-Za-z]", b"", frames[-1]).decode().split("\r\n") if frames else []
+            return lines if lines and condition(lines) else None
+        return wait_until(frame, what, process=None)
+
+    def press(self, key):
+        os.write(self._master, key)
+
+    def close(self):
+        """(exit status, what it wrote last, whether the terminal is as it was)"""
+        status = self.process.wait(60)
+        with contextlib.suppress(OSError):
+            while select.select([self._master], [], [], 0)[0]:
+                self._seen += os.read(self._master, 1 << 16)
+        restored = termios.tcgetattr(self._slave) == self._settings
+        os.close(self._master)
+        os.close(self._slave)
+        self.process.stderr.close()
+        return status, self._seen[-40:], restored
 
 
 class Looking(unittest.TestCase):
@@ -85,7 +130,9 @@ class Looking(unittest.TestCase):
         self.expect_a_new_file()
         self.expect_no_more_than_the_reader_wants()
         self.expect_tail_to_follow()
+        self.expect_a_screen()
         self.expect_wait()
+        self.expect_what_the_daemons_say()
         self.expect_the_page_to_hold()
         self.assertTrue(self.rig.fetcher.running() and self.rig.shipper.running())
         self.assertEqual([], list(self.scratch.iterdir()), "nothing temporary stays")
@@ -140,6 +187,39 @@ class Looking(unittest.TestCase):
             tail.send_signal(signal.SIGINT)
             self.assertEqual((b"", 0), (tail.stderr.read(), tail.wait(60)))
 
+    def expect_a_screen(self):
+        screen = Screen(self.start, "status", "--watch", "0.3")
+        waits = screen.wait_for(lambda lines: any("events wait" in line for line in lines), "it shows what the shipper waits for")
+        self.assertTrue(any(line.endswith("fetching") for line in waits), waits)
+        self.assertTrue(any(line.startswith("audit backlog") for line in waits), waits)
+        self.assertEqual("q ends", waits[-1])
+        self.assertLessEqual(len(waits), 24)
+        self.assertLessEqual(max(map(len, waits)), 80)
+        screen.resize(44, 9)
+        screen.process.send_signal(signal.SIGWINCH)
+        small = screen.wait_for(lambda lines: max(map(len, lines)) <= 44, "it has become narrower")
+        self.assertLessEqual(len(small), 9)
+        screen.press(b"q")
+        status, end, restored = screen.close()
+        self.assertEqual((0, True), (status, restored))
+        self.assertTrue(end.endswith(b"\x1b[?25h\x1b[?1049l"), end)
+        screen = Screen(self.start, "status", "--watch")
+        screen.wait_for(lambda lines: len(lines) > 5, "it shows something")
+        screen.process.send_signal(signal.SIGINT)
+        status, end, restored = screen.close()
+        self.assertEqual((0, True), (status, restored))
+        self.assertTrue(end.endswith(b"\x1b[?1049l"), end)
+
+    def expect_what_the_daemons_say(self):
+        status = self.rig.status()
+        fetcher, shipper = status["fetcher"]["says"], status["shipper"]["says"]
+        self.assertEqual((True, "fetching"), (fetcher["is_current"], fetcher["state"]))
+        self.assertIn("identity", fetcher["certificates_end_at"])
+        wait_until(lambda: self.rig.status()["shipper"]["says"]["state"] == "shipping", "the shipper says that it ships")
+        self.assertIn("events wait", shipper["last_problem"]["message"])
+        self.assertLessEqual({"client", "server", "authority"}, set(shipper["certificates_end_at"]))
+        wait_until(lambda: self.rig.status()["lanes"]["audit"]["out_per_second"] > 0, "the rate is known")
+
     def expect_wait(self):
         status, _, err = self.run_it("wait", "--drained", "--timeout", "300ms")
         self.assertEqual(75, status, err)
@@ -156,7 +236,7 @@ class Looking(unittest.TestCase):
 
     def expect_the_page_to_hold(self):
         commands = page_commands("look") + page_commands("drain")
-        self.assertEqual(4, len(commands))
+        self.assertEqual(5, len(commands))
         for command in commands:
             if "--to" in command:
                 command[command.index("--to") + 1] = str(self.rig.folder / "of-the-page.ndjson")

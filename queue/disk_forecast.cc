@@ -1,0 +1,46 @@
+#include "queue/disk_forecast.h"
+
+#include <algorithm>
+
+namespace sluice::queue {
+namespace {
+
+constexpr std::int64_t kDayMs = 86'400'000;
+constexpr std::int64_t kRateSpanMinMs = 600'000;  // a shorter time says little
+
+std::uint64_t total(const PerLane<Seq>& numbers) {
+  return numbers[Lane::kAudit] + numbers[Lane::kSession];
+}
+
+}  // namespace
+
+std::optional<std::uint64_t> bytes_a_day(const std::vector<HistoryRow>& rows,
+                                         const PerLane<Seq>& durable, const PerLane<Seq>& floor,
+                                         std::uint64_t used) {
+  if (rows.empty()) return std::nullopt;
+  const HistoryRow& newest = rows.back();
+  const auto within_a_day = [&](const HistoryRow& row) {
+    return newest.time_ms - row.time_ms <= kDayMs;
+  };
+  const HistoryRow& first = *std::find_if(rows.begin(), rows.end(), within_a_day);
+  const std::int64_t span_ms = newest.time_ms - first.time_ms;
+  const std::uint64_t kept = total(durable) + kLaneCount - total(floor);
+  if (span_ms < kRateSpanMinMs || kept == 0 || total(newest.durable) <= total(first.durable)) {
+    return std::nullopt;
+  }
+  const auto events = static_cast<double>(total(newest.durable) - total(first.durable));
+  const double event_bytes = static_cast<double>(used) / static_cast<double>(kept);
+  return static_cast<std::uint64_t>(events * event_bytes * kDayMs / static_cast<double>(span_ms));
+}
+
+std::optional<std::chrono::milliseconds> full_in(std::optional<std::uint64_t> bytes_a_day,
+                                                 std::uint64_t used, const DiskSpace& space,
+                                                 const DiskPlan& plan) {
+  if (!bytes_a_day || *bytes_a_day == 0) return std::nullopt;
+  const std::uint64_t left = plan.max_size > used ? plan.max_size - used : 0;
+  const std::uint64_t room = space.free > plan.min_free ? space.free - plan.min_free : 0;
+  const double days = static_cast<double>(std::min(left, room)) / static_cast<double>(*bytes_a_day);
+  return std::chrono::milliseconds(static_cast<std::int64_t>(days * kDayMs));
+}
+
+}  // namespace sluice::queue
