@@ -62,8 +62,8 @@ Result<void> check_instance(const std::string& instance) {
                           kInstanceLengthMax));
 }
 
-// Puts one source after the other into the configuration, the weakest first. A mistake is noted, and
-// the reading goes on.
+// Puts one source after the other into the configuration, the weakest first. A mistake is noted,
+// and the reading goes on.
 class Loader {
  public:
   Loader(Program program, const ConfigSources& sources) : program_(program), sources_(sources) {}

@@ -25,8 +25,9 @@ struct ResolvedSetting {
 };
 
 struct ConfigReport {
-  Config config;                // with the defaults of what is wrong
-  std::vector<Error> mistakes;  // in the order in which a reader finds them
+  Config config;  // with the defaults of what is wrong
+  std::vector<Error>
+      mistakes;  // those of syntax, of the file, the environment and flags, and others
   // The names of those settings that must not be used, because of a mistake.
   std::set<std::string, std::less<>> unusable;
   std::vector<ResolvedSetting> settings;  // that the program uses, in the order of the table

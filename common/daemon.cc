@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "common/config_report.h"
 #include "common/describe.h"
 #include "common/heartbeat.h"
 #include "common/lifecycle.h"
@@ -57,7 +58,14 @@ void declare_settings(Program program, CLI::App* command, Arguments* arguments) 
 
 Result<Config> load(Program program, const ConfigSources& sources) {
   auto config = load_config(program, sources);
-  if (config) announce(*config);
+  if (config) {
+    announce(*config);
+    return config;
+  }
+  // The first is the caller's to tell; here are the others, so that one start shows them all.
+  for (const Error& mistake : report_on_config(program, sources).mistakes) {
+    if (mistake.message != config.error().message) log_error("{}", mistake.message);
+  }
   return config;
 }
 
@@ -108,6 +116,32 @@ int start(const Daemon& daemon, const Arguments& arguments) {
   return 0;
 }
 
+int check(const Daemon& daemon, const Arguments& arguments, const SelfCheckOptions& options) {
+  init_logging(daemon.name, false);
+  const auto signals = SignalStop::start();
+  if (!signals) return end_with(signals.error());
+  silence_log();
+  return run_self_check({.program = daemon.program, .name = daemon.name, .version = SLUICE_VERSION},
+                        daemon.check, to_sources(arguments), options, (*signals)->token());
+}
+
+CLI::App* declare_check(const Daemon& daemon, CLI::App* app, Arguments* arguments,
+                        SelfCheckOptions* options) {
+  CLI::App* parser =
+      app->add_subcommand("check", "Look at all that the daemon needs, and change nothing");
+  declare_settings(daemon.program, parser, arguments);
+  parser->add_flag("--origins", options->origins,
+                   "List each setting's value and where it comes from");
+  parser->add_flag("--offline", options->offline, "Ask nobody over the network");
+  parser
+      ->add_option_function<std::string>(
+          "-o,--output", [options](const std::string& form) { options->is_json = form == "json"; },
+          "table or json")
+      ->check(CLI::IsMember({"table", "json"}))
+      ->type_name("FORM");
+  return parser;
+}
+
 int run_command(const Daemon& daemon, const DaemonCommand& command, const Arguments& arguments) {
   if (command.takes_config) {
     return run_configured(daemon, arguments,
@@ -128,6 +162,8 @@ int run_daemon(const Daemon& daemon, int argc, char** argv) {
   Arguments arguments;
   declare_settings(daemon.program, app.add_subcommand("start", "Work until stopped by a signal"),
                    &arguments);
+  SelfCheckOptions check_options;
+  const CLI::App* check_command = declare_check(daemon, &app, &arguments, &check_options);
   std::vector<std::pair<const DaemonCommand*, CLI::App*>> commands;
   for (const DaemonCommand& command : daemon.commands) {
     CLI::App* parser = app.add_subcommand(command.name, command.description);
@@ -152,6 +188,7 @@ int run_daemon(const Daemon& daemon, int argc, char** argv) {
     fmt::print("{}\n", describe_program(app));
     return 0;
   }
+  if (check_command->parsed()) return check(daemon, arguments, check_options);
   for (const auto& [command, parser] : commands) {
     if (parser->parsed()) return run_command(daemon, *command, arguments);
   }

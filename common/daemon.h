@@ -1,6 +1,7 @@
 // What both daemons' main() have in common: command line, configuration, log, signals, exit status.
 //
 //   PROGRAM start [--config FILE] [--instance NAME] [settings as flags]
+//   PROGRAM check [the same flags] [--origins] [--offline] [--output json]
 //   PROGRAM version
 //   PROGRAM COMMAND …      (what else the daemon's program can do)
 //
@@ -15,6 +16,7 @@
 
 #include "common/config.h"
 #include "common/error.h"
+#include "common/self_check.h"
 
 namespace CLI {  // NOLINT(readability-identifier-naming): the library's
 class App;
@@ -41,6 +43,7 @@ struct Daemon {
   Program program = Program::kFetcher;
   // Works until it is stopped, or done. Its error ends the process with that kind's exit status.
   std::function<Result<void>(const Config&, const std::stop_token&)> run;
+  SelfCheck check = {};
   std::vector<DaemonCommand> commands = {};
 };
 

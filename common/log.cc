@@ -170,6 +170,8 @@ void show_debug_lines() {
   Outputs::instance().current().logger->set_level(to_spdlog(LogLevel::kDebug));
 }
 
+void silence_log() { Outputs::instance().current().logger->set_level(spdlog::level::off); }
+
 bool log_enabled(LogLevel level) {
   return Outputs::instance().current().logger->should_log(to_spdlog(level));
 }

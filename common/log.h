@@ -75,6 +75,9 @@ void set_log_format(LogFormat format, std::string_view instance);
 // From now on there are debug lines as well. May be called while other threads log.
 void show_debug_lines();
 
+// From now on nothing is logged: for a command that prints what it finds, once for all.
+void silence_log();
+
 bool log_enabled(LogLevel level);
 
 // Writes one entry as it is, without formatting.

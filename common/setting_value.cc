@@ -190,8 +190,8 @@ std::string without_secrets(std::string_view url) {
 // A word before a file's text is the scheme ("Bearer"); anything else may be a secret.
 std::string without_secrets(const HttpHeader& header) {
   const std::string_view scheme = trimmed(header.value);
-  const bool is_word = std::ranges::all_of(
-      scheme, [](unsigned char c) { return std::isalpha(c) != 0 || c == '-'; });
+  const bool is_word =
+      std::ranges::all_of(scheme, [](unsigned char c) { return std::isalpha(c) != 0 || c == '-'; });
   std::string shown = header.name + ": ";
   if (header.file.empty() && header.credential.empty()) return shown + "***";
   if (!scheme.empty()) shown += fmt::format("{} ", is_word ? scheme : "***");

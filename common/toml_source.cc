@@ -4,6 +4,7 @@
 #include <toml++/toml.h>
 
 #include <algorithm>
+#include <array>
 #include <cctype>
 #include <exception>
 #include <optional>
@@ -47,6 +48,25 @@ struct Mistake {
 // More of them are no help to anybody.
 constexpr std::size_t kMistakesMax = 50;
 
+std::string lower(std::string_view text) {
+  std::string lowered(text);
+  std::ranges::transform(lowered, lowered.begin(),
+                         [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  return lowered;
+}
+
+// Sentences go to the log, and not everybody who may read that may know the value.
+bool may_be_secret(std::string_view key, std::string_view value) {
+  constexpr std::array<std::string_view, 5> kWords = {"password", "passphrase", "secret", "token",
+                                                      "header"};
+  const std::string name = lower(key);
+  const bool is_named_so = std::ranges::any_of(
+      kWords, [&](std::string_view word) { return name.find(word) != std::string::npos; });
+  const std::size_t scheme = value.find("://");
+  return is_named_so || (scheme != std::string_view::npos &&
+                         value.find_first_of("@?", scheme) != std::string_view::npos);
+}
+
 // What to do about `key = value` when the value is plain text, the most common mistake, since the
 // example in Teleport's own guide has it.
 std::optional<Advice> unquoted_value(std::string_view line) {
@@ -66,8 +86,9 @@ std::optional<Advice> unquoted_value(std::string_view line) {
   const bool is_text = std::ranges::any_of(
       value, [](unsigned char c) { return std::isalpha(c) != 0 || c == '/' || c == '~'; });
   if (!is_text) return std::nullopt;
-  return Advice{fmt::format("the value of {0} has no quotes: put quotes around it, {0} = \"{1}\"",
-                            key, value),
+  const std::string example =
+      may_be_secret(key, value) ? "" : fmt::format(", {} = \"{}\"", key, value);
+  return Advice{fmt::format("the value of {} has no quotes: put quotes around it{}", key, example),
                 column, fmt::format("{}\"{}\"", line.substr(0, column - 1), value)};
 }
 
@@ -78,7 +99,8 @@ bool is_alone(std::string_view line) {
          line.find("'''") == std::string_view::npos;
 }
 
-Mistake syntax_mistake(std::string_view text, std::string_view file, const toml::parse_error& error) {
+Mistake syntax_mistake(std::string_view text, std::string_view file,
+                       const toml::parse_error& error) {
   const toml::source_position place = error.source().begin;
   const std::string_view line = line_of(text, place.line);
   if (const auto advice = unquoted_value(line)) {
@@ -89,8 +111,9 @@ Mistake syntax_mistake(std::string_view text, std::string_view file, const toml:
   const std::string where = fmt::format("{}:{}:{}: ", file, place.line, place.column);
   const std::string_view description = error.description();
   if (description.find("cannot redefine existing") != std::string_view::npos) {
-    return {{ErrorKind::kConfig,
-             fmt::format("{}{} is given twice: keep one of them", where, trimmed(line))},
+    const std::string_view key = trimmed(line.substr(0, line.find('=')));
+    return {{ErrorKind::kConfig, fmt::format("{}{} is given twice: keep one of them", where,
+                                             may_be_secret(key, line) ? key : trimmed(line))},
             is_alone(line) ? std::optional<std::string>("") : std::nullopt};
   }
   return {{ErrorKind::kConfig, fmt::format("{}this is not valid TOML: {}", where, description)},

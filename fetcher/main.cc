@@ -2,6 +2,7 @@
 #include "common/daemon.h"
 #include "common/memory.h"
 #include "common/time.h"
+#include "fetcher/check/fetcher_checks.h"
 #include "fetcher/fetcher.h"
 
 int main(int argc, char** argv) {
@@ -10,8 +11,10 @@ int main(int argc, char** argv) {
       .name = "sluice-fetcher",
       .description = "Takes Teleport's audit events and session recordings into a Sluice queue.",
       .program = sluice::Program::kFetcher,
-      .run = [](const sluice::Config& config, const std::stop_token& stop) {
-        return sluice::fetcher::Fetcher(config, sluice::system_clock()).run(stop);
-      }};
+      .run =
+          [](const sluice::Config& config, const std::stop_token& stop) {
+            return sluice::fetcher::Fetcher(config, sluice::system_clock()).run(stop);
+          },
+      .check = sluice::fetcher::fetcher_checks()};
   return sluice::run_daemon(daemon, argc, argv);
 }

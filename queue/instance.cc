@@ -35,7 +35,21 @@ constexpr std::array kNetworkFileSystems = {
     NetworkFileSystem{0x0bd00bd0, "Lustre"}, NetworkFileSystem{0x5346414f, "AFS"},
 };
 
-Result<void> refuse_network(const std::filesystem::path& directory) {
+}  // namespace
+
+Machine this_machine() {
+  Machine machine;
+  machine.machine_id = first_line("/etc/machine-id");
+  if (machine.machine_id == "uninitialized") machine.machine_id.clear();
+  if (const char* boot_id = std::getenv("SLUICE_BOOT_ID"); boot_id != nullptr) {
+    machine.boot_id = boot_id;
+  } else {
+    machine.boot_id = first_line("/proc/sys/kernel/random/boot_id");
+  }
+  return machine;
+}
+
+Result<void> check_local_file_system(const std::filesystem::path& directory) {
   struct statfs info{};
   if (::statfs(directory.c_str(), &info) != 0) {
     return fail(errno_error("look at the file system of", directory.string()));
@@ -50,20 +64,6 @@ Result<void> refuse_network(const std::filesystem::path& directory) {
                             directory.string(), found->name));
   }
   return {};
-}
-
-}  // namespace
-
-Machine this_machine() {
-  Machine machine;
-  machine.machine_id = first_line("/etc/machine-id");
-  if (machine.machine_id == "uninitialized") machine.machine_id.clear();
-  if (const char* boot_id = std::getenv("SLUICE_BOOT_ID"); boot_id != nullptr) {
-    machine.boot_id = boot_id;
-  } else {
-    machine.boot_id = first_line("/proc/sys/kernel/random/boot_id");
-  }
-  return machine;
 }
 
 Result<void> prepare_directory(const std::filesystem::path& directory, unsigned mode) {
@@ -95,7 +95,7 @@ Result<void> prepare_directory(const std::filesystem::path& directory, unsigned 
     error.message += ": give it to the user of this daemon, or mount it writable";
     return fail(std::move(error));
   }
-  return refuse_network(directory);
+  return check_local_file_system(directory);
 }
 
 }  // namespace sluice::queue

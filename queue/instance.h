@@ -46,6 +46,9 @@ struct Machine {
 // SLUICE_BOOT_ID in the environment wins, for units that may not read /proc/sys.
 Machine this_machine();
 
+// kCannotCreate: `directory`, which must be there, is not on a local file system.
+Result<void> check_local_file_system(const std::filesystem::path& directory);
+
 // Makes `directory` with `mode` if its parent is there, and checks that it is a directory that this
 // process can write to and that lies on a local file system (memory maps and locks do not work over
 // the network).

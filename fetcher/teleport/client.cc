@@ -177,6 +177,8 @@ Result<std::unique_ptr<TeleportClient>> TeleportClient::create(const TeleportCon
       new TeleportClient(std::make_unique<Impl>(std::move(connection), config, clock)));
 }
 
+std::string TeleportClient::way() const { return impl_->connection->way(); }
+
 Result<std::string> TeleportClient::ping(std::stop_token stop) {
   Stream stream(impl_.get(), "ask for the cluster's name", kPing,
                 ::proto::PingRequest().SerializeAsString(), stop);

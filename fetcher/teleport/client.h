@@ -27,6 +27,9 @@ class TeleportClient final : public EventApi {
                                                         const Clock& clock);
   ~TeleportClient() override;
 
+  // How Teleport was reached last: "directly to HOST:PORT". Empty: not yet.
+  std::string way() const;
+
   struct Impl;
 
   Result<std::string> ping(std::stop_token stop) override;

@@ -177,6 +177,11 @@ Result<void> Connection::connect_unlocked(const std::stop_token& stop) {
   return {};
 }
 
+std::string Connection::way() {
+  const std::lock_guard lock(mutex_);
+  return dialer_.description();
+}
+
 void Connection::note_cluster(const std::string& name) {
   const std::lock_guard lock(mutex_);
   cluster_ = name;

@@ -41,6 +41,9 @@ class Connection {
   // that is due. Blocks while it connects. The error says why it cannot.
   Result<std::shared_ptr<TeleportChannel>> channel(const std::stop_token& stop);
 
+  // As Dialer::description().
+  std::string way();
+
   // The cluster's name, as Teleport itself has told it: for the log, which says once by which way
   // it is reached, and again when that changes.
   void note_cluster(const std::string& name);

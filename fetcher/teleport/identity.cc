@@ -77,14 +77,20 @@ Timestamp to_timestamp(const ASN1_TIME* time) {
   return Timestamp{.seconds = timegm(&parts), .nanos = 0};
 }
 
-// Teleport's user authority has the cluster's name as its organization.
-std::string issuer_organization(const X509* certificate) {
-  X509_NAME* issuer = X509_get_issuer_name(certificate);
-  const int at = X509_NAME_get_index_by_NID(issuer, NID_organizationName, -1);
-  if (at < 0) return {};
-  const ASN1_STRING* text = X509_NAME_ENTRY_get_data(X509_NAME_get_entry(issuer, at));
-  return {reinterpret_cast<const char*>(ASN1_STRING_get0_data(text)),
-          static_cast<std::size_t>(ASN1_STRING_length(text))};
+// All entries of a name that are of one kind (NID_…).
+std::vector<std::string> entries_of(X509_NAME* name, int kind) {
+  std::vector<std::string> entries;
+  for (int at = X509_NAME_get_index_by_NID(name, kind, -1); at >= 0;
+       at = X509_NAME_get_index_by_NID(name, kind, at)) {
+    const ASN1_STRING* text = X509_NAME_ENTRY_get_data(X509_NAME_get_entry(name, at));
+    entries.emplace_back(reinterpret_cast<const char*>(ASN1_STRING_get0_data(text)),
+                         static_cast<std::size_t>(ASN1_STRING_length(text)));
+  }
+  return entries;
+}
+
+std::string first_of(std::vector<std::string> entries) {
+  return entries.empty() ? std::string() : std::move(entries.front());
 }
 
 // Holds the parts against each other, and notes what the certificate says.
@@ -117,7 +123,13 @@ Result<Identity> check(Identity identity, const std::string& key_file,
   }
   identity.not_before = to_timestamp(X509_get0_notBefore(certificate.get()));
   identity.not_after = to_timestamp(X509_get0_notAfter(certificate.get()));
-  identity.cluster = issuer_organization(certificate.get());
+  // Teleport's user authority has the cluster's name as its organization; in the certificate the
+  // organizations are the user's roles.
+  identity.cluster =
+      first_of(entries_of(X509_get_issuer_name(certificate.get()), NID_organizationName));
+  X509_NAME* subject = X509_get_subject_name(certificate.get());
+  identity.user = first_of(entries_of(subject, NID_commonName));
+  identity.roles = entries_of(subject, NID_organizationName);
   if (identity.cluster.size() > kClusterBytesMax) identity.cluster.clear();  // no cluster's name
   return identity;
 }

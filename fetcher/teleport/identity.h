@@ -9,6 +9,7 @@
 
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "common/config.h"
 #include "common/error.h"
@@ -25,6 +26,8 @@ struct Identity {
   Timestamp not_before;         // of our certificate, as the next
   Timestamp not_after;
   std::string cluster;  // that issued it, as far as it says; may be empty
+  std::string user;     // of Teleport, as the next as far as it says
+  std::vector<std::string> roles;
 
   bool operator==(const Identity&) const = default;
 };

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <ctime>
 #include <memory>
 
 #include "fetcher/teleport/dial.h"
@@ -24,6 +25,17 @@ std::size_t take_bytes(char* bytes, std::size_t size, std::size_t count, void* u
   if (answer.size() + size * count > kAnswerBytesMax) return 0;
   answer.append(bytes, size * count);
   return size * count;
+}
+
+// What the answer's Date says.
+std::optional<Timestamp> date_of(CURL* handle) {
+  curl_header* header = nullptr;
+  if (curl_easy_header(handle, "Date", 0, CURLH_HEADER, -1, &header) != CURLHE_OK) {
+    return std::nullopt;
+  }
+  const std::time_t seconds = curl_getdate(header->value, nullptr);
+  if (seconds < 0) return std::nullopt;
+  return Timestamp{.seconds = seconds, .nanos = 0};
 }
 
 int ask_whether_to_stop(void* user, curl_off_t, curl_off_t, curl_off_t, curl_off_t) {
@@ -84,7 +96,9 @@ Result<ProxyFacts> ask_proxy(const HostPort& proxy, const std::filesystem::path&
   if (code != CURLE_OK) {
     return fail(ErrorKind::kUnavailable, *why != '\0' ? why : curl_easy_strerror(code));
   }
-  return parse_proxy_facts(answer);
+  SLUICE_ASSIGN(ProxyFacts facts, parse_proxy_facts(answer));
+  facts.time = date_of(handle.get());
+  return facts;
 }
 
 }  // namespace sluice::fetcher

@@ -3,11 +3,13 @@
 #define SLUICE_FETCHER_TELEPORT_WEB_FIND_H_
 
 #include <filesystem>
+#include <optional>
 #include <stop_token>
 #include <string>
 #include <string_view>
 
 #include "common/error.h"
+#include "common/time.h"
 #include "fetcher/teleport/socket.h"
 
 namespace sluice::fetcher {
@@ -15,6 +17,7 @@ namespace sluice::fetcher {
 struct ProxyFacts {
   std::string cluster;
   bool tls_routing = false;
+  std::optional<Timestamp> time;  // that it had when it answered, in whole seconds
 };
 
 // From the answer's body, which are foreign bytes. kRejected: it is not such an answer.

@@ -3,6 +3,7 @@
 
 teleport_front.py --kind KIND --auth HOST:PORT --cluster NAME [--web-cert FILE --web-key FILE] --port-file FILE
                   [--listen HOST:PORT] [--log FILE] [--cut-after BYTES] [--stall-after BYTES] [--close-after SECONDS]
+                  [--ahead SECONDS]
 
 KIND  proxy          Teleport's proxy with TLS routing: looks at the first ALPN name of the ClientHello, passes
                      `teleport-auth@<hex of the cluster's name>.teleport.cluster.local` on to Auth as raw bytes, and
@@ -14,7 +15,7 @@ KIND  proxy          Teleport's proxy with TLS routing: looks at the first ALPN 
 
 --log FILE gets a line for each connection: what was asked for. --cut-after closes each passed-on connection once that
 many bytes have come from Auth, --stall-after passes no more on after them. --close-after closes it after that time, as Auth does
-when the client's certificate ends (`disconnect_expired_cert`, §3.5).
+when the client's certificate ends (`disconnect_expired_cert`, §3.5). --ahead is how many seconds its clock is ahead of ours.
 """
 
 import argparse
@@ -28,6 +29,8 @@ import socket
 import ssl
 import struct
 import threading
+import time
+from email.utils import formatdate
 from pathlib import Path
 
 HELLO_BYTES_MAX = 16384 + 5
@@ -116,7 +119,9 @@ class Front:
         if path == "/webapi/find":
             body = json.dumps({"cluster_name": self.options.cluster, "server_version": "18.0.0",
                                "proxy": {"tls_routing_enabled": self.options.kind != "ssh-only"}})
+            date = formatdate(time.time() + self.options.ahead, usegmt=True)
             connection.sendall(f"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n"
+                               f"Date: {date}\r\n"
                                f"Connection: close\r\n\r\n{body}".encode())
         elif path == "/webapi/connectionupgrade" and fields.get("upgrade") == "websocket":
             self.serve_upgrade(connection, fields)
@@ -262,6 +267,7 @@ def main():
     parser.add_argument("--cut-after", type=int, default=0)
     parser.add_argument("--stall-after", type=int, default=0)
     parser.add_argument("--close-after", type=float, default=0)
+    parser.add_argument("--ahead", type=float, default=0)
     options = parser.parse_args()
     host, _, port = options.listen.rpartition(":")
     front = Front(options)
