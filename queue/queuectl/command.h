@@ -57,6 +57,7 @@ std::unique_ptr<Command> skip_command();
 std::unique_ptr<Command> wait_command();
 std::unique_ptr<Command> export_command();
 std::unique_ptr<Command> tail_command();
+std::unique_ptr<Command> doctor_command();
 
 // A command's --lane. kUsage for a name that is none.
 Result<Lane> parse_lane(const std::string& name);

@@ -45,6 +45,7 @@ std::vector<std::unique_ptr<Command>> all_commands() {
   commands.push_back(wait_command());
   commands.push_back(export_command());
   commands.push_back(tail_command());
+  commands.push_back(doctor_command());
   return commands;
 }
 
