@@ -107,9 +107,17 @@ class Loader {
       config().instance = sources_.instance;
     }
     if (!config().file.empty()) return {};
-    config().file = sources_.instance.empty()
-                        ? std::filesystem::path(environment("FDFWD_CONFIG"))
-                        : std::filesystem::path("/etc/sluice") / (config().instance + ".toml");
+    const auto of_instance = std::filesystem::path("/etc/sluice") / (config().instance + ".toml");
+    if (!sources_.instance.empty()) {
+      config().file = of_instance;
+      return {};
+    }
+    config().file = environment("FDFWD_CONFIG");
+    // Where it is installed, its own file need not be named.
+    std::error_code unseen;
+    if (config().file.empty() && std::filesystem::exists(of_instance, unseen)) {
+      config().file = of_instance;
+    }
     return {};
   }
 

@@ -150,8 +150,8 @@ struct Config {
 
 // What the command line gave.
 struct ConfigSources {
-  // --config; empty: /etc/sluice/<instance>.toml if --instance is given, else FDFWD_CONFIG, or
-  // none.
+  // --config; empty: /etc/sluice/<instance>.toml if --instance is given, else FDFWD_CONFIG, else
+  // /etc/sluice/default.toml if it is there, or none.
   std::filesystem::path file;
   std::string instance;  // --instance, 1 to 32 of a-z, 0-9 and -; empty: "default"
   std::vector<std::pair<std::string, std::string>>

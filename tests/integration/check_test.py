@@ -135,6 +135,10 @@ class Daemons(CheckCase):
                       "shipper.connections is 4000"):
             self.expect("sluice-fetcher", 78, "fail", "config", words)
         self.expect("sluice-shipper", 78, "fail", "config", "did you mean batch?")
+        code, said = self.rig.run("sluice-fetcher")
+        self.assertEqual(78, code)
+        for words in (":3:9: batch is 0", ":4:1: the key batchh", ":5:9: types must be", "shipper.connections is 4000"):
+            self.assertIn(words, said)
         # What the mistakes do not concern is looked at all the same.
         self.expect("sluice-fetcher", 78, "ok", "route", "cluster sim.example.com")
 
