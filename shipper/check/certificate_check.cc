@@ -27,8 +27,7 @@ std::string ends(const fluentd::CertificateTimes& times, Timestamp now) {
 std::optional<std::string> end_is_near(const CheckContext& context, const std::string& name,
                                        const fluentd::CertificateTimes& times) {
   std::optional<std::string> said;
-  ExpiryWatch watch(&context.clock,
-                    [&said](LogLevel, std::string_view text) { said = std::string(text); });
+  ExpiryWatch watch(&context.clock, [&said](const LogEntry& entry) { said = entry.message; });
   watch.seen("one", name, times);
   watch.look();
   return said;

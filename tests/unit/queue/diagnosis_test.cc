@@ -22,8 +22,8 @@ class DiagnosisTest : public testing::Test {
     snapshot_.taken = from_unix_ms(kNowMs);
     snapshot_.queue_id = Id128::random();
     snapshot_.epoch = 3;
-    snapshot_.fetcher = {true, 17};
-    snapshot_.shipper = {true, 18};
+    snapshot_.fetcher = {true, 17, {}};
+    snapshot_.shipper = {true, 18, {}};
     snapshot_.read_up_to = ReadUpTo{.time_ms = kNowMs - 12'000, .looked_at_ms = kNowMs - 1'000};
     pages_.fetcher = FetcherPage{.queue_id = snapshot_.queue_id,
                                  .boot_id = "boot",
@@ -65,13 +65,13 @@ TEST_F(DiagnosisTest, FindsNothingWrongWhereAllIsWell) {
 }
 
 TEST_F(DiagnosisTest, FailsForADaemonThatDoesNotRun) {
-  snapshot_.shipper = {false, 0};
+  snapshot_.shipper = {false, 0, {}};
   expect_one(FindingLevel::kFail, "shipper", "does not run");
   EXPECT_EQ(bad()[0].kind, ErrorKind::kUnavailable);
 }
 
 TEST_F(DiagnosisTest, DoesNotJudgeWhatMayNotBeSeen) {
-  snapshot_.shipper = {std::nullopt, 0};
+  snapshot_.shipper = {std::nullopt, 0, {}};
   snapshot_.delivery_problem = Error{ErrorKind::kCannotCreate, "cannot open delivery"};
   const auto found = bad();
   ASSERT_EQ(found.size(), 2U);
@@ -106,7 +106,7 @@ TEST_F(DiagnosisTest, FailsForNumbersThatDoNotAddUpAndForDamage) {
 TEST_F(DiagnosisTest, WarnsWhenTeleportHasNotAnsweredForLong) {
   snapshot_.read_up_to->looked_at_ms = kNowMs - 3'600'000;
   expect_one(FindingLevel::kWarn, "source", "asked 1h ago");
-  snapshot_.fetcher = {false, 0};
+  snapshot_.fetcher = {false, 0, {}};
   EXPECT_EQ(bad().size(), 1U) << "that it does not run is enough";
 }
 
@@ -142,7 +142,7 @@ TEST_F(DiagnosisTest, WarnsOfAPageThatIsNotTheRunningDaemons) {
 }
 
 TEST_F(DiagnosisTest, TakesAnOldPageOfADaemonThatDoesNotRunAsItIs) {
-  snapshot_.fetcher = {false, 0};
+  snapshot_.fetcher = {false, 0, {}};
   pages_.fetcher->boot_id = "before";
   expect_one(FindingLevel::kFail, "fetcher", "does not run");
 }
