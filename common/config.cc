@@ -242,7 +242,7 @@ class Loader {
     if (std::holds_alternative<std::monostate>(*value)) {
       given_.erase(name);
     } else {
-      given_.insert_or_assign(name, GivenSetting{*value, origin});
+      given_.insert_or_assign(name, GivenSetting{*value, origin, raw.text});
     }
   }
 
@@ -273,8 +273,8 @@ class Loader {
                                .from = SettingSource::kDefault,
                                .place = ""};
       if (const auto found = given_.find(setting.name); found != given_.end()) {
-        const auto& [value, origin] = found->second;
-        resolved.value = format_value(setting.type, value);
+        const Origin& origin = found->second.origin;
+        resolved.value = format_value(setting.type, found->second.value);
         resolved.from = origin.from;
         resolved.place = origin.place();
       } else if (setting.name == "queue-path") {

@@ -139,6 +139,8 @@ struct Config {
   bool debug = false;
   LogFormat log_format = LogFormat::kAuto;
   std::filesystem::path storage;  // of Teleport's own handler; only ever read, empty: none
+  // The file has it as a relative path, which that handler took to start in its working directory.
+  bool storage_is_relative = false;
   QueueConfig queue;
   TeleportConfig teleport;
   LockConfig lock;

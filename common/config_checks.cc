@@ -178,12 +178,6 @@ void warn_about_fetcher(const GivenSettings& given, Config* config) {
          "\"desktop.recording\" events included",
          config);
   }
-  if (const GivenSetting* storage = find(given, "storage")) {
-    warn(storage->origin,
-         "is accepted, but this version of Sluice does not import the position that Teleport's own "
-         "handler kept there: without start-time, a first start begins at the present time",
-         config);
-  }
 }
 
 void check_fetcher(const GivenSettings& given, Files files, ConfigReport* report) {
@@ -199,6 +193,10 @@ void check_fetcher(const GivenSettings& given, Files files, ConfigReport* report
       "teleport-identity", "teleport-ca", "teleport-cert", "teleport-key", "teleport-web-ca"};
   if (files == Files::kOpen) check_files(given, kFiles, &checks);
   warn_about_fetcher(given, config);
+  if (const GivenSetting* storage = find(given, "storage")) {
+    // Those outside the file start where that handler's did.
+    config->storage_is_relative = !storage->origin.where.empty() && !storage->text.starts_with('/');
+  }
 }
 
 // Which may have a password with it: such a URL must not be shown.

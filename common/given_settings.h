@@ -15,6 +15,7 @@ namespace sluice {
 struct GivenSetting {
   Value value;
   Origin origin;
+  std::string text;  // a scalar as it was written
 };
 
 // By the name of the setting. A setting that was given as empty text is not in it.

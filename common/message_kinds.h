@@ -102,6 +102,34 @@ inline constexpr MessageKind kStartTimeIgnored{
     "start-time-ignored", LogLevel::kWarn, "68a5666f4f6140afb3baf0337e1cdf85",
     "take start-time out of the configuration or set it to what is in use; to fetch again "
     "from another time on, do what the sentence says"};
+inline constexpr MessageKind kPositionTakenOver{
+    "position-taken-over", LogLevel::kInfo, "60f4006c80904c3f905b8d9e06e307da",
+    "nothing; what comes twice is in docs/migration.md"};
+inline constexpr MessageKind kPositionDamaged{
+    "position-damaged", LogLevel::kWarn, "0c5cd4f9f45446e1aad2566a7930bd44",
+    "nothing: what the file would have said is read again; look whether the disk is in order"};
+inline constexpr MessageKind kPositionLeftOut{
+    "position-left-out", LogLevel::kInfo, "df35d3dc5049438394515a88a675b0e9",
+    "take storage out of the configuration: it has no effect on a queue that was begun"};
+inline constexpr MessageKind kNoPosition{
+    "no-position", LogLevel::kInfo, "da30ad9d86334592be51d5b73d6fdf1a",
+    "nothing, if teleport-event-handler never ran; else correct storage or teleport.addr, and "
+    "begin again with --restart-from"};
+inline constexpr MessageKind kRecordingLeftOut{
+    "recording-left-out", LogLevel::kWarn, "f29a44a48f2c41148105b54a44a6f2fb",
+    "find out where that file of teleport-event-handler comes from; no recording has such an id"};
+inline constexpr MessageKind kHandlerRunsAgain{
+    "handler-runs-again", LogLevel::kWarn, "8ac92411a4c2465ab6d1f24cc23aa466",
+    "stop teleport-event-handler: systemctl disable --now teleport-event-handler"};
+inline constexpr MessageKind kLastSentUnknown{
+    "last-sent-unknown", LogLevel::kWarn, "4625fc9675c047b083622e9162369906",
+    "look at Teleport and at the identity, as for other calls that fail; it is tried for ever"};
+inline constexpr MessageKind kLastSentFound{"last-sent-found", LogLevel::kInfo,
+                                            "c833d1e4c22f4ea6b6d29178f58dc1b1", "nothing"};
+inline constexpr MessageKind kLastSentGone{
+    "last-sent-gone", LogLevel::kWarn, "935f2ea3188b4194b446214f500ca501",
+    "nothing, if the receiver bears events twice; Teleport has deleted that event, or an old "
+    "release gave it another id"};
 inline constexpr MessageKind kRecordingNotFetched{
     "recording-not-fetched", LogLevel::kWarn, "8d8426fcfad94a6ebf70f5e356a2ba1a",
     "look at the event with queuectl peek: what Teleport has put there for the session is no "

@@ -301,8 +301,8 @@ constexpr auto kSettings = std::to_array<Setting>({
      .assign = kFetcher<&FetcherConfig::exit_on_last_event>},
     {.name = "storage", .key = "storage", .environment = "FDFWD_STORAGE",
      .type = kFolder, .users = Users::kFetcher, .upstream = true,
-     .help = "The folder where Teleport's own handler kept its position; this version does not "
-             "read it, and never writes there",
+     .help = "The folder where Teleport's own handler kept its position, from which a first start "
+             "goes on (migration.md); it is only read",
      .assign = &set<&Config::storage>},
 
     // Locking.

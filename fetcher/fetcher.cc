@@ -14,6 +14,7 @@
 #include "common/process_note.h"
 #include "fetcher/dry_run.h"
 #include "fetcher/generation.h"
+#include "fetcher/import/import_position.h"
 #include "fetcher/teleport/client.h"
 #include "queue/configured_limits.h"
 #include "queue/control_page.h"
@@ -35,7 +36,7 @@ constexpr milliseconds kReopenBackoffMax{30'000};
 // Whether opening the queue again can help against an error of a generation. A refusal by Teleport
 // ends a run that is to end by itself, and none else.
 bool heals_by_waiting(ErrorKind kind) {
-  return kind != ErrorKind::kIdentity && kind != ErrorKind::kFormat &&
+  return kind != ErrorKind::kIdentity && kind != ErrorKind::kConfig && kind != ErrorKind::kFormat &&
          kind != ErrorKind::kCorrupt && kind != ErrorKind::kUnauthorized;
 }
 
@@ -145,6 +146,7 @@ Result<void> Fetcher::open_queue() {
         "they are fetched again",
         report.lost[lane], queue::name_of(lane));
   }
+  SLUICE_TRY(import_position(config_, clock_, writer_.get()));
   SLUICE_ASSIGN(start_, settle_start_time(config_.fetcher, clock_, writer_.get()));
   return {};
 }

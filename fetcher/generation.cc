@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <string>
 #include <utility>
 
@@ -12,6 +13,7 @@
 #include "common/message_kinds.h"
 #include "common/process_note.h"
 #include "common/repeated_message.h"
+#include "fetcher/import/last_sent.h"
 #include "fetcher/source/recording_state.h"
 
 namespace sluice::fetcher {
@@ -26,6 +28,11 @@ constexpr milliseconds kLineInterval{60'000};
 constexpr milliseconds kStatusInterval{5'000};
 constexpr milliseconds kProbeBackoffMin{1'000};
 constexpr milliseconds kProbeBackoffMax{30'000};
+
+// Whether asking Teleport again cannot help.
+bool is_final_answer(ErrorKind kind) {
+  return kind == ErrorKind::kUnimplemented || kind == ErrorKind::kRejected;
+}
 
 std::string describe(const std::optional<queue::ReadUpTo>& read_up_to) {
   if (!read_up_to) return "(not known yet)";
@@ -183,6 +190,8 @@ std::optional<Error> Generation::refusal() {
 void Generation::run_audit_source(const std::stop_token& stop) {
   const auto audit_api = choose_api(stop);
   if (!audit_api) return;
+  settle_last_sent(stop);
+  if (stop.stop_requested()) return;
   source_ = make_source(*audit_api, source_parts_, std::move(audit_start_));
   backfills_.start(*audit_api);
   running_source_ = source_.get();
@@ -224,6 +233,44 @@ void Generation::show_status() {
       describe(writer_.read_up_to()), writer_.last(queue::Lane::kAudit),
       writer_.last(queue::Lane::kSession), recordings_.pending());
   notify_status(line);
+}
+
+// Of a position that was taken over: moves its start to the last event that was sent. The source
+// saves it with its first mark; until then it is asked for again.
+void Generation::settle_last_sent(const std::stop_token& stop) {
+  std::optional<SearchState>& search = audit_start_.saved.search;
+  if (!search || search->sent_id.empty()) return;
+  RepeatedMessage trouble(message::kLastSentUnknown,
+                          "cannot look for the last event that teleport-event-handler sent",
+                          clock_);
+  Backoff backoff(kProbeBackoffMin, kProbeBackoffMax);
+  while (!stop.stop_requested()) {
+    const auto found = find_last_sent(*search, config_, clock_, &api_, stop);
+    if (!found && found.error().kind == ErrorKind::kStopped) return;
+    if (!found && !is_final_answer(found.error().kind)) {
+      trouble.failed(found.error().message);
+      sleep_for(stop, backoff.next());
+      continue;
+    }
+    // The handler asked for nothing that was ahead of its clock.
+    if (found && *found && **found <= clock_.now()) {
+      const auto overlap = std::chrono::ceil<std::chrono::seconds>(config_.search_overlap);
+      search->from = std::max(search->from, add_seconds(**found, -overlap.count()));
+      log_message(message::kLastSentFound, {},
+                  "the last event that teleport-event-handler sent is of {}: going on from {} on",
+                  format_rfc3339(**found), format_rfc3339(search->from));
+    } else {
+      log_message(
+          message::kLastSentGone, {.event_id = search->sent_id},
+          "the last event that teleport-event-handler sent, {}, is not found in Teleport, so "
+          "what it sent from {} on comes twice",
+          search->sent_id, format_rfc3339(search->from));
+    }
+    audit_start_.saved.ids_from = day_of(search->from) - 1;
+    search->sent_id.clear();
+    search->sent_key.clear();
+    return;
+  }
 }
 
 void Generation::log_each_minute() {

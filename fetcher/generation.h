@@ -65,6 +65,7 @@ class Generation {
   Result<void> load_recordings();
   void run_audit_source(const std::stop_token& stop);
   std::optional<AuditApi> choose_api(const std::stop_token& stop);
+  void settle_last_sent(const std::stop_token& stop);
   Result<void> tend();
   std::optional<Error> refusal();
   bool finished() const;

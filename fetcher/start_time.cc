@@ -18,9 +18,7 @@
 namespace sluice::fetcher {
 namespace {
 
-constexpr std::string_view kStartTimeKey = "start-time";
 constexpr std::string_view kGenerationKey = "id-generation";
-constexpr std::string_view kRestartedFromKey = "restarted-from";
 
 std::unexpected<Error> unreadable(std::string_view key, std::string_view value) {
   return fail(ErrorKind::kCorrupt,
@@ -79,6 +77,7 @@ Result<StartTime> begin_again(const StartTime& before, Timestamp from, const Clo
   append.erase_state(std::string(kBulkFirstDayKey));
   append.erase_state(std::string(kIdsFromKey));
   SLUICE_TRY(erase_states(kBulkPrefix, writer, &append));
+  SLUICE_TRY(erase_states(kBulkClosedPrefix, writer, &append));
   SLUICE_TRY(erase_states(kDoneRecordingPrefix, writer, &append));
   append.set_read_up_to({.time_ms = to_unix_ms(from), .looked_at_ms = to_unix_ms(clock.now())});
   SLUICE_TRY(writer->append(append));

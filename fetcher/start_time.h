@@ -7,6 +7,7 @@
 #define SLUICE_FETCHER_START_TIME_H_
 
 #include <cstdint>
+#include <string_view>
 
 #include "common/config.h"
 #include "common/error.h"
@@ -14,6 +15,10 @@
 #include "queue/writer.h"
 
 namespace sluice::fetcher {
+
+// In the queue's state. A queue that does not have the first was not begun yet.
+inline constexpr std::string_view kStartTimeKey = "start-time";
+inline constexpr std::string_view kRestartedFromKey = "restarted-from";
 
 struct StartTime {
   Timestamp time;

@@ -4,10 +4,11 @@
 #include <chrono>
 #include <filesystem>
 #include <string>
-#include <system_error>
 
 #include "common/file_access.h"
 #include "fetcher/check/fetcher_checks.h"
+#include "fetcher/import/handler_state.h"
+#include "fetcher/import/import_position.h"
 
 namespace sluice::fetcher {
 namespace {
@@ -15,30 +16,6 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr const char* kTakeover = "takeover";
-// It writes its state at each event, and each time that it has looked for some.
-constexpr std::chrono::seconds kHandlerIsGone{120};
-
-// Where the handler keeps what it knows of a cluster.
-fs::path handler_folder(const Config& config) {
-  std::string name = config.teleport.addr;
-  std::ranges::replace(name, ':', '_');
-  return config.storage / name;
-}
-
-// When something in it was last changed.
-Result<fs::file_time_type> written_at(const fs::path& folder) {
-  std::error_code error;
-  auto newest = fs::last_write_time(folder, error);
-  fs::recursive_directory_iterator entry(folder, error);
-  for (; !error && entry != fs::recursive_directory_iterator(); entry.increment(error)) {
-    std::error_code gone;
-    const auto time = entry->last_write_time(gone);
-    if (!gone) newest = std::max(newest, time);
-  }
-  if (!error) return newest;
-  errno = error.value();
-  return fail(errno_error("look at", folder.string()));
-}
 
 }  // namespace
 
@@ -48,14 +25,15 @@ void check_takeover(const CheckContext& context, Findings* findings) {
         kTakeover, "storage is not set, so no position of teleport-event-handler is there"));
     return;
   }
-  const fs::path folder = handler_folder(context.config);
+  const fs::path folder =
+      context.config.storage / handler_folder_name(context.config.teleport.addr);
   if (const auto there = file_access(folder);
       !there && there.error().kind == ErrorKind::kNotFound) {
     findings->push_back(found_ok(
         kTakeover, fmt::format("{}: teleport-event-handler has left nothing", folder.string())));
     return;
   }
-  const auto written = written_at(folder);
+  const auto written = handler_written_at(folder);
   if (!written) {
     findings->push_back(
         cannot_look(context, kTakeover, written.error(), "let the fetcher's user read it"));

@@ -79,6 +79,9 @@ std::vector<StateChange> erased(const BulkState& bulk,
                                 const std::optional<BackfillSpan>& backfill) {
   std::vector<StateChange> changes;
   if (bulk.first_day) changes.push_back({state_key(backfill, kBulkFirstDayKey), std::nullopt});
+  for (const Day day : bulk.closed) {
+    changes.push_back({state_key(backfill, closed_day_key(day)), std::nullopt});
+  }
   for (const auto& [day, chunks] : bulk.days) {
     for (const auto& [name, progress] : chunks) {
       changes.push_back({state_key(backfill, chunk_key(day, name)), std::nullopt});
@@ -112,7 +115,9 @@ Result<SourceState> load_source_state(const std::optional<BackfillSpan>& backfil
   SLUICE_ASSIGN(const auto first_day, writer->state(state_key(backfill, kBulkFirstDayKey)));
   SLUICE_ASSIGN(auto chunks, writer->states(state_key(backfill, kBulkPrefix)));
   for (auto& [key, value] : chunks) key.erase(0, prefix_size);
-  SLUICE_ASSIGN(state.bulk, decode_bulk_state(first_day, chunks));
+  SLUICE_ASSIGN(auto closed, writer->states(state_key(backfill, kBulkClosedPrefix)));
+  for (auto& [key, value] : closed) key.erase(0, prefix_size);
+  SLUICE_ASSIGN(state.bulk, decode_bulk_state(first_day, chunks, closed));
   SLUICE_ASSIGN(const auto search, writer->state(state_key(backfill, kSearchKey)));
   if (!search) return state;
   SLUICE_ASSIGN(state.search, decode_search_state(*search));

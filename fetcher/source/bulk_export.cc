@@ -57,6 +57,9 @@ BulkExport::BulkExport(BulkExportOptions options, BulkState saved, EventApi* api
       read_up_to_(options_.read_up_to),
       teleport_clock_(*teleport_clock) {
   if (!saved.days.empty()) newest_chunk_day_ = saved.days.rbegin()->first;
+  for (const Day day : saved.closed) {
+    if (day >= first_day_) days_[day].closed = true;
+  }
   for (auto& [day, chunks] : saved.days) {
     if (day < first_day_) continue;
     for (auto& [name, progress] : chunks) {
@@ -203,6 +206,7 @@ bool BulkExport::is_past(Day day, Day now) const {
 }
 
 bool BulkExport::is_final(Day day, const DayState& state) const {
+  if (state.closed) return true;
   return state.listed_on && is_past(day, *state.listed_on) && is_past(day, state.newest_chunk_then);
 }
 
@@ -278,6 +282,10 @@ bool BulkExport::close_first_day(const std::stop_token& stop) {
     const auto found = days_.find(first_day_);
     if (found == days_.end() || found->second.unfinished > 0) return false;
     if (!is_final(first_day_, found->second)) return false;
+    if (found->second.closed) {
+      mark.also.push_back(
+          StateChange{state_key(options_.backfill, closed_day_key(first_day_)), std::nullopt});
+    }
     for (const auto& [name, chunk] : found->second.chunks) {
       mark.also.push_back(
           StateChange{state_key(options_.backfill, chunk_key(first_day_, name)), std::nullopt});

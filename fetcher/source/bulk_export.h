@@ -100,6 +100,7 @@ class BulkExport final : public AuditSource {
   struct DayState {
     std::map<std::string, Chunk> chunks;
     std::size_t unfinished = 0;
+    bool closed = false;  // by teleport-event-handler: nothing of it is wanted
     // Of the last listing that succeeded, as it was before the call. Nothing: not listed yet.
     std::optional<Day> listed_on;           // by our clock
     Day newest_chunk_then = INT32_MIN;      // the newest day that had a chunk

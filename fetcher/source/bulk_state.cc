@@ -30,11 +30,16 @@ std::string chunk_key(Day day, std::string_view chunk) {
   return fmt::format("{}{}/{}", kBulkPrefix, format_day(day), chunk);
 }
 
+std::string closed_day_key(Day day) {
+  return std::string(kBulkClosedPrefix).append(format_day(day));
+}
+
 std::string encode_chunk_cursor(std::string_view cursor) { return std::string(kAt).append(cursor); }
 
 Result<BulkState> decode_bulk_state(
     const std::optional<std::string>& first_day,
-    const std::vector<std::pair<std::string, std::string>>& chunks) {
+    const std::vector<std::pair<std::string, std::string>>& chunks,
+    const std::vector<std::pair<std::string, std::string>>& closed) {
   BulkState state;
   if (first_day) {
     const auto day = parse_day(*first_day);
@@ -46,6 +51,14 @@ Result<BulkState> decode_bulk_state(
     state.first_day = *day;
   }
   for (const auto& [key, value] : chunks) SLUICE_TRY(decode_chunk(key, value, &state));
+  for (const auto& [key, value] : closed) {
+    const auto day = parse_day(std::string_view(key).substr(kBulkClosedPrefix.size()));
+    if (!day) {
+      return fail(ErrorKind::kCorrupt,
+                  fmt::format("the fetcher's saved state \"{}\" does not name a day", key));
+    }
+    state.closed.insert(*day);
+  }
   return state;
 }
 

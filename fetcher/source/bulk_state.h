@@ -3,6 +3,8 @@
 //
 //   "bulk-first-day"         2026-11-21
 //   "bulk/2026-11-21/CHUNK"  "done", "lost" (Teleport no longer had it), or "at CURSOR"
+//   "bulk-closed/2026-11-22" a day behind the first one that is not listed any more: only in a
+//                            position that was taken over from teleport-event-handler
 //
 // Value types; any thread.
 #ifndef SLUICE_FETCHER_SOURCE_BULK_STATE_H_
@@ -10,6 +12,7 @@
 
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -22,6 +25,7 @@ namespace sluice::fetcher {
 
 inline constexpr std::string_view kBulkFirstDayKey = "bulk-first-day";
 inline constexpr std::string_view kBulkPrefix = "bulk/";
+inline constexpr std::string_view kBulkClosedPrefix = "bulk-closed/";
 inline constexpr std::string_view kChunkDone = "done";
 inline constexpr std::string_view kChunkLost = "lost";
 
@@ -34,15 +38,19 @@ struct ChunkProgress {
 struct BulkState {
   std::optional<Day> first_day;  // nothing: the bulk export has not begun
   std::map<Day, std::map<std::string, ChunkProgress>> days;
+  std::set<Day> closed;  // behind first_day
 };
 
 std::string chunk_key(Day day, std::string_view chunk);
+std::string closed_day_key(Day day);
 std::string encode_chunk_cursor(std::string_view cursor);
 
-// `first_day`: the value under kBulkFirstDayKey; `chunks`: all keys with kBulkPrefix. kCorrupt if
-// they were not written by this program.
-Result<BulkState> decode_bulk_state(const std::optional<std::string>& first_day,
-                                    const std::vector<std::pair<std::string, std::string>>& chunks);
+// `first_day`: the value under kBulkFirstDayKey; `chunks` and `closed`: all keys with kBulkPrefix
+// and kBulkClosedPrefix. kCorrupt if they were not written by this program.
+Result<BulkState> decode_bulk_state(
+    const std::optional<std::string>& first_day,
+    const std::vector<std::pair<std::string, std::string>>& chunks,
+    const std::vector<std::pair<std::string, std::string>>& closed = {});
 
 }  // namespace sluice::fetcher
 

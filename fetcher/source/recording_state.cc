@@ -15,6 +15,16 @@ void RecordingState::take(std::int64_t index) {
   failing_since_ms = 0;
 }
 
+bool RecordingState::passes_over(std::int64_t index) {
+  if (sent_below == 0) return false;
+  if (index >= sent_below) {
+    sent_below = 0;
+    return false;
+  }
+  take(index);
+  return true;
+}
+
 void RecordingState::count_failure(std::int64_t now_ms) {
   if (failing_since_ms == 0) failing_since_ms = now_ms;
   ++tries;
@@ -37,6 +47,7 @@ std::string encode_recording_state(const RecordingState& state) {
   fields.set_number("by-count", state.by_count ? 1 : 0);
   fields.set_number("tries", state.tries);
   if (state.failing_since_ms != 0) fields.set_number("failing-since-ms", state.failing_since_ms);
+  if (state.sent_below != 0) fields.set_number("sent-below", state.sent_below);
   return fields.encode();
 }
 
@@ -52,13 +63,18 @@ Result<RecordingState> decode_recording_state(std::string_view text) {
   if (fields.find("failing-since-ms")) {
     SLUICE_ASSIGN(failing_since_ms, fields.number("failing-since-ms"));
   }
+  std::int64_t sent_below = 0;
+  if (fields.find("sent-below")) {
+    SLUICE_ASSIGN(sent_below, fields.number("sent-below"));
+  }
   return RecordingState{.announced_at_ms = announced_at_ms,
                         .taken = static_cast<std::uint64_t>(taken),
                         .last_index = last_index,
                         .taken_at_index = static_cast<std::uint64_t>(taken_at_index),
                         .by_count = by_count != 0,
                         .tries = static_cast<std::uint32_t>(tries),
-                        .failing_since_ms = failing_since_ms};
+                        .failing_since_ms = failing_since_ms,
+                        .sent_below = sent_below};
 }
 
 bool is_usable_sid(std::string_view sid) {

@@ -32,7 +32,13 @@ struct RecordingState {
   bool by_count = false;              // an index was lower than the one before it
   std::uint32_t tries = 0;            // that failed although Teleport answered, one after the other
   std::int64_t failing_since_ms = 0;  // unix time by our clock of the first of them; 0: none
+  // Of a recording that teleport-event-handler had begun: what lies before its first event with
+  // this index, or a higher one, was sent by that. 0: nothing was, or that event has been reached.
+  std::int64_t sent_below = 0;
 
+  // Whether the next event, which has this index, was sent by teleport-event-handler; it is then
+  // counted as taken.
+  bool passes_over(std::int64_t index);
   // Counts an event as taken; what failed before it is over.
   void take(std::int64_t index);
   void count_failure(std::int64_t now_ms);

@@ -164,7 +164,7 @@ Result<void> Recordings::read(const std::string& sid, RecordingState* state, Eve
     if (!bytes) break;
     auto decoded = decoder->decode(*bytes);
     const std::int64_t index = decoded ? decoded->index : decoded.error().index;
-    if (resume.skips(index)) continue;
+    if (resume.skips(index) || state->passes_over(index)) continue;
     state->take(index);
     SLUICE_TRY(push_event(sid, state, std::move(decoded), stop));
   }

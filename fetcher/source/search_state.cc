@@ -65,6 +65,10 @@ std::string encode_search_state(const SearchState& state) {
     fields.set("types", state.types);
     if (state.opened) fields.set("opened", time_text(*state.opened));
   }
+  if (!state.sent_id.empty()) {
+    fields.set("sent-id", state.sent_id);
+    fields.set("sent-key", state.sent_key);
+  }
   return fields.encode();
 }
 
@@ -83,6 +87,8 @@ Result<SearchState> decode_search_state(std::string_view text) {
       SLUICE_ASSIGN(state.opened, time_field(fields, "opened"));
     }
   }
+  state.sent_id = fields.find("sent-id").value_or("");
+  state.sent_key = fields.find("sent-key").value_or("");
   return state;
 }
 

@@ -24,6 +24,10 @@ struct SearchState {
   Timestamp to;
   std::string types;                // joined with commas
   std::optional<Timestamp> opened;  // it was later at Teleport when the first page was asked for
+  // Of a position that was taken over from teleport-event-handler, until its place is found: the
+  // last event that it sent, and the key of the page that had it.
+  std::string sent_id = {};
+  std::string sent_key = {};
 
   bool operator==(const SearchState&) const = default;
 };

@@ -1,5 +1,6 @@
 #include "fetcher/source/bulk_export.h"
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -55,7 +56,8 @@ class BulkExportTest : public SourceFixture {
 
   // Starts from the state that earlier runs have left.
   BulkExport& start() {
-    const auto saved = decode_bulk_state(state("bulk-first-day"), states("bulk/"));
+    const auto saved =
+        decode_bulk_state(state("bulk-first-day"), states("bulk/"), states("bulk-closed/"));
     EXPECT_TRUE(saved) << saved.error().message;
     source_ = std::make_unique<BulkExport>(options_, *saved, &watched_, &buffers_, wrong_clock_,
                                            &teleport_clock_);
@@ -90,6 +92,28 @@ class BulkExportTest : public SourceFixture {
   SourceEnd end_ = SourceEnd::kStopped;
   std::jthread thread_;
 };
+
+TEST_F(BulkExportTest, NeverListsADayThatAnotherHandlerHadClosedAndForgetsThatWithTheDay) {
+  const Day first = today_ - 5;
+  options_.start_time = start_of_day(first);
+  for (Day day = first; day <= today_; ++day) {
+    teleport_.add_chunk(day, fmt::format("c{}", today_ - day),
+                        {event(fmt::format("e{}", today_ - day))});
+  }
+  state_["bulk-first-day"] = format_day(first);
+  state_[closed_day_key(first + 1)] = "";
+  state_[closed_day_key(first + 2)] = "";
+  std::atomic<bool> listed_closed = false;
+  watched_.on_list = [&](Day day, WatchedTeleport::Listing listing) {
+    if (day == first + 1 || day == first + 2) listed_closed = true;
+    return listing;
+  };
+  run_until_idle();
+  EXPECT_THAT(ids(), UnorderedElementsAre("e5", "e2", "e1", "e0"));
+  EXPECT_FALSE(listed_closed);
+  EXPECT_EQ(state("bulk-first-day"), format_day(first + 3));
+  EXPECT_TRUE(states("bulk-closed/").empty());
+}
 
 TEST_F(BulkExportTest, ReadsEveryChunkFromTheDayOfTheStartTimeOn) {
   options_.start_time = add_seconds(kNow, -86'400);

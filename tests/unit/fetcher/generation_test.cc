@@ -7,6 +7,7 @@
 #include <set>
 #include <thread>
 
+#include "fetcher/source/search_state.h"
 #include "queue/control_page.h"
 #include "queue/reader.h"
 #include "tests/unit/common/temp_folder.h"
@@ -113,6 +114,71 @@ TEST_F(GenerationTest, EndsWhenEverythingOfTheBulkExportIsInTheQueue) {
   EXPECT_EQ(run().value(), Generation::End::kFinished);
   EXPECT_THAT(ids(Lane::kAudit), UnorderedElementsAreArray(expected_));
   EXPECT_THAT(ids(Lane::kSession), UnorderedElementsAreArray(expected_recordings_));
+}
+
+// As of teleport-event-handler, which had sent the first `sent` of the events of fill().
+class TakenOverTest : public GenerationTest {
+ protected:
+  void take_over(const std::string& sent_id, const std::string& sent_key = "") {
+    teleport_.set_export(false);
+    SearchState search;
+    search.from = add_seconds(now_, -3 * 86'400);
+    search.sent_id = sent_id;
+    search.sent_key = sent_key;
+    queue::WriterOptions options;
+    options.paths.root = folder_.path();
+    const auto writer = queue::Writer::open(options);
+    queue::Append append;
+    append.put_state(std::string(kSearchKey), encode_search_state(search));
+    ASSERT_TRUE((*writer)->append(append));
+  }
+  std::vector<std::string> expected_from(std::size_t first) const {
+    return {expected_.begin() + static_cast<std::ptrdiff_t>(first), expected_.end()};
+  }
+};
+
+TEST_F(TakenOverTest, GoesOnBehindTheLastEventThatTheHandlerSent) {
+  fill(1000);  // an event each 173 seconds
+  take_over("e700");
+  EXPECT_EQ(run().value(), Generation::End::kFinished);
+  EXPECT_THAT(ids(Lane::kAudit), UnorderedElementsAreArray(expected_from(700)));
+}
+
+TEST_F(TakenOverTest, FindsThatEventAlsoWhereItsPageIsNotTaken) {
+  fill(1000);
+  take_over("e700", "a key of another window");
+  EXPECT_EQ(run().value(), Generation::End::kFinished);
+  EXPECT_THAT(ids(Lane::kAudit), UnorderedElementsAreArray(expected_from(700)));
+}
+
+TEST_F(TakenOverTest, FetchesEverythingAgainWhereThatEventIsGone) {
+  fill(1000);
+  take_over("e-gone");
+  EXPECT_EQ(run().value(), Generation::End::kFinished);
+  EXPECT_THAT(ids(Lane::kAudit), UnorderedElementsAreArray(expected_));
+}
+
+TEST_F(TakenOverTest, BelievesNoEventFromTheFuture) {
+  fill(1000);
+  teleport_.add_event("e-ahead", add_seconds(now_, 3'600));
+  expected_.push_back("e-ahead");
+  take_over("e-ahead");
+  EXPECT_EQ(run().value(), Generation::End::kFinished);
+  EXPECT_THAT(ids(Lane::kAudit), UnorderedElementsAreArray(expected_));
+}
+
+TEST_F(TakenOverTest, BeginsTheBulkExportWithTheDayOfThatEvent) {
+  fill(1000);
+  take_over("e700");
+  teleport_.set_export(true);
+  EXPECT_EQ(run().value(), Generation::End::kFinished);
+  const Day day = day_of(add_seconds(now_, -300 * 2 * 86'400 / 1000));
+  std::size_t first = 0;
+  while (day_of(add_seconds(now_, -(1000 - static_cast<std::int64_t>(first)) * 2 * 86'400 / 1000)) <
+         day) {
+    ++first;
+  }
+  EXPECT_THAT(ids(Lane::kAudit), UnorderedElementsAreArray(expected_from(first)));
 }
 
 TEST_F(GenerationTest, LeavesALaneWithoutRoomToTeleportAndGoesOnWithTheOther) {

@@ -94,6 +94,39 @@ TEST_F(RecordingsTest, ResumesBehindTheEventsThatShareTheLastIndex) {
   EXPECT_THAT(teleport_.starts_of("s1"), ElementsAre(1));
 }
 
+TEST_F(RecordingsTest, GoesOnWhereAnotherHandlerHadStopped) {
+  teleport_.add_recording("s1",
+                          {event(0), event(1), event(2, "2a"), event(2, "2b"), event(3), event(4)});
+  teleport_.fail_recording("s1", 5, ErrorKind::kUnavailable);
+  RecordingState begun = announced_;
+  begun.sent_below = 2;
+  begun = decode_recording_state(encode_recording_state(begun)).value();
+  start().add("s1", begun);
+  run_until([this] { return recordings_->idle(); });
+  EXPECT_THAT(bodies(), ElementsAre("2a", "2b", "uid-3", "uid-4"));
+  EXPECT_THAT(ids(), ElementsAre("s1:3", "s1:4", "s1:5", "s1:6"));
+  EXPECT_THAT(teleport_.starts_of("s1"), ElementsAre(0, 3));
+}
+
+TEST_F(RecordingsTest, LeavesOutNothingBehindAnotherHandlersPlaceWhereIndexesGoDown) {
+  teleport_.add_recording("s1", {event(0, "a"), event(2, "b"), event(1, "c"), event(3, "d")});
+  RecordingState begun = announced_;
+  begun.sent_below = 2;
+  start().add("s1", begun);
+  collect_until([this] { return recordings_->idle(); });
+  EXPECT_THAT(bodies(), ElementsAre("b", "c", "d"));
+}
+
+TEST_F(RecordingsTest, IsDoneWithARecordingOfWhichAnotherHandlerHadSentAll) {
+  teleport_.add_recording("s1", {event(0), event(1)});
+  RecordingState begun = announced_;
+  begun.sent_below = 5;
+  start().add("s1", begun);
+  collect_until([this] { return recordings_->idle(); });
+  EXPECT_THAT(ids(), ElementsAre());
+  EXPECT_EQ(state("recording-done/s1"), format_rfc3339(kNow));
+}
+
 TEST_F(RecordingsTest, ResumesByCountWhenIndexesWentDown) {
   teleport_.add_recording("s1", {event(5, "a"), event(3, "b"), event(3, "c"), event(4, "d")});
   teleport_.fail_recording("s1", 2, ErrorKind::kUnavailable);

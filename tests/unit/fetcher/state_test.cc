@@ -41,6 +41,14 @@ TEST(SearchState, ComesBackAsItWas) {
   EXPECT_FALSE(decode_search_state("newest=2026-11-23T00:00:00Z\n"));
 }
 
+TEST(SearchState, ComesBackWithWhatAnotherHandlerSentLast) {
+  SearchState state;
+  state.from = {1'795'402'721, 0};
+  state.sent_id = "e-17";
+  state.sent_key = "a\nkey";
+  EXPECT_EQ(decode_search_state(encode_search_state(state)).value(), state);
+}
+
 TEST(SearchState, ComesBackWithTimesThatRfc3339CannotSay) {
   for (const std::int64_t seconds :
        {std::int64_t{253'402'300'800}, std::int64_t{-62'167'219'201},
@@ -83,6 +91,15 @@ TEST(BulkState, ComesBackFromItsRows) {
   EXPECT_TRUE(chunks.at("c").finished);
   EXPECT_EQ(chunks.at("d"), (ChunkProgress{.finished = false, .cursor = "a1:5"}));
   EXPECT_EQ(chunks.at("e"), (ChunkProgress{.finished = false, .cursor = ""}));
+}
+
+TEST(BulkState, KnowsTheDaysThatTheHandlerHadClosed) {
+  const Day day = day_of({1'795'402'721, 0});
+  EXPECT_EQ(closed_day_key(day), "bulk-closed/2026-11-23");
+  const auto state = decode_bulk_state("2026-11-20", {}, {{closed_day_key(day), ""}});
+  ASSERT_TRUE(state) << state.error().message;
+  EXPECT_EQ(state->closed, std::set<Day>{day});
+  EXPECT_FALSE(decode_bulk_state(std::nullopt, {}, {{"bulk-closed/never", ""}}));
 }
 
 TEST(BulkState, RefusesRowsThatItDidNotWrite) {
