@@ -4,6 +4,7 @@
 #include "common/time.h"
 #include "fetcher/check/fetcher_checks.h"
 #include "fetcher/fetcher.h"
+#include "fetcher/position.h"
 
 int main(int argc, char** argv) {
   sluice::keep_freed_memory();
@@ -15,6 +16,7 @@ int main(int argc, char** argv) {
           [](const sluice::Config& config, const std::stop_token& stop) {
             return sluice::fetcher::Fetcher(config, sluice::system_clock()).run(stop);
           },
-      .check = sluice::fetcher::fetcher_checks()};
+      .check = sluice::fetcher::fetcher_checks(),
+      .commands = {sluice::fetcher::position_command()}};
   return sluice::run_daemon(daemon, argc, argv);
 }
