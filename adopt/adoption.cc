@@ -144,8 +144,8 @@ class Adoption {
       if (!can_read(options_.root, from, fetcher_)) {
         to_do_.push_back(fmt::format(
             "{} is renewed where it is (teleport.refresh.enabled), and sluice-fetcher cannot read "
-            "it there: let tbot write it for that user, as quick-start and operations say, and "
-            "change teleport.identity in {} if it is elsewhere then",
+            "it there: let tbot write it so that this user can, and change teleport.identity "
+            "in {} if it is elsewhere then",
             from.native(), config_place().native()));
       }
       return {};
@@ -271,8 +271,9 @@ class Adoption {
                     old_config_place_.native()) +
         config_->with(new_paths_);
     const fs::path to = below_root(config_place());
-    std::error_code error;
-    if (fs::exists(to, error) && !is_file(to, text, public_, 0640)) {
+    const auto there = read_file(to, kConfigBytesMax);
+    if (!there && there.error().kind != ErrorKind::kNotFound) return fail(there.error());
+    if (there && *there != text) {
       say_(fmt::format("keep   {}", config_place().native()));
       to_do_.push_back(fmt::format(
           "{} is there already and says something else, so it was left alone: compare it with {}, "

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "adopt/adoption.h"
+#include "common/describe.h"
 #include "common/error.h"
 
 namespace sluice::adopt {
@@ -56,12 +57,17 @@ int run(int argc, char** argv) {
   app.add_option("--root", root, "A system below this folder, instead of this one")
       ->type_name("DIR");
   app.set_version_flag("--version", "sluice-adopt " SLUICE_VERSION);
+  const CLI::App* describe_command = add_describe_command(&app);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     const bool is_answer = error.get_exit_code() == 0;
     app.exit(error);
     return is_answer ? 0 : exit_status(ErrorKind::kUsage);
+  }
+  if (describe_command->parsed()) {
+    fmt::print("{}\n", describe_program(app));
+    return 0;
   }
   options.root = std::filesystem::absolute(root);
   options.config = config;

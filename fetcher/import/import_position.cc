@@ -66,7 +66,7 @@ Result<void> refuse_if_running(fs::file_time_type written_at, const fs::path& fo
   if (std::chrono::abs(age) >= kHandlerIsGone) return {};
   return fail(
       ErrorKind::kBusy,
-      fmt::format("{} was written {} ago, so teleport-event-handler is still running: stop it "
+      fmt::format("{} was written {} ago, so teleport-event-handler is running: stop it "
                   "(systemctl disable --now teleport-event-handler). Its position is taken over "
                   "once nothing was written there for {}",
                   folder.native(), format_duration(std::max(age, std::chrono::milliseconds(0))),

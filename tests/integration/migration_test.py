@@ -10,13 +10,16 @@ nothing may be missing, and no more may be there twice than the documents say.
 
 import json
 import os
+import re
+import shutil
 import subprocess
 import sys
 import unittest
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "support"))
+SOURCE = Path(__file__).resolve().parent.parent.parent
+sys.path.insert(0, str(SOURCE / "tests/support"))
 
 import event_handler  # noqa: E402
 import rig as rigs  # noqa: E402
@@ -28,6 +31,12 @@ PER_SESSION = 10
 FETCHER, SHIPPER = "sluice-fetcher", "sluice-shipper"
 CONFIG, BUSY, CANNOT_OPEN = 78, 75, 73
 OVERLAP = timedelta(minutes=2)
+
+
+def documented(name):
+    """The code block `sh NAME` in docs/migration.md."""
+    text = (SOURCE / "docs/migration.md").read_text(encoding="utf-8")
+    return re.search(rf"^```sh {name}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL).group(1)
 
 
 def at(moment):
@@ -142,6 +151,58 @@ class Migration(unittest.TestCase):
         self.assertNotIn("was taken over", said.split("after its position")[0])
         self.assertIn("teleport-event-handler was started again", said)
 
+    def prepare_machine(self):
+        """A system with the old handler, below a folder of its own in which the rig's files have their paths, too."""
+        root = self.rig.folder / "root"
+        for folder in ("etc/systemd/system", "var/lib/sluice/default", "bin"):
+            (root / folder).mkdir(parents=True)
+        below = root / str(self.rig.folder.parent).lstrip("/")
+        below.mkdir(parents=True)
+        (below / self.rig.folder.name).symlink_to(self.rig.folder)
+        user, group = os.geteuid(), os.getegid()
+        names = ("root", "sluice-fetcher", "sluice-shipper")
+        (root / "etc/passwd").write_text("".join(f"{name}:x:{user}:{group}::/:/bin/sh\n" for name in names))
+        (root / "etc/group").write_text(f"sluice:x:{group}:\n")
+        (root / "etc/systemd/system/teleport-event-handler.service").write_text(
+            "[Service]\nExecStart=/usr/local/bin/teleport-event-handler start --config=/etc/teh.toml\n")
+        shutil.copy(self.rig.config_path, root / "etc/teh.toml")
+        log = root / "systemctl.log"
+        for name, script in (("sluice-adopt", f'exec "{BIN}/sluice-adopt" --root "{root}" "$@"'),
+                             ("sluice-fetcher", f'exec "{BIN}/sluice-fetcher" "$@"'),
+                             ("systemctl", f'echo "$@" >> "{log}"')):
+            (root / "bin" / name).write_text(f"#!/bin/sh\n{script}\n")
+            (root / "bin" / name).chmod(0o755)
+        return root, log
+
+    def follow(self, name, root):
+        script = documented(name).replace("--instance default", f"--config {self.rig.config_path}")
+        done = subprocess.run(["sh", "-e", "-c", script], capture_output=True, text=True, timeout=60, check=False,
+                              env={**os.environ, "PATH": f"{root}/bin:{os.environ['PATH']}"})
+        self.assertEqual(0, done.returncode, done.stderr)
+        return done.stdout
+
+    def test_the_pages_own_commands(self):
+        self.begin("search")
+        sent = self.in_order_of_time()[:EVENTS // 2]
+        start = at(datetime.now(UTC) - timedelta(days=DAYS + 2))
+        self.folder.search(start, start, sent[-1]["id"])
+        self.folder.written()
+        root, log = self.prepare_machine()
+        looked = self.follow("look", root)
+        self.assertFalse((root / "etc/sluice").exists())
+        self.assertEqual(looked.splitlines()[1:], self.follow("adopt", root).splitlines())
+        self.assertIn("disable teleport-event-handler.service", log.read_text())
+        self.follow("start", root)
+        self.assertIn("enable --now sluice-fetcher sluice-shipper", log.read_text())
+        text = (root / "etc/sluice/default.toml").read_text().replace("/etc/sluice/", f"{root}/etc/sluice/")
+        self.assertIn(f'identity = "{root}/etc/sluice/default/teleport-identity"', text)
+        self.rig.config_path.write_text(text)
+        said = self.run_daemon(FETCHER, "--exit-on-last-event")
+        self.assertIn("the position of teleport-event-handler was taken over", said)
+        self.run_daemon(SHIPPER, "--exit-when-drained")
+        self.follow("stop", root)
+        self.assertRegex(self.follow("position", root), r"^--start-time=\d{4}-.*Z\n")
+
     def position(self):
         done = subprocess.run([self.rig.bin / FETCHER, "position", "--config", self.rig.config_path,
                                "--output", "json"], capture_output=True, text=True, timeout=60, check=True)
@@ -151,7 +212,7 @@ class Migration(unittest.TestCase):
         self.begin("search")
         self.folder.search(at(datetime.now(UTC)), at(datetime.now(UTC)), "x")
         said = self.run_daemon(FETCHER, "--exit-on-last-event", status=BUSY)
-        self.assertIn("so teleport-event-handler is still running: stop it", said)
+        self.assertIn("so teleport-event-handler is running: stop it", said)
         self.folder.written()
         said = self.run_daemon(FETCHER, "--exit-on-last-event", "--teleport-addr",
                                f"127.0.0.1:{self.rig.teleport_port}", status=CONFIG)

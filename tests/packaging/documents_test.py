@@ -18,7 +18,7 @@ from pathlib import Path
 
 from installation import install, need_tool, run
 
-PAGES = {"sluice-fetcher": 8, "sluice-shipper": 8, "queuectl": 1}
+PAGES = {"sluice-adopt": 8, "sluice-fetcher": 8, "sluice-shipper": 8, "queuectl": 1}
 PATIENCE_SECONDS = 60
 
 
