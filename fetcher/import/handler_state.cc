@@ -148,6 +148,10 @@ class StateReader {
     for (const Entry& entry : *entries) {
       const auto day = parse_day(entry.name);
       if (!day || entry.type != fs::file_type::directory) continue;
+      if (start_of_day(*day) < kOldest) {
+        damaged(folder / entry.name, "is older than Teleport", "it is not used");
+        continue;
+      }
       SLUICE_TRY(read_day(folder / entry.name, &state_.days[*day]));
     }
     return {};

@@ -11,6 +11,7 @@
 #include <string>
 #include <string_view>
 #include <system_error>
+#include <utility>
 #include <vector>
 
 #include "common/log.h"
@@ -124,8 +125,11 @@ Result<Timestamp> wanted_from(const Config& config, const HandlerState& state,
 // One import in the making.
 class Import {
  public:
-  Import(const Config& config, const Clock& clock, const HandlerState& state)
-      : config_(config), state_(state), now_(clock.now()) {}
+  Import(const Config& config, const Clock& clock, HandlerState state)
+      : config_(config), state_(std::move(state)), now_(clock.now()) {
+    // Days of a clock that was wrong: what it has of them is read again when they come.
+    std::erase_if(state_.days, [&](const auto& day) { return day.first > day_of(now_) + 1; });
+  }
 
   Result<void> write_to(queue::Writer* writer) {
     const auto position = position_of_it();
@@ -194,8 +198,6 @@ class Import {
     search.sent_id = state_.last_id;
     search.sent_key = state_.page_key;
     append_.put_state(std::string(kSearchKey), encode_search_state(search));
-    // A bulk export that takes over begins with this day.
-    append_.put_state(std::string(kIdsFromKey), format_day(day_of(search.from) - 1));
     reached(search.from);
     goes_on_ = state_.last_id.empty()
                    ? fmt::format("the search goes on from {} on", format_rfc3339(search.from))
@@ -207,7 +209,10 @@ class Import {
                          format_duration(config_.fetcher.search_overlap));
   }
 
+  // The ids of what was sent before are not known here. Where one way of reading takes over from
+  // the other, it begins with the day behind that one.
   void reached(Timestamp time) {
+    append_.put_state(std::string(kIdsFromKey), format_day(day_of(time) - 1));
     append_.set_read_up_to(
         {.time_ms = to_unix_ms(time), .looked_at_ms = unix_ms(state_.written_at)});
   }
@@ -252,7 +257,7 @@ class Import {
   }
 
   const Config& config_;
-  const HandlerState& state_;
+  HandlerState state_;
   const Timestamp now_;
   queue::Append append_;
   std::string goes_on_;
@@ -298,10 +303,10 @@ Result<void> import_position(const Config& config, const Clock& clock, queue::Wr
   const fs::path folder = config.storage / handler_folder_name(config.teleport.addr);
   SLUICE_ASSIGN(const auto begun, writer->state(kStartTimeKey));
   if (begun) return look_again(folder, clock, writer);
-  SLUICE_ASSIGN(const auto state, explain(read_handler_state(folder), config.storage));
+  SLUICE_ASSIGN(auto state, explain(read_handler_state(folder), config.storage));
   if (!state || !state->has_position()) return accept_absence(config, folder);
   SLUICE_TRY(refuse_if_running(state->written_at, folder, clock));
-  return Import(config, clock, *state).write_to(writer);
+  return Import(config, clock, std::move(*state)).write_to(writer);
 }
 
 }  // namespace sluice::fetcher

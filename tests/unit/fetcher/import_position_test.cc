@@ -127,6 +127,16 @@ TEST_F(ImportPositionTest, LeavesDaysThatTheHandlerHadClosedBehindAStuckOneClose
   EXPECT_THAT(source().bulk.closed, ElementsAre(parse_day("2026-11-21").value()));
 }
 
+TEST_F(ImportPositionTest, BelievesNoDaysThatCannotBe) {
+  make_bulk();
+  handler_.begin_day("0001-01-01");
+  handler_.begin_day("2027-01-01");
+  handler_.written(add_seconds(kNow, -300));
+  ASSERT_TRUE(start());
+  EXPECT_EQ(format_day(source().bulk.first_day.value()), "2026-11-20");
+  EXPECT_EQ(source().bulk.closed.size(), 1U);
+}
+
 TEST_F(ImportPositionTest, ChangesNothingInTheFolderAndNeedsToWriteNothingThere) {
   make_bulk();
   const auto before = handler_.contents();
