@@ -64,7 +64,9 @@ Result<Config> load(Program program, const ConfigSources& sources) {
   }
   // The first is the caller's to tell; here are the others, so that one start shows them all.
   for (const Error& mistake : report_on_config(program, sources).mistakes) {
-    if (mistake.message != config.error().message) log_message(message::kFailed, {}, "{}", mistake.message);
+    if (mistake.message != config.error().message) {
+      log_message(message::kFailed, {}, "{}", mistake.message);
+    }
   }
   return config;
 }
