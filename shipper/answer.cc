@@ -9,10 +9,18 @@ namespace {
 
 constexpr std::size_t kWordsMax = 200;
 
-// The sink's own words for a log line: in one line, printable, short.
+// Where a server that repeats what it does not understand begins to repeat a part of an event, which
+// is not for the log: the first quote or brace, if there are members of an object behind it.
+std::size_t length_without_json(std::string_view body) {
+  const bool has_json =
+      body.find("\":") != std::string_view::npos || body.find("{\"") != std::string_view::npos;
+  return has_json ? body.find_first_of("\"'{[") : body.size();
+}
+
+// The sink's own words for a log line: in one line, printable, short, and without an event's.
 std::string first_words(std::string_view body) {
   std::string words;
-  for (const char c : body.substr(0, kWordsMax)) {
+  for (const char c : body.substr(0, std::min(kWordsMax, length_without_json(body)))) {
     const bool is_control = static_cast<unsigned char>(c) < 0x20 || c == 0x7f;
     if (!is_control) {
       words.push_back(c);

@@ -141,8 +141,7 @@ Result<bool> IngestLoop::is_duplicate(std::uint32_t generation, Timestamp time,
 Result<void> IngestLoop::announce_recording(const Event& event) {
   if (!is_usable_sid(event.sid)) {
     log_message(message::kRecordingNotFetched, {.lane = "audit", .event_id = event.id},
-                "the recording of event {} is not fetched: \"{}\" is not a session id", event.id,
-                event.sid.substr(0, 128));
+                "the recording of event {} is not fetched: its session id is none", event.id);
     return {};
   }
   std::string key = recording_key(event.sid);

@@ -66,6 +66,20 @@ TEST(Answer, SentenceNamesUrlStatusAndTheSinksWordsInOneLine) {
   EXPECT_EQ(sentence, "https://f/x: answered 503 \"too busy really\"");
 }
 
+TEST(Answer, SentenceRepeatsNothingOfAnEventThatTheSinkRepeats) {
+  const auto words_of = [](std::string_view body) {
+    return describe(with_status(400, std::string(body)), "u");
+  };
+  EXPECT_EQ(words_of("Bad Request\nunexpected token at '{\"user\":\"anna\"}'"),
+            "u: answered 400 \"Bad Request unexpected token at\"");
+  EXPECT_EQ(words_of("unexpected token at 'anna\",\"login\":\"root\"'"),
+            "u: answered 400 \"unexpected token at\"");
+  EXPECT_EQ(words_of("at '" + std::string(300, 'a') + "\",\"login\":\"root\"'"),
+            "u: answered 400 \"at\"");
+  EXPECT_EQ(words_of("the key \"time\" is missing"),
+            "u: answered 400 \"the key \"time\" is missing\"");
+}
+
 TEST(Answer, SentenceForAConfigurationErrorSaysThatNothingIsLost) {
   EXPECT_NE(describe_for_all(with_status(404), "https://f/x").find("nothing is set aside"),
             std::string::npos);
