@@ -11,6 +11,7 @@
 #include "queue/queuectl/letters.h"
 #include "queue/queuectl/render.h"
 #include "queue/queuectl/snapshot.h"
+#include "queue/queuectl/status_render.h"
 #include "queue/queuectl/trace.h"
 #include "queue/queuectl/trace_render.h"
 #include "tests/unit/queue/queue_fixture.h"

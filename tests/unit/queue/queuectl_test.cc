@@ -253,8 +253,8 @@ TEST_F(QueuectlTest, StatusTableSaysTheNumbersToPeople) {
   ASSERT_TRUE(taken);
   taken->taken = {1'790'000'000, 0};
   taken->queue_id = {};
-  taken->fetcher = {true, 123};
-  taken->shipper = {false, 0};
+  taken->fetcher = {true, 123, {}};
+  taken->shipper = {false, 0, {}};
   taken->read_up_to = ReadUpTo{.time_ms = (1'790'000'000 - 125) * 1000LL,
                                .looked_at_ms = (1'790'000'000 - 5) * 1000LL};
   for (const Lane lane : kLanes) {
