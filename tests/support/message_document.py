@@ -30,6 +30,9 @@ AREAS = (
     (("fetcher/transcode",), "Events that cannot be taken",
      "The reason of a reject: the event is kept with its bytes (queuectl peek), and becomes a dead letter of the shipper (queuectl "
      "dead-letter). Report it with the event's type: what Teleport writes should be taken."),
+    (("fetcher/import", "fetcher/position"), "The position of Teleport's own handler",
+     "Nothing is ever written to that folder. Stop teleport-event-handler, and see that sluice-fetcher's user may read it; what is "
+     "not understood is fetched again rather than left out."),
     (("fetcher",), "Fetching",
      "If a saved state cannot be read, the queue was written by something else: queuectl verify. Else do what the sentence says; "
      "what fails is tried again, and nothing is lost while Teleport keeps the events."),
