@@ -25,9 +25,10 @@ constexpr std::int64_t kIdentitySoonMs = kHourMs / 4;
 constexpr std::size_t kGraphLabelColumns = 18;
 constexpr std::size_t kGraphNumberColumns = 14;
 
-// "1h 2m", without fractions of a second.
+// "1h 2m", without fractions of a second; "211d", without hours.
 std::string words(milliseconds duration) {
   if (duration < std::chrono::seconds(1)) return "0s";
+  if (duration.count() >= 10 * kDayMs) return fmt::format("{}d", duration.count() / kDayMs);
   return format_duration(std::chrono::floor<std::chrono::seconds>(duration));
 }
 
@@ -204,7 +205,7 @@ void Screen::lanes() {
     PerLane<std::string> cells;
   };
   std::vector<Column> columns = {{"backlog", 13, {}}, {"oldest", 9, {}},      {"in/s", 9, {}},
-                                 {"out/s", 9, {}},    {"drained in", 12, {}}, {"size", 11, {}},
+                                 {"out/s", 9, {}},    {"drained in", 12, {}}, {"size", 10, {}},
                                  {"last ack", 11, {}}};
   const bool is_known = !snapshot_.delivery_problem;
   for (const Lane lane : kLanes) {
@@ -286,8 +287,7 @@ void Screen::disk() {
   if (has_no_room) {
     line.add("; FULL: nothing is fetched", Tone::kBad);
   } else if (left) {
-    line.add(fmt::format("; full in {} unshipped", words(*left)),
-             is_soon ? Tone::kWarn : Tone::kPlain);
+    line.add(fmt::format("; full in {}", words(*left)), is_soon ? Tone::kWarn : Tone::kPlain);
   }
   add(0, std::move(line));
 }
@@ -386,11 +386,11 @@ void keep_last(std::size_t most, std::vector<double>* values) {
 
 void StatusHistory::add(const Snapshot& snapshot) {
   Look now{.at_ms = to_unix_ms(snapshot.taken), .fetched = {}, .done = {}};
-  for (const queue::Lane lane : kLanes) {
+  for (const Lane lane : kLanes) {
     const LaneStatus& status = snapshot.lanes[lane];
     now.fetched[lane] = status.fetched;
     now.done[lane] = status.fetched - std::min(status.fetched, status.backlog);
-    Lane& seen = lanes_[lane];
+    Series& seen = lanes_[lane];
     seen.backlog.push_back(static_cast<double>(status.backlog));
     keep_last(kKept, &seen.backlog);
     if (!last_ || now.at_ms <= last_->at_ms) continue;

@@ -18,14 +18,14 @@ namespace sluice::queue {
 // What was seen at looks in a row, the oldest first. Rates are events a second between two looks.
 class StatusHistory {
  public:
-  struct Lane {
+  struct Series {
     std::vector<double> in;
     std::vector<double> out;
     std::vector<double> backlog;
   };
   // Forgets what is older than kKept looks.
   void add(const Snapshot& snapshot);
-  const Lane& lane(queue::Lane lane) const { return lanes_[lane]; }
+  const Series& lane(Lane lane) const { return lanes_[lane]; }
 
  private:
   static constexpr std::size_t kKept = 512;
@@ -34,7 +34,7 @@ class StatusHistory {
     PerLane<std::uint64_t> fetched;
     PerLane<std::uint64_t> done;
   };
-  PerLane<Lane> lanes_;
+  PerLane<Series> lanes_;
   std::optional<Look> last_;
 };
 

@@ -99,7 +99,7 @@ Result<void> FullScreen::show(std::string_view text) {
     const std::size_t end = std::min(text.find('\n'), text.size());
     frame.append(text.substr(0, end)).append("\x1b[K");
     text.remove_prefix(std::min(end + 1, text.size()));
-    if (!text.empty()) frame += "\r\n";
+    if (!text.empty()) frame += "\n";
   }
   return print(frame + "\x1b[J");
 }

@@ -9,7 +9,6 @@
 #include "queue/queuectl/access.h"
 #include "queue/queuectl/letter_render.h"
 #include "queue/queuectl/letters.h"
-#include "queue/queuectl/render.h"
 #include "queue/queuectl/snapshot.h"
 #include "queue/queuectl/status_render.h"
 #include "queue/queuectl/trace.h"

@@ -99,11 +99,11 @@ TEST_F(StatusScreenTest, SaysAllThatMattersWithin80By24) {
   EXPECT_THAT(text, HasSubstr("Teleport read completely up to 12s ago, asked 2s ago\n"));
   EXPECT_THAT(text, HasSubstr("ends: identity in 52m\n"));
   EXPECT_EQ(line_with(text, "lane"),
-            "lane         backlog   oldest     in/s    out/s  drained in       size   last ack");
+            "lane         backlog   oldest     in/s    out/s  drained in      size   last ack");
   EXPECT_EQ(line_with(text, "audit"),
-            "audit         48,201      41m      120    1,200         44s   81.0 MiB     2s ago");
+            "audit         48,201      41m      120    1,200         44s  81.0 MiB     2s ago");
   EXPECT_EQ(line_with(text, "session"),
-            "session            0        -        0        0           -          -          -");
+            "session            0        -        0        0           -         -          -");
   EXPECT_THAT(line_with(text, "disk"), HasSubstr("17.0 GiB of 43.0 GiB, 61.0 GiB free"));
   EXPECT_THAT(text, HasSubstr("a crash repeats at most 4,000 events"));
 }
