@@ -99,7 +99,9 @@ class Looking(unittest.TestCase):
         command = [str(word) for word in (self.rig.bin / "queuectl", *arguments, "--config", self.rig.config_path)]
         options.setdefault("stdout", subprocess.PIPE)
         options.setdefault("stderr", subprocess.PIPE)
-        return subprocess.Popen(command, env={**os.environ, "TMPDIR": str(self.scratch)}, **options)
+        process = subprocess.Popen(command, env={**os.environ, "TMPDIR": str(self.scratch)}, **options)
+        self.addCleanup(lambda: process.poll() is None and process.kill())
+        return process
 
     def run_it(self, *arguments):
         """(exit status, standard output, standard error), each as bytes."""

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 #include <rocksdb/write_batch.h>
 
+#include <algorithm>
 #include <functional>
 #include <string>
 #include <vector>
@@ -41,6 +42,14 @@ class ExportTest : public QueueFixture {
       if (after_block) after_block();
       return {};
     });
+  }
+  // kMany of them, in batches that an append takes.
+  static void append_many(Writer* writer) {
+    constexpr int kBatch = 1000;
+    for (int left = kMany; left > 0; left -= kBatch) {
+      const auto appended = append(writer, Lane::kAudit, std::min(left, kBatch));
+      ASSERT_TRUE(appended) << error_of(appended);
+    }
   }
   static ExportQuestion of(Lane lane) {
     ExportQuestion question;
@@ -94,7 +103,7 @@ class ExportTest : public QueueFixture {
 
 TEST_F(ExportTest, GivesEachEventOnceAsItIsStoredOverARestartOfTheFetcher) {
   auto writer = open_writer();
-  ASSERT_TRUE(append(writer.get(), Lane::kAudit, kMany));
+  append_many(writer.get());
   bool first = true;
   const auto totals = run(of(Lane::kAudit), [&] {
     if (!std::exchange(first, false)) return;
@@ -171,7 +180,7 @@ TEST_F(ExportTest, CountsWhatHasNoEventAndShowsItInAnEnvelope) {
 
 TEST_F(ExportTest, FailsWhenNumbersAreTrimmedBeforeItHasComeToThem) {
   auto writer = open_writer();
-  ASSERT_TRUE(append(writer.get(), Lane::kAudit, kMany));
+  append_many(writer.get());
   writer.reset();
   const auto totals = run(of(Lane::kAudit), [&] { trim_below(kMany - 10); });
   ASSERT_FALSE(totals);
@@ -185,7 +194,7 @@ TEST_F(ExportTest, FailsWhenNumbersAreTrimmedBeforeItHasComeToThem) {
 
 TEST_F(ExportTest, FailsWhenTheQueueHasLostWhatWasExported) {
   auto writer = open_writer();
-  ASSERT_TRUE(append(writer.get(), Lane::kAudit, kMany));
+  append_many(writer.get());
   writer.reset();
   const auto totals = run(of(Lane::kAudit), [&] { lose_from(100); });
   ASSERT_FALSE(totals);
