@@ -187,7 +187,8 @@ def bash(described: Described) -> str:
         NAME=described.name.replace("-", "_"),
         INSTANCES=INSTANCES,
         VALUED=" ".join(described.valued_names()),
-        COMMANDS=" | ".join(bash_pattern(command) for command in commands[1:]),
+        # Without commands a pattern that no word is like.
+        COMMANDS=" | ".join(bash_pattern(command) for command in commands[1:]) or "''",
         VALUES="\n        ".join(case for command in commands for case in bash_values(command)),
         WORDS="\n                ".join(bash_words(command) for command in commands),
     )

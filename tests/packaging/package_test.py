@@ -30,7 +30,7 @@ from processes import TestFailure, wait_until  # noqa: E402
 
 SOURCE = Path(__file__).resolve().parent.parent.parent
 EVENTS, SESSIONS, EVENTS_PER_SESSION = 2000, 2, 50
-PROGRAMS = ("sluice-fetcher", "sluice-shipper", "queuectl")
+PROGRAMS = ("sluice-fetcher", "sluice-shipper", "sluice-adopt", "queuectl")
 # What apt and dpkg note for themselves, and the users: who owns what is kept must not become somebody else.
 REMAINS = re.compile(r"/(var/(lib/(dpkg|apt|systemd)|log|cache)/.*|etc/(passwd|group|g?shadow|subuid|subgid)-?|etc/ld\.so\.cache"
                      r"|etc/\.pwd\.lock|(usr/)?lib/\S*ssl.*|etc/ssl/.*|root/.*|tmp/.*|dev/.*|proc/.*|sys/.*|run/.*)")
@@ -138,7 +138,8 @@ class Trial:
                 for path in (f"usr/share/bash-completion/completions/{program}", f"usr/share/zsh/vendor-completions/_{program}",
                              f"usr/share/fish/vendor_completions.d/{program}.fish"):
                     check((tree.root / path).exists(), path)
-            for page in ("man1/queuectl.1.gz", "man5/sluice.toml.5.gz", "man8/sluice-fetcher.8.gz", "man8/sluice-shipper.8.gz"):
+            for page in ("man1/queuectl.1.gz", "man5/sluice.toml.5.gz", "man8/sluice-fetcher.8.gz", "man8/sluice-shipper.8.gz",
+                         "man8/sluice-adopt.8.gz"):
                 check((tree.root / "usr/share/man" / page).exists(), page)
             version = field(package_in(self.packages), "Version")
             check(tree.run("sluice-fetcher", "version").stdout.split()[1] == version, "the program's version is the package's")
