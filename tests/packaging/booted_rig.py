@@ -7,7 +7,7 @@ from pathlib import Path
 import certificates
 import rig as rigs
 from machine import OUTSIDE
-from processes import TestFailure, control, wait_until
+from processes import TestFailure, control
 
 # Few enough a second that there is time to do something meanwhile.
 EVENTS_PER_SECOND = 400
@@ -21,8 +21,8 @@ class BootedRig(rigs.Rig):
     owners and modes that the units ask for."""
 
     def __init__(self, bin_folder, folder, machine):
-        super().__init__(bin_folder, folder, events=300, sessions=SESSIONS, events_per_session=EVENTS_PER_SESSION, connections=CONNECTIONS,
-                         batch_events=BATCH_EVENTS)
+        super().__init__(bin_folder, folder, events=300, sessions=SESSIONS, events_per_session=EVENTS_PER_SESSION,
+                         connections=CONNECTIONS, batch_events=BATCH_EVENTS)
         self.machine = machine
         self.instance = "default"
         self.events_per_second = EVENTS_PER_SECOND
@@ -112,9 +112,9 @@ stamp = true
 
     def wait_until_flowing(self):
         begin = self._audit()["acknowledged"]
-        wait_until(lambda: self._audit()["acknowledged"] >= begin + 2 * BATCH_EVENTS, "events flow")
+        self.machine.wait_until(lambda: self._audit()["acknowledged"] >= begin + 2 * BATCH_EVENTS, "events flow")
 
-    def wait_until_drained(self, patience_seconds=120):
+    def wait_until_drained(self, patience_seconds=None):
         def drained():
             now = self.try_status()
             if now is None:
@@ -124,7 +124,7 @@ stamp = true
                        now["lanes"][lane]["fetched"] + now["lanes"][lane]["filtered"] >= number
                        for lane, number in events.items())
         try:
-            wait_until(drained, f"the queue of {self.instance} is drained", patience_seconds)
+            self.machine.wait_until(drained, f"the queue of {self.instance} is drained")
         except TestFailure as failure:
             raise TestFailure(f"{failure}\n{self.try_queuectl('status')[1]}") from None
 

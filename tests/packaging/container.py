@@ -14,6 +14,7 @@ import ctypes
 import fcntl
 import os
 import re
+import resource
 import secrets
 import shutil
 import signal
@@ -23,9 +24,9 @@ import subprocess
 import time
 from pathlib import Path
 
-from machine import BOOT_PATIENCE_SECONDS, ENVIRONMENT, PATIENCE_SECONDS, Machine, as_user
+from machine import ENVIRONMENT, Machine, as_user
 from power import NotPossible
-from processes import Process, TestFailure, wait_until
+from processes import Process, TestFailure
 
 CLONE_NEWNET = 0x40000000
 SIOCSIFFLAGS, IFF_UP = 0x8914, 1
@@ -45,6 +46,7 @@ class Container(Machine):
     """See the head of this file. `disk`: a mounted power.FileSystem with its files; `log` takes what it says."""
 
     outside_address = "127.0.0.1"
+    open_files_max = resource.getrlimit(resource.RLIMIT_NOFILE)[1]  # no more than this program was given
 
     def __init__(self, disk, log):
         if shutil.which("systemd-nspawn") is None:
@@ -69,7 +71,7 @@ class Container(Machine):
             "sh", "-c", f'{enter}exec "$@"', "sh", "systemd-nspawn", f"--directory={self._disk.root}", "--boot", "--quiet",
             "--register=no", "--keep-unit", "--console=pipe", "--link-journal=no", "--resolv-conf=off", "--timezone=off"],
             self._log)
-        wait_until(self._find_init, "systemd-nspawn has started the machine", BOOT_PATIENCE_SECONDS, self._nspawn)
+        self.wait_until(self._find_init, "systemd-nspawn has started the machine", self._nspawn)
         self.wait_until_booted(self._nspawn)
 
     def running(self):
@@ -81,7 +83,7 @@ class Container(Machine):
         shown = " ".join(str(word) for word in command)
         try:
             done = subprocess.run(words, text=True, errors="replace", input=given, stdout=subprocess.PIPE,
-                                  stderr=subprocess.STDOUT, check=False, env=ENVIRONMENT, timeout=PATIENCE_SECONDS)
+                                  stderr=subprocess.STDOUT, check=False, env=ENVIRONMENT, timeout=self.patience_seconds)
         except subprocess.TimeoutExpired as expired:
             said = (expired.stdout or b"").decode(errors="replace")
             raise TestFailure(f"{shown} has not ended within {expired.timeout} s:\n{said}") from None
@@ -92,7 +94,7 @@ class Container(Machine):
     def stop(self):
         """Shuts it down in order."""
         self.run("systemctl", "poweroff", check=False)
-        self._nspawn.wait(BOOT_PATIENCE_SECONDS)
+        self._nspawn.wait(self.patience_seconds)
         self._forget()
 
     def cut_power(self):

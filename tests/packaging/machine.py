@@ -1,4 +1,4 @@
-"""What the machines of the boot test have in common, whether they are containers (container.py) or virtual (virtual_machine.py).
+"""What the machines of the boot test have in common, be they containers (container.py) or virtual (virtual_machine.py).
 
     machine.boot()                                    # returns once all that is to start by itself has been started
     machine.run("systemctl", "start", "sluice.target")
@@ -10,9 +10,6 @@
 
 from processes import wait_until
 
-BOOT_PATIENCE_SECONDS = 300
-# Of one command.
-PATIENCE_SECONDS = 120
 # The name by which the machines know the one that the tests run on; also the name of the stand-in's cluster.
 OUTSIDE = "sim.example.com"
 ENVIRONMENT = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8",
@@ -20,16 +17,25 @@ ENVIRONMENT = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:
 
 
 class Machine:
-    """Subclasses have run(), boot(), stop(), cut_power() and running()."""
+    """Subclasses have run(), boot(), stop(), cut_power() and running(), and may need more patience."""
+
+    # For a boot, a command, or what is waited for: there to end what is hopeless.
+    patience_seconds = 120
+    # What it can give to a unit.
+    open_files_max = 524288
 
     def run(self, *command, user=None, check=True, given=""):
         """Runs a command in it, as root or another user, with `given` as its input. Its status (returncode) and output
         (stdout, both streams in one); raises TestFailure when it fails, unless that is not to be checked."""
         raise NotImplementedError
 
+    def wait_until(self, condition, what, process=None):
+        return wait_until(condition, what, self.patience_seconds, process)
+
     def wait_until_booted(self, process):
-        wait_until(lambda: self.run("systemctl", "is-system-running", check=False).stdout.strip() in ("running", "degraded"),
-                   "the machine has booted", BOOT_PATIENCE_SECONDS, process)
+        def booted():
+            return self.run("systemctl", "is-system-running", check=False).stdout.strip() in ("running", "degraded")
+        self.wait_until(booted, "the machine has booted", process)
 
     def show(self, unit, *properties):
         """The values of properties that systemctl shows of a unit; the value itself if it is one."""

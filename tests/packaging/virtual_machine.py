@@ -22,12 +22,13 @@ import shlex
 import shutil
 import socket
 import subprocess
+import time
 from pathlib import Path
 from types import SimpleNamespace
 
-from machine import BOOT_PATIENCE_SECONDS, ENVIRONMENT, PATIENCE_SECONDS, Machine, as_user
+from machine import ENVIRONMENT, Machine, as_user
 from power import NotPossible
-from processes import Process, TestFailure, wait_until
+from processes import Process, TestFailure
 
 # What a tree needs besides SYSTEMD to boot by itself.
 PACKAGES = ("linux-image-cloud-amd64", "initramfs-tools", "udev")
@@ -36,6 +37,7 @@ AGENT_PORT = "/dev/ttyS1"
 # Runs each line that comes over the serial port, base64 of a script, and answers with its number, its status and its output.
 AGENT = f"""stty -F {AGENT_PORT} raw -echo
 exec <{AGENT_PORT} >{AGENT_PORT}
+echo ready
 while read -r number script; do
   said="$(printf %s "$script" | base64 -d | sh 2>&1 | base64 -w 0; echo " ${{PIPESTATUS[2]}}")"
   printf 'answer %s %s\\n' "$number" "$said"
@@ -71,6 +73,9 @@ class VirtualMachine(Machine):
             raise NotPossible(f"there is no {', '.join(missing)} (Debian packages qemu-system-x86, qemu-utils)")
         if platform.machine() != "x86_64":
             raise NotPossible("the virtual machine is written down for x86_64 only")
+        self._accelerator = _accelerator()
+        if "kvm" not in self._accelerator:
+            self.patience_seconds = 900
         self._folder = Path(folder)
         self._memory_mib = memory_mib
         self._qemu = None
@@ -98,16 +103,16 @@ class VirtualMachine(Machine):
         agent = self._folder / "agent.sock"
         agent.unlink(missing_ok=True)
         self._qemu = Process("qemu", [
-            "qemu-system-x86_64", "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", *_accelerator(),
+            "qemu-system-x86_64", "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", *self._accelerator,
             "-m", self._memory_mib, "-smp", 2, "-kernel", self._folder / "vmlinuz", "-initrd", self._folder / "initrd.img",
             "-append", "root=/dev/vda rw console=ttyS0 panic=-1", "-drive", f"file={self._image},if=virtio,format=qcow2",
             "-netdev", "user,id=net", "-device", "virtio-net-pci,netdev=net", "-device", "virtio-rng-pci",
             "-serial", f"file:{self._folder / 'console.log'}", "-serial", f"unix:{agent},server=on,wait=off"],
             self._folder / "qemu.log")
-        wait_until(agent.exists, "QEMU runs", process=self._qemu)
+        self.wait_until(agent.exists, "QEMU runs", self._qemu)
         self._agent = socket.socket(socket.AF_UNIX)
-        wait_until(lambda: self._agent.connect_ex(str(agent)) == 0, "QEMU takes a connection", process=self._qemu)
-        wait_until(self._agent_answers, "the machine has booted so far that it can be spoken to", BOOT_PATIENCE_SECONDS, self._qemu)
+        self.wait_until(lambda: self._agent.connect_ex(str(agent)) == 0, "QEMU takes a connection", self._qemu)
+        self._receive(re.compile(rb"ready\r?\n"), self.patience_seconds, "the machine has booted so far that it can be spoken to")
         self.wait_until_booted(self._qemu)
 
     def running(self):
@@ -116,7 +121,7 @@ class VirtualMachine(Machine):
     def run(self, *command, user=None, check=True, given=""):
         environment = "".join(f"export {name}={shlex.quote(value)}\n" for name, value in ENVIRONMENT.items())
         status, said = self._ask(f"{environment}printf %s {base64.b64encode(given.encode()).decode()} | base64 -d | "
-                                 f"{shlex.join(as_user(user, command))}", PATIENCE_SECONDS)
+                                 f"{shlex.join(as_user(user, command))}", self.patience_seconds)
         if check and status != 0:
             raise TestFailure(f"{shlex.join(str(word) for word in command)} ended with {status}:\n{said}")
         return SimpleNamespace(returncode=status, stdout=said)
@@ -124,7 +129,7 @@ class VirtualMachine(Machine):
     def stop(self):
         with contextlib.suppress(TestFailure):
             self._ask("systemctl poweroff", 5)
-        self._qemu.wait(BOOT_PATIENCE_SECONDS)
+        self._qemu.wait(self.patience_seconds)
         self._forget()
 
     def cut_power(self):
@@ -142,28 +147,29 @@ class VirtualMachine(Machine):
         folder.mkdir(parents=True)
         return folder
 
-    def _agent_answers(self):
-        with contextlib.suppress(TestFailure):
-            return self._ask("true", 2) == (0, "")
-        return False
-
     def _ask(self, script, patience_seconds):
         """Its status and output."""
         self._number += 1
-        self._agent.settimeout(patience_seconds)
         self._agent.sendall(f"{self._number} {base64.b64encode(script.encode()).decode()}\n".encode())
+        # What is left of an earlier answer is passed over.
+        found = self._receive(re.compile(rb"answer %d (\S*) +(\d+)\r?\n" % self._number), patience_seconds,
+                              f"an answer to: {script[-300:]}")
+        return int(found[2]), base64.b64decode(found[1]).decode(errors="replace")
+
+    def _receive(self, wanted, patience_seconds, what):
+        """The match of what is wanted, once the machine has said it."""
+        deadline = time.monotonic() + patience_seconds
         said = b""
-        # What is left of earlier answers, and of the port's start, is passed over.
-        answer = re.compile(rb"answer %d (\S*) +(\d+)\r?\n" % self._number)
-        while not (found := answer.search(said)):
+        while not (found := wanted.search(said)):
+            self._agent.settimeout(max(0.01, deadline - time.monotonic()))
             try:
                 more = self._agent.recv(1 << 16)
             except TimeoutError:
-                raise TestFailure(f"no answer within {patience_seconds} s to: {script[-300:]}") from None
+                raise TestFailure(f"{what}: not within {patience_seconds} s") from None
             if not more:
-                raise TestFailure("the machine is gone")
+                raise TestFailure(f"{what}: the machine is gone")
             said += more
-        return int(found[2]), base64.b64decode(found[1]).decode(errors="replace")
+        return found
 
 
 def _command(*words):
