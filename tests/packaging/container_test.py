@@ -23,6 +23,7 @@ SOURCE = Path(__file__).resolve().parent.parent.parent
 sys.path.insert(0, str(SOURCE / "tests/support"))
 
 import docker_engine  # noqa: E402
+import event_handler  # noqa: E402
 import helm as helms  # noqa: E402
 import rig as rigs  # noqa: E402
 from pod import Pod  # noqa: E402
@@ -515,6 +516,16 @@ class Chart(unittest.TestCase):
                                                       context["capabilities"]["drop"]), container["name"])
         self.assertEqual((FETCHER, SHIPPER), (users["fetcher"], users["shipper"]))
 
+    def test_the_claim_of_teleports_chart_is_read_by_the_fetcher_alone(self):
+        objects = self.rendered(merged(GUIDE_VALUES, nested("eventHandler.storageClaim", "handler")))
+        path = GUIDE_VALUES["eventHandler"]["storagePath"]
+        self.assertIn(f'storage = "{path}"\n', objects["ConfigMap"]["data"]["default.toml"])
+        mount = {"name": "old-storage", "mountPath": path, "readOnly": True}
+        self.assertIn(mount, self.container(objects, "fetcher")["volumeMounts"])
+        self.assertNotIn(mount, self.container(objects, "shipper")["volumeMounts"])
+        self.assertIn({"name": "old-storage", "persistentVolumeClaim": {"claimName": "handler", "readOnly": True}},
+                      self.spec(objects)["volumes"])
+
     def test_without_a_claim_of_its_own(self):
         there = self.rendered(merged(GUIDE_VALUES, nested("persistentVolumeClaim.existingClaim", "mine")))
         self.assertNotIn("volumeClaimTemplates", there["StatefulSet"]["spec"])
@@ -540,6 +551,7 @@ class Chart(unittest.TestCase):
                 ("eventHandler.batch", 0, "at '/eventHandler/batch': minimum: got 0, want 1"),
                 ("eventHandler.timeot", "10s", "at '/eventHandler': additional properties 'timeot' not allowed"),
                 ("eventHandler.startTime", "2026-11-01T00:00:00", "but must be a time with a zone"),
+                ("eventHandler", {"storageClaim": "old", "storagePath": "storage"}, "but must be an absolute path"),
                 ("replicas", 2, "additional properties 'replicas' not allowed"),
                 ("teleport.address", "", "teleport.address is not set"),
                 ("teleport.address", "teleport.example.com", "but must be HOST:PORT"),
@@ -568,19 +580,26 @@ class Chart(unittest.TestCase):
     def test_the_rendered_pod_runs(self):
         rig = new_rig(self, "pod", events=2000, sessions=2, events_per_session=100)
         address, url, session_url = rig.addresses()
-        start = re.search(r'start-time = "(.*?)"', rig.first_start()).group(1)
+        # Where to begin is known from Teleport's own handler alone.
+        handler = event_handler.Folder(rig.folder / "handler", address)
+        handler.put("start_time", re.search(r'start-time = "(.*?)"', rig.first_start()).group(1))
+        handler.written()
+        before = handler.contents()
         values = merged(GUIDE_VALUES, {"teleport": {"address": address}, "fluentd": {"url": url, "sessionUrl": session_url},
                                        "image": {"repository": "sluice", "tag": "0.1.0"},
-                                       "eventHandler": {"timeout": "500ms", "startTime": start}})
+                                       "eventHandler": {"timeout": "500ms", "storageClaim": "handler"}})
         fluentd = rig.fluentd_files
         secrets = {"teleport-event-handler-identity": {"identity": rig.teleport_files.identity},
                    "teleport-event-handler-client-tls": {"ca.crt": fluentd.ca, "client.crt": fluentd.cert,
                                                          "client.key": fluentd.key}}
-        with Pod(engine, self.rendered(values), secrets, rig.folder / "pod") as pod:
+        claims = {"handler": handler.storage}
+        with Pod(engine, self.rendered(values), rig.folder / "pod", secrets=secrets, claims=claims) as pod:
             rig.queuectl_in_container = lambda *arguments: pod.run("shipper", "queuectl", *arguments)
             for daemon in DAEMONS:
                 for probe in ("startupProbe", "livenessProbe", "readinessProbe"):
                     wait_until(lambda one=daemon, by=probe: pod.passes(one, by), f"{daemon} passes {probe}", PATIENCE_SECONDS)
+            self.assertIn("the position of teleport-event-handler was taken over", pod.log("fetcher"))
+            self.assertEqual(before, handler.contents())
             # Each container is replaced once, as the kubelet does it after a crash.
             for daemon in DAEMONS:
                 rig.shipper_kills += daemon == "shipper"

@@ -12,15 +12,16 @@ CONTAINER_KEYS = {"name", "image", "imagePullPolicy", "command", "args", "securi
 
 
 class Pod:
-    """`secrets`: their files, by name and key."""
+    """`secrets`: their files, by name and key. `claims`: the folders of those that are there already."""
 
-    def __init__(self, engine, objects, secrets, folder):
+    def __init__(self, engine, objects, folder, *, secrets, claims):
         self._engine = engine
         self._objects = objects
         self._spec = objects["StatefulSet"]["spec"]["template"]["spec"]
         self._group = self._spec["securityContext"]["fsGroup"]
         self._folder = Path(folder)
         self._secrets = secrets
+        self._claims = claims
         self._volumes = {}
 
     def __enter__(self):
@@ -53,6 +54,8 @@ class Pod:
             self._is(volume["configMap"]["name"], self._objects["ConfigMap"]["metadata"]["name"])
             files = {key: text.encode() for key, text in self._objects["ConfigMap"]["data"].items()}
             return self._projected(name, files, volume["configMap"]["defaultMode"])
+        if "persistentVolumeClaim" in volume:
+            return self._claims[volume["persistentVolumeClaim"]["claimName"]]
         secret = self._secrets[volume["secret"]["secretName"]]
         files = {item["path"]: Path(secret[item["key"]]).read_bytes() for item in volume["secret"]["items"]}
         return self._projected(name, files, volume["secret"]["defaultMode"])
@@ -117,6 +120,10 @@ class Pod:
 
     def run(self, name, *command):
         return self._engine.try_docker("exec", self._name(name), *command)
+
+    def log(self, name):
+        done = self._engine.try_docker("logs", self._name(name))
+        return done.stdout + done.stderr
 
     def passes(self, name, probe):
         return self.run(name, *self._container(name)[probe]["exec"]["command"]).returncode == 0

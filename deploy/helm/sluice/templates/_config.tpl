@@ -3,6 +3,9 @@
 {{- $handler := .Values.eventHandler }}
 {{- $top := dict "timeout" $handler.timeout "batch" $handler.batch "window-size" (default $handler.windowSize (index $handler "window-size")) }}
 {{- $_ := set $top "debug" (or $handler.debug .Values.teleport.debug false) }}
+{{- if $handler.storageClaim }}
+{{- $_ := set $top "storage" $handler.storagePath }}
+{{- end }}
 {{- range $key, $name := dict "types" "types" "skip-event-types" "skipEventTypes" "skip-session-types" "skipSessionTypes" "start-time" "startTime" "concurrency" "concurrency" }}
 {{- if hasKey $handler $name }}
 {{- $_ := set $top $key (index $handler $name) }}

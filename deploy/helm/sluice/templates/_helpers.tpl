@@ -98,6 +98,9 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | 
 {{- include "sluice.form" (merge (dict "name" "fluentd.sessionUrl" "value" $values.fluentd.sessionUrl) $url) }}
 {{- include "sluice.form" (dict "name" "teleport.address" "value" $values.teleport.address "form" "^[^\\s/]+:[0-9]+$" "must" "HOST:PORT, such as teleport.example.com:443") }}
 {{- include "sluice.form" (dict "name" "persistentVolumeClaim.size" "value" $values.persistentVolumeClaim.size "form" "^[0-9]+(\\.[0-9]+)?(Ki|Mi|Gi|Ti|Pi|k|M|G|T|P)?$" "must" "a size such as 20Gi") }}
+{{- if $handler.storageClaim }}
+{{- include "sluice.form" (dict "name" "eventHandler.storagePath" "value" $handler.storagePath "form" "^/" "must" "an absolute path") }}
+{{- end }}
 {{- with $handler.startTime }}
 {{- include "sluice.form" (dict "name" "eventHandler.startTime" "value" . "form" "^\\d{4}-\\d{2}-\\d{2}T\\d{2}:\\d{2}:\\d{2}(\\.\\d+)?(Z|[+-]\\d{2}:\\d{2})$" "must" "a time with a zone, such as 2026-11-23T02:58:41Z") }}
 {{- end }}

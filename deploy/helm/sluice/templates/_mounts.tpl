@@ -9,6 +9,11 @@
   mountPath: /run/secrets/teleport-ca
   readOnly: true
 {{- end }}
+{{- if .Values.eventHandler.storageClaim }}
+- name: old-storage
+  mountPath: {{ .Values.eventHandler.storagePath | quote }}
+  readOnly: true
+{{- end }}
 - name: {{ .Values.persistentVolumeClaim.volumeName }}
   mountPath: {{ include "sluice.root" . }}/queue
   subPath: queue
