@@ -11,7 +11,7 @@ from pathlib import Path
 
 from installation import need_tool, run, skip
 
-PROGRAMS = ("sluice-fetcher", "sluice-shipper", "queuectl")
+PROGRAMS = ("sluice-fetcher", "sluice-shipper", "sluice-adopt", "queuectl")
 # Debian's smallest installation has them.
 OF_THE_BASE = {"libc6", "libgcc-s1", "libstdc++6"}
 # For something else than linking.
