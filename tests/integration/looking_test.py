@@ -219,7 +219,8 @@ class Looking(unittest.TestCase):
         self.assertIn("identity", fetcher["certificates_end_at"])
         wait_until(lambda: self.rig.status()["shipper"]["says"]["state"] == "shipping", "the shipper says that it ships")
         self.assertIn("events wait", shipper["last_problem"]["message"])
-        self.assertLessEqual({"client", "server", "authority"}, set(shipper["certificates_end_at"]))
+        wait_until(lambda: {"client", "server", "authority"} <= set(self.rig.status()["shipper"]["says"]["certificates_end_at"]),
+                   "the certificates of the connection are known")
         wait_until(lambda: self.rig.status()["lanes"]["audit"]["out_per_second"] > 0, "the rate is known")
 
     def expect_wait(self):
