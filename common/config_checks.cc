@@ -16,6 +16,7 @@
 #include "common/files.h"
 #include "common/forward_url.h"
 #include "common/host_port.h"
+#include "common/ip_port.h"
 #include "common/settings.h"
 
 namespace sluice {
@@ -180,6 +181,15 @@ void warn_about_fetcher(const GivenSettings& given, Config* config) {
   }
 }
 
+Result<void> check_metrics_address(const GivenSettings& given, std::string_view name) {
+  const GivenSetting* setting = find(given, name);
+  if (setting == nullptr) return {};
+  const auto& text = std::get<std::string>(setting->value);
+  if (text == kNoAddress || parse_ip_port(text)) return {};
+  return fail(setting->origin.mistake(fmt::format(
+      "is \"{}\", but must be IP:PORT, such as \"127.0.0.1:9464\", or \"{}\"", text, kNoAddress)));
+}
+
 void check_fetcher(const GivenSettings& given, Files files, ConfigReport* report) {
   Config* const config = &report->config;
   Checks checks(report);
@@ -189,6 +199,8 @@ void check_fetcher(const GivenSettings& given, Files files, ConfigReport* report
   checks.about({"log-format"}, [&] { return check_log_format(given); });
   checks.about({"teleport-mode"}, [&] { return check_mode(given); });
   checks.about({"backfill"}, [&] { return check_backfill(given); });
+  checks.about({"fetcher-metrics-address"},
+               [&] { return check_metrics_address(given, "fetcher-metrics-address"); });
   constexpr std::array<std::string_view, 5> kFiles = {
       "teleport-identity", "teleport-ca", "teleport-cert", "teleport-key", "teleport-web-ca"};
   if (files == Files::kOpen) check_files(given, kFiles, &checks);
@@ -478,6 +490,8 @@ void check_shipper(const GivenSettings& given, Files files, ConfigReport* report
                                                       "fluentd-key-passphrase-file",
                                                       "fluentd-shared-key-file",
                                                       "fluentd-password-file"};
+  checks.about({"shipper-metrics-address"},
+               [&] { return check_metrics_address(given, "shipper-metrics-address"); });
   if (files == Files::kOpen) check_files(given, kFiles, &checks);
   checks.about({"retry-min", "retry-max"}, [&] { return check_retries(given, *config); });
   if (files == Files::kOpen) checks.about({"headers"}, [&] { return check_headers(given); });

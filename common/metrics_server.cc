@@ -1,14 +1,10 @@
 #include "common/metrics_server.h"
 
 #include <CivetServer.h>
-#include <arpa/inet.h>
 #include <fmt/format.h>
-#include <netinet/in.h>
 #include <sys/socket.h>
 
-#include <charconv>
 #include <chrono>
-#include <cstring>
 #include <optional>
 #include <stop_token>
 #include <thread>
@@ -18,6 +14,7 @@
 #include "common/backoff.h"
 #include "common/config.h"
 #include "common/heartbeat.h"
+#include "common/ip_port.h"
 #include "common/log.h"
 #include "common/message_kinds.h"
 #include "common/owned_fd.h"
@@ -30,40 +27,8 @@ constexpr const char* kThreads = "2";
 constexpr const char* kRequestTimeoutMs = "10000";
 constexpr std::chrono::milliseconds kKnockInterval{10};
 
-struct Address {
-  sockaddr_storage storage{};
-  socklen_t size = 0;
-};
-
-// Of IP:PORT. civetweb takes some texts for others that are none.
-std::optional<Address> parse_address(const std::string& text) {
-  const auto colon = text.rfind(':');
-  if (colon == std::string::npos) return std::nullopt;
-  std::uint16_t port = 0;
-  const char* const end = text.data() + text.size();
-  const auto number = std::from_chars(text.data() + colon + 1, end, port);
-  if (number.ec != std::errc() || number.ptr != end) return std::nullopt;
-  const std::string host = text.substr(0, colon);
-  Address address;
-  if (host.starts_with('[') && host.ends_with(']')) {
-    sockaddr_in6 made{};
-    made.sin6_family = AF_INET6;
-    made.sin6_port = htons(port);
-    const std::string inner = host.substr(1, host.size() - 2);
-    if (::inet_pton(AF_INET6, inner.c_str(), &made.sin6_addr) != 1) return std::nullopt;
-    std::memcpy(&address.storage, &made, address.size = sizeof made);
-  } else {
-    sockaddr_in made{};
-    made.sin_family = AF_INET;
-    made.sin_port = htons(port);
-    if (::inet_pton(AF_INET, host.c_str(), &made.sin_addr) != 1) return std::nullopt;
-    std::memcpy(&address.storage, &made, address.size = sizeof made);
-  }
-  return address;
-}
-
 // A connection that says nothing, and is not waited for.
-void knock(const Address& address) {
+void knock(const SocketAddress& address) {
   const OwnedFd socket(
       ::socket(address.storage.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
   ::connect(socket.get(), reinterpret_cast<const sockaddr*>(&address.storage), address.size);
@@ -131,7 +96,7 @@ MetricsServer::MetricsServer(std::unique_ptr<Impl> impl) : impl_(std::move(impl)
 MetricsServer::~MetricsServer() {
   const std::string& given = impl_->options.address;
   const auto address =
-      parse_address(given.substr(0, given.rfind(':') + 1) + std::to_string(port()));
+      parse_ip_port(given.substr(0, given.rfind(':') + 1) + std::to_string(port()));
   const std::jthread knocking([&address](const std::stop_token& stop) {
     do knock(*address);
     while (sleep_for(stop, kKnockInterval));
@@ -140,7 +105,7 @@ MetricsServer::~MetricsServer() {
 }
 
 Result<std::unique_ptr<MetricsServer>> MetricsServer::start(MetricsServerOptions options) {
-  if (!parse_address(options.address)) {
+  if (!parse_ip_port(options.address)) {
     return fail(ErrorKind::kConfig,
                 fmt::format("the address for metrics must be IP:PORT, such as 127.0.0.1:9464, or "
                             "none, but is \"{}\"",

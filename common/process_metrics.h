@@ -1,4 +1,5 @@
-// The metrics that both daemons have: which build this is, and how full the disk of the queue is.
+// The metrics that both daemons have: which build this is, when it last had trouble, when its
+// certificates end, and how full the disk of the queue is.
 // Any thread.
 #ifndef SLUICE_COMMON_PROCESS_METRICS_H_
 #define SLUICE_COMMON_PROCESS_METRICS_H_

@@ -105,7 +105,7 @@ Result<void> Fetcher::run(std::stop_token stop) {
   SLUICE_ASSIGN(metrics_server_,
                 MetricsServer::start_if_possible(
                     {.address = config_.fetcher.metrics_address,
-                     .fill = [this](MetricsPage* page) { metrics_.fill(page); },
+                     .fill = [this](MetricsPage* page) { metrics_.fill(api_->calls(), page); },
                      .why_not_ready = [this] { return metrics_.why_not_ready(); }}));
   SLUICE_TRY(queue::with_queue_advice(open_first(stop), {config_.queue_path}));
   const queue::NoteKeeper note(queue::InstancePaths{config_.queue_path}.fetcher_page(),
@@ -131,6 +131,7 @@ Result<void> Fetcher::open_queue() {
   options.machine = queue::this_machine();
   options.clock = &clock_;
   options.limits = queue::configured_limits(config_.queue);
+  options.sync_duration = metrics_.sync_duration();
   SLUICE_ASSIGN(writer_, queue::Writer::open(options));
   const queue::OpenReport& report = writer_->report();
   log_message(message::kQueueOpened, {},

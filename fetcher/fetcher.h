@@ -17,8 +17,8 @@
 #include "common/repeated_message.h"
 #include "common/time.h"
 #include "fetcher/fetcher_metrics.h"
-#include "fetcher/source/event_api.h"
 #include "fetcher/start_time.h"
+#include "fetcher/teleport/client.h"
 #include "queue/writer.h"
 
 namespace sluice::fetcher {
@@ -45,12 +45,12 @@ class Fetcher {
   const Config config_;
   const Clock& clock_;
   FetcherMetrics metrics_{&config_};
-  std::unique_ptr<MetricsServer> metrics_server_;
-  std::unique_ptr<EventApi> api_;
+  std::unique_ptr<TeleportClient> api_;
   std::unique_ptr<queue::Writer> writer_;
   std::string cluster_;  // empty until it has been asked for
   StartTime start_;
   RepeatedMessage reopening_;
+  std::unique_ptr<MetricsServer> metrics_server_;  // last: its threads use the others
 };
 
 }  // namespace sluice::fetcher

@@ -111,7 +111,13 @@ void Generation::tell_metrics() {
                   .is_paused = full_,
                   .read_up_to = writer_.read_up_to(),
                   .recordings_pending = recordings_.pending(),
-                  .backfills_open = backfills_.open()});
+                  .backfills_open = backfills_.open(),
+                  .epoch = writer_.report().epoch.number,
+                  .ledger = {total_of(writer_.ledger(), queue::Lane::kAudit),
+                             total_of(writer_.ledger(), queue::Lane::kSession)},
+                  .usage = writer_.disk_usage(),
+                  .max_size = writer_.disk_plan().max_size,
+                  .full_in = writer_.full_in()});
 }
 
 Result<Generation::End> Generation::run(std::stop_token stop) {

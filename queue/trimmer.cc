@@ -7,6 +7,7 @@
 #include <array>
 #include <utility>
 
+#include "queue/disk_forecast.h"
 #include "queue/queue_schema.h"
 
 namespace sluice::queue {
@@ -58,6 +59,7 @@ Trimmer::Trimmer(TrimmerParts parts, Database* database, const std::vector<Histo
       gauge_(parts_.plan),
       eraser_(database) {
   for (const Lane lane : kLanes) floor_[lane] = erased_[lane] = 1;
+  for (const HistoryRow& row : rows) remember(row);
 }
 
 Result<void> Trimmer::load_floor() {
@@ -149,6 +151,7 @@ void Trimmer::begin(const Id128& queue_id, const Epoch& epoch, const PerLane<Seq
 
 void Trimmer::begun() {
   history_.add(opening_row_);
+  remember(opening_row_);
   next_row_ = clock_.monotonic() + row_interval(parts_.limits.retention);
 }
 
@@ -175,6 +178,7 @@ Result<void> Trimmer::tend(const PerLane<Seq>& durable, std::optional<Id128> del
   SLUICE_TRY(erase());
   ballast_.make(std::max(parts_.plan.min_free, parts_.plan.wal_bytes_max));
   full_ = gauge_.update(usage_);
+  forecast(page ? page->position : history_.position());
   return {};
 }
 
@@ -200,6 +204,28 @@ void Trimmer::measure(std::uint64_t appended_bytes) {
     database_->db().GetIntProperty(family, rocksdb::DB::Properties::kCurSizeAllMemTables, &memory);
     usage_.lane[lane] = files + memory;
   }
+}
+
+void Trimmer::remember(const HistoryRow& row) {
+  constexpr std::int64_t kDayMs = 86'400'000;
+  last_day_.push_back(row);
+  std::erase_if(last_day_,
+                [&](const HistoryRow& old) { return row.time_ms - old.time_ms > kDayMs; });
+}
+
+// What is acknowledged is trimmed before a lane has to wait, so it counts as room.
+void Trimmer::forecast(const PerLane<Seq>& position) {
+  double kept = 0;
+  double may_go = 0;
+  for (const Lane lane : kLanes) {
+    kept += static_cast<double>(durable_[lane] + 1 - floor_[lane]);
+    may_go += static_cast<double>(std::max(position[lane] + 1, floor_[lane]) - floor_[lane]);
+  }
+  if (kept <= 0) return full_in_.reset();
+  const auto room = static_cast<std::uint64_t>(static_cast<double>(usage_.used) * may_go / kept);
+  const std::uint64_t needed = usage_.used - std::min(room, usage_.used);
+  full_in_ = queue::full_in(bytes_a_day(last_day_, durable_, floor_, usage_.used), needed,
+                            {.size = 0, .free = usage_.free + room}, parts_.plan);
 }
 
 std::optional<ShipperPage> Trimmer::trusted_page() const {
@@ -229,6 +255,7 @@ Result<void> Trimmer::note_history(const std::optional<ShipperPage>& page) {
   }
   SLUICE_TRY(parts_.write(&batch));
   history_.add(row);
+  remember(row);
   next_row_ = clock_.monotonic() + row_interval(parts_.limits.retention);
   return {};
 }

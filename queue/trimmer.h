@@ -68,6 +68,8 @@ class Trimmer {
                     std::uint64_t appended_bytes);
   const FullLanes& full() const { return full_; }
   const DiskUsage& usage() const { return usage_; }
+  // As of the last tend().
+  std::optional<std::chrono::milliseconds> full_in() const { return full_in_; }
 
   // The file system is full: gives back what there is, also on a database that takes no writes.
   void release_room();
@@ -80,6 +82,8 @@ class Trimmer {
   Result<void> erase();
   Result<void> note_erased(const PerLane<Seq>& numbers);
   void measure(std::uint64_t appended_bytes);
+  void remember(const HistoryRow& row);
+  void forecast(const PerLane<Seq>& position);
   std::optional<ShipperPage> trusted_page() const;
   Result<void> note_history(const std::optional<ShipperPage>& page);
   Result<void> trim(const ShipperPage& page);
@@ -96,6 +100,7 @@ class Trimmer {
   Database* database_;
   const Clock& clock_;
   History history_;
+  std::vector<HistoryRow> last_day_;  // of the history
   HistoryRow opening_row_;
   std::int64_t thinned_to_ms_ = 0;
   mutable PageReader shipper_;
@@ -118,6 +123,7 @@ class Trimmer {
 
   FullLanes full_;
   DiskUsage usage_;
+  std::optional<std::chrono::milliseconds> full_in_;
   std::uint64_t appended_at_look_ = 0;
   std::chrono::milliseconds next_look_{};
   std::chrono::milliseconds next_scan_{};

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <array>
+#include <chrono>
 #include <mutex>
 
 #include "common/check.h"
@@ -107,6 +108,7 @@ struct Writer::Impl {
   PerLane<Seq> put_all(const Append& append, rocksdb::WriteBatch* batch);
   Result<void> sync();
   Result<void> write(rocksdb::WriteBatch* batch, Durable durable = Durable::kAtOnce);
+  void note_sync(std::chrono::steady_clock::time_point begin) const;
   Result<void> write_once(std::string_view key, std::string_view value);
 
   WriterOptions options;
@@ -374,7 +376,12 @@ Result<void> Writer::Impl::begin_epoch(const std::optional<FetcherPage>& previou
 
 void Writer::Impl::start_syncer() {
   LogSyncer::Parts parts;
-  parts.sync = [this] { return database->sync_log(); };
+  parts.sync = [this] {
+    const auto begin = std::chrono::steady_clock::now();
+    auto synced = database->sync_log();
+    note_sync(begin);
+    return synced;
+  };
   parts.publish = [this](const PerLane<Seq>& durable) { publish_durable(durable); };
   syncer.emplace(std::move(parts));
 }
@@ -394,7 +401,16 @@ void Writer::Impl::publish_durable(const PerLane<Seq>& durable) {
 void Writer::Impl::publish_unlocked() { page->publish(encode_page(page_values)); }
 
 Result<void> Writer::Impl::write(rocksdb::WriteBatch* batch, Durable durable) {
-  return note_death(database->write(batch, durable));
+  const auto begin = std::chrono::steady_clock::now();
+  auto written = database->write(batch, durable);
+  if (durable == Durable::kAtOnce) note_sync(begin);
+  return note_death(std::move(written));
+}
+
+void Writer::Impl::note_sync(std::chrono::steady_clock::time_point begin) const {
+  if (options.sync_duration == nullptr) return;
+  options.sync_duration->add(std::chrono::duration_cast<std::chrono::microseconds>(
+      std::chrono::steady_clock::now() - begin));
 }
 
 Result<void> Writer::Impl::write_once(std::string_view key, std::string_view value) {
@@ -578,6 +594,10 @@ Result<void> Writer::tend() { return impl_->tend(); }
 bool Writer::is_tending_due() const { return impl_->trimmer->is_due(impl_->appended_bytes); }
 const FullLanes& Writer::full_lanes() const { return impl_->trimmer->full(); }
 const DiskUsage& Writer::disk_usage() const { return impl_->trimmer->usage(); }
+const DiskPlan& Writer::disk_plan() const { return impl_->plan; }
+std::optional<std::chrono::milliseconds> Writer::full_in() const {
+  return impl_->trimmer->full_in();
+}
 void Writer::release_room() { impl_->trimmer->release_room(); }
 Seq Writer::floor(Lane lane) const { return impl_->trimmer->floor()[lane]; }
 

@@ -19,6 +19,7 @@
 #ifndef SLUICE_QUEUE_WRITER_H_
 #define SLUICE_QUEUE_WRITER_H_
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -31,6 +32,7 @@
 #include <vector>
 
 #include "common/error.h"
+#include "common/histogram.h"
 #include "common/time.h"
 #include "queue/disk_limits.h"
 #include "queue/instance.h"
@@ -96,6 +98,7 @@ struct WriterOptions {
   Machine machine;
   const Clock* clock = nullptr;  // must outlive the Writer; nullptr: the system's
   DiskLimits limits;
+  Histogram* sync_duration = nullptr;  // what each sync takes; must outlive the Writer
   rocksdb::Env* env = nullptr;  // for tests that make the file system fail; nullptr: the real one
   // For tests of what happens at the same moment: called when a trim is announced and not yet
   // settled.
@@ -161,6 +164,10 @@ class Writer {
   // keeps within its limits; append() does not refuse it.
   const FullLanes& full_lanes() const;
   const DiskUsage& disk_usage() const;
+  const DiskPlan& disk_plan() const;
+  // For how long the room lasts if nothing is acknowledged from now on and events come as in the
+  // last day, as of the last tend(); nothing: it does not grow, or not known.
+  std::optional<std::chrono::milliseconds> full_in() const;
   // After an error of kind kNoSpace, before this is destroyed: gives back room that was kept for
   // opening the queue anew, and what is trimmed already.
   void release_room();

@@ -35,6 +35,10 @@ bool is_same_server(std::string_view a, std::string_view b) {
   });
 }
 
+std::string with_path(std::string_view url, std::string_view path) {
+  return std::string(server_of(url)).append("/").append(path);
+}
+
 std::string Destination::url_for(std::string_view route) const {
   if (lane_ == queue::Lane::kAudit) return url_;
   return url_ + "." + url_safe(route) + ".log";

@@ -28,6 +28,9 @@ class Destination {
   std::string url_;
 };
 
+// The URL of another path on the same server.
+std::string with_path(std::string_view url, std::string_view path);
+
 // Whether both URLs are of the same server: scheme, host and port.
 bool is_same_server(std::string_view a, std::string_view b);
 

@@ -29,6 +29,7 @@ using std::chrono::milliseconds;
 constexpr milliseconds kQueuePollInterval{1000};
 constexpr milliseconds kWatchInterval{1000};
 constexpr milliseconds kDrainPollInterval{100};
+constexpr milliseconds kViewInterval{10'000};
 // What an answer may take beyond the time limit of its request.
 constexpr milliseconds kAnswerMargin{1000};
 
@@ -147,6 +148,8 @@ Result<void> Generation::try_attach() {
                           rewind.skipped));
   }
   queue_id_ = view.queue_id;
+  cluster_ = view.cluster;
+  read_up_to_ = view.read_up_to;
   oldest_ = {};  // a new epoch may have other records under these numbers
   log_start(view);
   return {};
@@ -304,8 +307,26 @@ void Generation::report_status() {
   const queue::PerLane<std::optional<std::int64_t>> oldest = {oldest_ms(queue::Lane::kAudit),
                                                               oldest_ms(queue::Lane::kSession)};
   options_.status->tick(*store_, durable, oldest);
-  if (options_.metrics != nullptr) options_.metrics->tick(*store_, durable, oldest);
+  if (options_.metrics != nullptr) {
+    options_.metrics->tick(*store_, {.id = queue_id_,
+                                     .cluster = cluster_,
+                                     .epoch = reader_->epoch().number,
+                                     .read_up_to = read_up_to(),
+                                     .durable = durable,
+                                     .oldest_ms = oldest});
+  }
   dead_letters_.tick(*store_);
+}
+
+// Looked up seldom, since it is read from the database.
+std::optional<queue::ReadUpTo> Generation::read_up_to() {
+  if (options_.clock->monotonic() < next_view_) return read_up_to_;
+  next_view_ = options_.clock->monotonic() + kViewInterval;
+  if (const auto view = reader_->view()) {
+    cluster_ = view->cluster;
+    read_up_to_ = view->read_up_to;
+  }
+  return read_up_to_;
 }
 
 // When the first event was fetched that is not accounted for.

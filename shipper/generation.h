@@ -10,6 +10,7 @@
 #ifndef SLUICE_SHIPPER_GENERATION_H_
 #define SLUICE_SHIPPER_GENERATION_H_
 
+#include <chrono>
 #include <condition_variable>
 #include <cstdint>
 #include <functional>
@@ -17,6 +18,7 @@
 #include <mutex>
 #include <optional>
 #include <stop_token>
+#include <string>
 #include <vector>
 
 #include "common/config.h"
@@ -26,6 +28,7 @@
 #include "queue/control/handler.h"
 #include "queue/control/server.h"
 #include "queue/delivery_store.h"
+#include "queue/read_up_to.h"
 #include "queue/reader.h"
 #include "queue/sink_report.h"
 #include "queue/types.h"
@@ -88,6 +91,7 @@ class Generation {
   // The reason why lanes or replays have ended, so far.
   Result<void> outcome(const Lanes& lanes, const Replays& replays);
   void report_status();
+  std::optional<queue::ReadUpTo> read_up_to();
   std::optional<std::int64_t> oldest_ms(queue::Lane lane);
   bool is_drained() const;
   void log_start(const queue::QueueView& view) const;
@@ -110,7 +114,11 @@ class Generation {
     std::int64_t fetched_at_ms = 0;
   };
   queue::PerLane<Oldest> oldest_;
-  queue::Id128 queue_id_;  // of what reader_ has open
+  // Of what reader_ has open; the next two as of the last look.
+  queue::Id128 queue_id_;
+  std::string cluster_;
+  std::optional<queue::ReadUpTo> read_up_to_;
+  std::chrono::milliseconds next_view_{};
 };
 
 }  // namespace sluice::shipper

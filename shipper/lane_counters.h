@@ -9,6 +9,7 @@
 #include <cstdint>
 
 #include "common/histogram.h"
+#include "shipper/dead_letter_reasons.h"
 
 namespace sluice::shipper {
 
@@ -18,6 +19,10 @@ struct LaneCounters {
   std::atomic<std::uint64_t> acknowledged = 0;     // committed, as are the next two
   std::atomic<std::uint64_t> set_aside = 0;
   std::atomic<std::uint64_t> gaps = 0;
+  DeadLetterReasons dead_letters;  // of what was set aside
+  // What requests carried, what was sent again included.
+  std::atomic<std::uint64_t> sent_events = 0;
+  std::atomic<std::uint64_t> sent_bytes = 0;  // of events, before they are packed
   // Events sent again although the sink may have stored them: possible duplicates.
   std::atomic<std::uint64_t> resent_unknown = 0;
   // What may be sent now: events in a batch, and requests at once.
@@ -29,6 +34,7 @@ struct LaneCounters {
   Histogram send_duration;    // from a request to its answer
   Histogram commit_duration;  // of a synced write of positions
   Histogram delivery_lag;     // of each event, from when it was fetched
+  Histogram end_to_end_lag;   // of each event, from its own time
   // Events that the HTTP library sent again by itself: possible duplicates too.
   std::atomic<std::uint64_t> resent_hidden = 0;
 };

@@ -275,6 +275,8 @@ void LaneShipper::send(Slot* slot) {
   gate_.sent(request_id);
   ++parts_.counters->requests;
   const Batch& batch = slot->piece().batch;
+  parts_.counters->sent_events += batch.size();
+  parts_.counters->sent_bytes += batch.body_bytes();
   std::string body = batch.body(options_.body, options_.stamp);
   if (parts_.tally != nullptr) parts_.tally->sent(batch.size());
   if (parts_.rate != nullptr) may_send_at_ = parts_.rate->sent(batch.size(), body.size(), now);
@@ -353,6 +355,7 @@ void LaneShipper::measure(const Flight& flight, const fluentd::Answer& answer) {
   const std::int64_t now = to_unix_ms(parts_.clock->now());
   for (const RecordPtr& record : flight.slot->piece().batch.records()) {
     parts_.counters->delivery_lag.add(milliseconds{now - record->record.fetched_at_ms});
+    parts_.counters->end_to_end_lag.add(milliseconds{now - to_unix_ms(record->record.time)});
   }
 }
 
@@ -574,7 +577,10 @@ Result<void> LaneShipper::commit() {
   parts_.counters->acknowledged += finished_.acknowledged.size();
   parts_.counters->set_aside += finished_.set_aside.size();
   parts_.counters->gaps += finished_.gaps.size();
-  for (const auto& [record, letter] : finished_.set_aside) parts_.observer->on_dead_letter(letter);
+  for (const auto& [record, letter] : finished_.set_aside) {
+    parts_.counters->dead_letters.add(letter);
+    parts_.observer->on_dead_letter(letter);
+  }
   finished_ = {};
   slots_.remove_if([](const Slot& slot) { return slot.is_done(); });
   return {};

@@ -20,10 +20,10 @@
 #include "common/time.h"
 #include "queue/types.h"
 #include "shipper/answer.h"
-#include "shipper/batch.h"
 #include "shipper/destination.h"
 #include "shipper/fluentd/client_certificate.h"
 #include "shipper/fluentd/make_transport.h"
+#include "shipper/made_body.h"
 #include "shipper/monitor/monitor_client.h"
 #include "shipper/monitor/plugins.h"
 
@@ -142,14 +142,7 @@ class Probe {
         {"uid", uid_},
         {"time", time},
         {"message", "made by sluice-shipper probe; this is no audit event"}};
-    const std::string text = made.dump();
-    Batch batch("");
-    for (std::uint64_t i = 1; i <= events_in_request(); ++i) {
-      queue::StoredRecord record{.seq = i, .record = {}};
-      record.record.body = text;
-      batch.append(std::make_shared<const queue::StoredRecord>(record));
-    }
-    return batch.body(config_.shipper.body, {});
+    return made_body(made.dump(), events_in_request(), config_.shipper.body);
   }
 
   Result<fluentd::Answer> send(const std::string& time) {

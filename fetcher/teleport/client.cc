@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <array>
+#include <atomic>
 #include <chrono>
 #include <cstdint>
 #include <optional>
@@ -20,11 +22,27 @@
 
 namespace sluice::fetcher {
 
+namespace {
+
+// Of calls of one kind.
+struct CallCounter {
+  std::atomic<std::uint64_t> begun = 0;
+  std::atomic<std::uint64_t> failed = 0;
+};
+
+// In this order they are in the metrics.
+constexpr std::array<std::string_view, 6> kCallNames = {"ping",   "list_chunks",    "export_chunk",
+                                                        "search", "stream_session", "lock"};
+enum class CallKind : std::uint8_t { kPing, kListChunks, kExport, kSearch, kStreamSession, kLock };
+
+}  // namespace
+
 struct TeleportClient::Impl {
   Impl(std::unique_ptr<Connection> made, const TeleportConfig& config, const Clock& clock)
       : connection(std::move(made)), limit(config.requests_per_second_max, clock) {}
   std::unique_ptr<Connection> connection;
   RateLimit limit;
+  std::array<CallCounter, kCallNames.size()> counters;
 };
 
 namespace {
@@ -39,6 +57,7 @@ constexpr std::chrono::milliseconds kStreamSilenceMax{300'000};
 
 // A call that Teleport offers.
 struct Method {
+  CallKind kind;
   const char* path;
   std::chrono::milliseconds silence_max;  // before the next message
   const char* rule;                       // that a role of our user must have; nullptr: none
@@ -47,16 +66,20 @@ struct Method {
 constexpr const char* kListEvents = "{resources: [event], verbs: [list]}";
 constexpr const char* kReadSessions = "{resources: [session], verbs: [read]}";
 
-constexpr Method kPing{"/proto.AuthService/Ping", kPingMax, nullptr};
-constexpr Method kListChunks{"/teleport.auditlog.v1.AuditLogService/GetEventExportChunks",
+constexpr Method kPing{CallKind::kPing, "/proto.AuthService/Ping", kPingMax, nullptr};
+constexpr Method kListChunks{CallKind::kListChunks,
+                             "/teleport.auditlog.v1.AuditLogService/GetEventExportChunks",
                              kListSilenceMax, kListEvents};
-constexpr Method kExport{"/teleport.auditlog.v1.AuditLogService/ExportUnstructuredEvents",
+constexpr Method kExport{CallKind::kExport,
+                         "/teleport.auditlog.v1.AuditLogService/ExportUnstructuredEvents",
                          kStreamSilenceMax, kListEvents};
-constexpr Method kSearch{"/teleport.auditlog.v1.AuditLogService/GetUnstructuredEvents", kSearchMax,
+constexpr Method kSearch{CallKind::kSearch,
+                         "/teleport.auditlog.v1.AuditLogService/GetUnstructuredEvents", kSearchMax,
                          kListEvents};
-constexpr Method kLock{"/proto.AuthService/UpsertLock", kPingMax,
+constexpr Method kLock{CallKind::kLock, "/proto.AuthService/UpsertLock", kPingMax,
                        "{resources: [lock], verbs: [create, update]}"};
 constexpr Method kStreamSession{
+    CallKind::kStreamSession,
     "/teleport.auditlog.v1.AuditLogService/StreamUnstructuredSessionEvents", kStreamSilenceMax,
     kReadSessions};
 
@@ -92,6 +115,7 @@ class Stream {
     if (!call_) SLUICE_TRY(begin());
     auto message = call_->next();
     if (!message) {
+      if (!stop_.stop_requested()) ++counter().failed;
       return fail(
           client_.connection->explain(message.error(), channel_, what_, method_.rule, stop_));
     }
@@ -114,8 +138,10 @@ class Stream {
     if (!client_.limit.wait(stop_)) {
       return fail(ErrorKind::kStopped, fmt::format("asked to stop, so did not {}", what_));
     }
+    ++counter().begun;
     auto channel = client_.connection->channel(stop_);
     if (!channel) {
+      if (channel.error().kind != ErrorKind::kStopped) ++counter().failed;
       return fail(channel.error().kind,
                   fmt::format("cannot {}: {}", what_, channel.error().message));
     }
@@ -124,6 +150,8 @@ class Stream {
                   std::move(request_), method_.silence_max, stop_);
     return {};
   }
+
+  CallCounter& counter() { return client_.counters[static_cast<std::size_t>(method_.kind)]; }
 
   TeleportClient::Impl& client_;
   const std::string what_;
@@ -178,6 +206,15 @@ Result<std::unique_ptr<TeleportClient>> TeleportClient::create(const TeleportCon
 }
 
 std::string TeleportClient::way() const { return impl_->connection->way(); }
+
+std::vector<CallCount> TeleportClient::calls() const {
+  std::vector<CallCount> counts;
+  for (std::size_t i = 0; i < kCallNames.size(); ++i) {
+    const CallCounter& counter = impl_->counters[i];
+    counts.push_back({.name = kCallNames[i], .begun = counter.begun, .failed = counter.failed});
+  }
+  return counts;
+}
 
 Result<std::string> TeleportClient::ping(std::stop_token stop) {
   Stream stream(impl_.get(), "ask for the cluster's name", kPing,

@@ -17,6 +17,7 @@
 #include "common/error.h"
 #include "common/time.h"
 #include "fetcher/source/event_api.h"
+#include "fetcher/teleport/call_count.h"
 
 namespace sluice::fetcher {
 
@@ -31,6 +32,9 @@ class TeleportClient final : public EventApi {
   std::string way() const;
 
   struct Impl;
+
+  // Any thread, at any time; never waits.
+  std::vector<CallCount> calls() const;
 
   Result<std::string> ping(std::stop_token stop) override;
   Result<std::vector<std::string>> list_chunks(Day day, std::stop_token stop) override;

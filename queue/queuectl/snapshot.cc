@@ -9,6 +9,7 @@
 #include "queue/damage_advice.h"
 #include "queue/disk_forecast.h"
 #include "queue/file_lock.h"
+#include "queue/unaccounted.h"
 
 namespace sluice::queue {
 namespace {
@@ -103,9 +104,7 @@ Result<LaneStatus> lane_status(Reader* reader, Lane lane, const QueueView& view,
   status.gap = delivered.gap;
   const std::uint64_t done = progress.position + progress.completed_count();
   status.backlog = durable > done ? durable - done : 0;
-  const std::uint64_t sum =
-      status.acknowledged + status.backlog + status.dead + status.skipped + status.gap;
-  status.unaccounted = difference(durable, sum);
+  status.unaccounted = unaccounted(durable, status.backlog, delivered);
   if (queued.queued < durable) status.unaccounted += difference(durable, queued.queued);
   if (progress.acknowledged_at_ms != 0) status.acknowledged_ms = progress.acknowledged_at_ms;
   if (status.backlog > 0) {

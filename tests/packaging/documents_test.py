@@ -247,6 +247,7 @@ def everything_is_installed_where_it_is_looked_for(build: Path, source: Path) ->
                 f"share/fish/vendor_completions.d/{program}.fish"} <= files, files
     documents = {f"share/doc/sluice/{path.name}" for path in (source / "docs").glob("*.md")}
     assert documents | {"share/man/man5/sluice.toml.5", "share/doc/sluice/examples/sluice.toml",
+                        "share/doc/sluice/examples/sluice-alerts.yml", "share/doc/sluice/examples/sluice-dashboard.json",
                         "lib/sysusers.d/sluice.conf", "lib/tmpfiles.d/sluice.conf",
                         "lib/systemd/system/sluice.target"} <= files, files
 

@@ -933,6 +933,11 @@ INSTANTIATE_TEST_SUITE_P(
                 "ca = \"absent\"",
                 "sluice.toml:4:6: forward.fluentd.ca: cannot open absent: No such file or "
                 "directory"},
+        Refusal{"MetricsAddressWithoutPort", Program::kShipper,
+                "[forward.fluentd]\nurl = \"https://f\"\nsession-url = \"https://f\"\n"
+                "[metrics]\nshipper-address = \"localhost\"",
+                "sluice.toml:5:19: metrics.shipper-address is \"localhost\", but must be IP:PORT, "
+                "such as \"127.0.0.1:9464\", or \"none\""},
         Refusal{"RetriesUpsideDown", Program::kShipper,
                 "[forward.fluentd]\nurl = \"https://f\"\nsession-url = \"https://f\"\n"
                 "[shipper]\nretry-min = \"50s\"",

@@ -35,5 +35,11 @@ TEST(Destination, SameServersHaveSchemeHostAndPortInCommon) {
   EXPECT_FALSE(is_same_server("https://a/x", "https://b/x"));
 }
 
+TEST(WithPath, AnotherPathOnTheSameServer) {
+  EXPECT_EQ(with_path("https://f.example.com:8888/events.log", "sluice.heartbeat"),
+            "https://f.example.com:8888/sluice.heartbeat");
+  EXPECT_EQ(with_path("forward+tls://[::1]:24224", "a.b"), "forward+tls://[::1]:24224/a.b");
+}
+
 }  // namespace
 }  // namespace sluice::shipper
