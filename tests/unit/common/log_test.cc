@@ -32,7 +32,7 @@ constexpr MessageKind kInfo{"queue-opened", LogLevel::kInfo, "001122334455667788
 constexpr MessageKind kWarn{"events-wait", LogLevel::kWarn, "10112233445566778899aabbccddeeff", ""};
 constexpr MessageKind kError{"failed", LogLevel::kError, "20112233445566778899aabbccddeeff", ""};
 
-const LogOrigin kOrigin{"sluice-shipper", "bank"};
+const LogOrigin origin{"sluice-shipper", "bank"};
 
 TEST(LogLines, HaveTimeAndLevelAsText) {
   EXPECT_EQ(format_text({kInfo, "queue opened"}, kTime),
@@ -55,7 +55,7 @@ TEST(LogLines, HaveTheFieldsAsMembersOfAJsonObject) {
                                          .session_id = "s-1",
                                          .cause = "c",
                                          .count = 3}},
-                                       kOrigin, kTime);
+                                       origin, kTime);
   EXPECT_THAT(line,
               testing::StartsWith(
                   R"({"time":"2026-11-23T02:58:41.123Z","level":"warn","message":"say \"no\"",)"
@@ -73,14 +73,14 @@ TEST(LogLines, LeaveOutFieldsThatThereAreNot) {
 }
 
 TEST(LogLines, AreValidJsonWhateverBytesComeFromTheNetwork) {
-  const std::string line = format_json({kInfo, "\xff\xfe\n"}, kOrigin, kTime);
+  const std::string line = format_json({kInfo, "\xff\xfe\n"}, origin, kTime);
   EXPECT_THAT(line, testing::HasSubstr("\xEF\xBF\xBD\xEF\xBF\xBD\\\\n"));
 }
 
 TEST(JournalRecords, BeginWithTheMessageAndHaveAFieldALine) {
   const std::string record = format_journal(
       {kWarn, "a\nPRIORITY=0", {.lane = "audit", .sequence = 17, .event_id = "x\nPRIORITY=0"}},
-      kOrigin);
+      origin);
   EXPECT_THAT(record, testing::StartsWith("MESSAGE=a\\nPRIORITY=0\n"
                                           "PRIORITY=4\n"
                                           "SYSLOG_IDENTIFIER=sluice-shipper\n"
@@ -96,14 +96,14 @@ TEST(JournalRecords, BeginWithTheMessageAndHaveAFieldALine) {
 
 TEST(JournalRecords, FitIntoADatagramWhateverTheirLength) {
   const std::string long_text(1 << 20, '\x01');
-  const std::string record = format_journal({kInfo, long_text, {.event_id = long_text}}, kOrigin);
+  const std::string record = format_journal({kInfo, long_text, {.event_id = long_text}}, origin);
   EXPECT_LT(record.size(), 100'000u);
 }
 
 TEST(JournalRecords, BecomeLinesWithTheirPriorityWhereTheJournalDoesNotTakeThem) {
-  EXPECT_EQ(journal_fallback_line(format_journal({kWarn, "events wait"}, kOrigin)),
+  EXPECT_EQ(journal_fallback_line(format_journal({kWarn, "events wait"}, origin)),
             "<4>events wait\n");
-  EXPECT_EQ(journal_fallback_line(format_journal({kError, ""}, kOrigin)), "<3>\n");
+  EXPECT_EQ(journal_fallback_line(format_journal({kError, ""}, origin)), "<3>\n");
 }
 
 TEST(LogFormats, AreTheJournalOnlyIfTheDescriptorIsTheJournalsStream) {
