@@ -72,6 +72,9 @@ class Night(unittest.TestCase):
         self.make_tools()
         self.rig.start_daemons()
         self.rig.wait_until_drained()
+        # Events of this moment tell the fetcher what time it is at Teleport, as in any cluster that is in use.
+        control(self.rig.teleport_control, "add 20")
+        self.rig.wait_until_drained()
         self.prometheus = Prometheus(self.rig.processes, self.folder / "prometheus", self.rig.metrics.values(), TIMES)
 
     def make_tools(self):
@@ -182,7 +185,7 @@ class Night(unittest.TestCase):
         self.expect_all_is_well()
 
     def test_the_identity_expires(self):
-        self.begin(identity_for=timedelta(seconds=45))
+        self.begin(identity_for=timedelta(seconds=60))
         heading = self.notice("SluiceSourceNotRead", "SluiceIdentityEnds")
         self.assertEqual("Teleport is not read", heading)
         control(self.rig.teleport_control, "add 300")
