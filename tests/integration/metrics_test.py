@@ -110,12 +110,19 @@ class MetricsCase(unittest.TestCase):
     def ship_everything(self):
         wait_until(self.rig.everything_is_fetched, "all is fetched", process=self.rig.fetcher)
         self.rig.wait_until_drained()
-        # The page is as of the last second.
-        lanes = self.rig.status()["lanes"]
-        wait_until(lambda: all(self.samples("fetcher")[f'sluice_queue_last_number{{lane="{name}"}}'] == lane["fetched"]
-                               for name, lane in lanes.items()), "the last numbers are told")
-        wait_until(lambda: all(self.samples("shipper")[f'sluice_position{{lane="{name}"}}'] == lane["fetched"]
-                               for name, lane in lanes.items()), "the positions are told")
+        self.wait_for_pages()
+
+    def wait_for_pages(self):
+        """They are as of the last second. For a drained queue."""
+        def are_told():
+            lanes, fetcher, shipper = self.rig.status()["lanes"], self.samples("fetcher"), self.samples("shipper")
+            return all((lane["fetched"], lane["filtered"], lane["fetched"], lane["acknowledged"]) ==
+                       (fetcher[f'sluice_queue_last_number{{lane="{name}"}}'],
+                        fetcher[f'sluice_ledger_events{{lane="{name}",what="filtered"}}'],
+                        shipper[f'sluice_position{{lane="{name}"}}'],
+                        shipper[f'sluice_ledger_events{{lane="{name}",what="acknowledged"}}'])
+                       for name, lane in lanes.items())
+        wait_until(are_told, "both pages have the numbers of the queue")
 
 
 class Metrics(MetricsCase):
@@ -150,7 +157,7 @@ class Metrics(MetricsCase):
         self.assertEqual(self.rig.status()["epoch"], fetcher["sluice_epoch"])
         self.assertEqual(fetcher["sluice_epoch"], shipper["sluice_epoch"])
         self.assertGreater(fetcher["sluice_queue_commit_duration_seconds_count"], 0)
-        wait_until(lambda: abs(time.time() - self.samples("fetcher")["sluice_read_up_to_timestamp_seconds"]) < 3600,
+        wait_until(lambda: abs(time.time() - self.samples("fetcher").get("sluice_read_up_to_timestamp_seconds", 0)) < 3600,
                    "it is known that all is read")
         self.assertGreater(fetcher["sluice_queue_bytes"], 0)
         self.assertLess(abs(shutil.disk_usage(self.rig.state).free - shipper["sluice_disk_free_bytes"]), 2 ** 30)
@@ -247,6 +254,7 @@ class Metrics(MetricsCase):
         self.assertGreater(shipper['sluice_answers_total{lane="audit",status="4xx"}'], 0)
 
     def a_restart_keeps_the_ledger_and_counts_an_epoch(self):
+        self.wait_for_pages()
         before = self.samples("fetcher")
         began = time.monotonic()
         self.rig.fetcher.stop()
