@@ -92,7 +92,7 @@ struct FetcherConfig {
   std::uint64_t buffer_bytes = 16U << 20;  // of each lane, between sources and queue
   bool exit_on_last_event = false;
   std::string metrics_address = "127.0.0.1:9464";  // IP:PORT, or kNoAddress
-  bool dry_run = false;  // writes nothing, locks nobody
+  bool dry_run = false;                            // writes nothing, locks nobody
 };
 
 struct FluentdConfig {
@@ -126,6 +126,8 @@ struct ShipperConfig {
   std::uint64_t dead_letters_max = 10'000;  // of each lane, as the next
   std::uint64_t dead_letters_bytes_max = 1ULL << 30;
   bool exit_when_drained = false;
+  std::string heartbeat_tag;  // empty: none are sent
+  std::chrono::milliseconds heartbeat_interval{60'000};
   std::string metrics_address = "127.0.0.1:9465";  // as the fetcher's
   std::vector<std::string> monitor_urls;  // Fluentd's monitor_agent, one a worker; empty: none
   std::vector<std::string> monitor_plugin_ids;  // whose counts are ours; empty: the only input

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cctype>
 #include <cstdint>
 #include <functional>
 #include <initializer_list>
@@ -467,6 +468,21 @@ void limit_connections(const GivenSettings& given, Config* config) {
   config->shipper.connections = static_cast<std::uint32_t>(most);
 }
 
+// It becomes the path of a URL as it is.
+Result<void> check_heartbeat_tag(const GivenSettings& given) {
+  const GivenSetting* tag = find(given, "heartbeat-tag");
+  if (tag == nullptr) return {};
+  const auto& text = std::get<std::string>(tag->value);
+  const bool is_good = std::ranges::all_of(text, [](unsigned char c) {
+    return (std::isalnum(c) != 0 && c < 0x80) || std::string_view("._-/").contains(c);
+  });
+  if (is_good && text.find_first_not_of("./") == 0) return {};
+  return fail(tag->origin.mistake(
+      fmt::format("is \"{}\", but must be a tag such as \"sluice.heartbeat\", of letters, digits, "
+                  "\".\", \"_\", \"-\" and \"/\"",
+                  text)));
+}
+
 void check_shipper(const GivenSettings& given, Files files, ConfigReport* report) {
   Config* const config = &report->config;
   Checks checks(report);
@@ -490,6 +506,7 @@ void check_shipper(const GivenSettings& given, Files files, ConfigReport* report
                                                       "fluentd-key-passphrase-file",
                                                       "fluentd-shared-key-file",
                                                       "fluentd-password-file"};
+  checks.about({"heartbeat-tag"}, [&] { return check_heartbeat_tag(given); });
   checks.about({"shipper-metrics-address"},
                [&] { return check_metrics_address(given, "shipper-metrics-address"); });
   if (files == Files::kOpen) check_files(given, kFiles, &checks);

@@ -287,6 +287,10 @@ inline constexpr MessageKind kCertificateExpired{
 inline constexpr MessageKind kHeaderNotRead{
     "header-not-read", LogLevel::kWarn, "91bd80f9d9ff4bb68ae7301b6e00a2b6",
     "look at the file and at what writes it; the last value is sent on"};
+inline constexpr MessageKind kHeartbeatsFail{
+    "heartbeats-fail", LogLevel::kWarn, "fd98a45fab2e4dbfa14400a64c066740",
+    "do what the sentence says: Fluentd would not take events either; the next heartbeat is tried "
+    "at its own time"};
 inline constexpr MessageKind kReplayBegins{"replay-begins", LogLevel::kInfo,
                                            "60c545561cc84895b835d880905918b8", "nothing"};
 inline constexpr MessageKind kReplayWaits{

@@ -17,6 +17,7 @@
 #include "shipper/fluentd/client_certificate.h"
 #include "shipper/fluentd/make_transport.h"
 #include "shipper/generation.h"
+#include "shipper/heartbeat_sender.h"
 #include "shipper/lane_log.h"
 #include "shipper/shipper_metrics.h"
 #include "shipper/sink_watch.h"
@@ -69,12 +70,22 @@ Result<void> run_shipper(const Config& config, const std::stop_token& stop) {
   LaneLog session_log(queue::Lane::kSession);
   StatusLine status(&counters, system_clock());
   SinkWatch watch(&config, &system_clock());
-  ShipperMetrics metrics(&config, &system_clock(), &counters, [&watch] { return watch.report(); });
+  HeartbeatCounters heartbeats;
+  ShipperMetrics metrics(&config, &system_clock(), &counters, &heartbeats,
+                         [&watch] { return watch.report(); });
   SLUICE_ASSIGN(const auto metrics_server,
                 MetricsServer::start_if_possible(
                     {.address = config.shipper.metrics_address,
                      .fill = [&metrics](MetricsPage* page) { metrics.fill(page); },
                      .why_not_ready = [&metrics] { return metrics.why_not_ready(); }}));
+  SLUICE_ASSIGN(const auto heartbeat,
+                HeartbeatSender::start(
+                    {.config = &config,
+                     .clock = &system_clock(),
+                     .counters = &heartbeats,
+                     .tally = watch.tally(),
+                     .on_connected = [&watch](const auto& server) { watch.connected(server); },
+                     .state = [&metrics] { return metrics.state(); }}));
   GenerationOptions options{
       .config = &config,
       .clock = &system_clock(),

@@ -35,8 +35,13 @@ constexpr std::array<const char*, LaneCounters::kAnswerKinds> kAnswerNames = {"n
 
 ShipperMetrics::ShipperMetrics(const Config* config, const Clock* clock,
                                const queue::PerLane<LaneCounters>* counters,
+                               const HeartbeatCounters* heartbeats,
                                std::function<queue::SinkReport()> sink_report)
-    : config_(config), clock_(clock), counters_(counters), sink_report_(std::move(sink_report)) {}
+    : config_(config),
+      clock_(clock),
+      counters_(counters),
+      heartbeats_(heartbeats),
+      sink_report_(std::move(sink_report)) {}
 
 void ShipperMetrics::tick(const queue::DeliveryStore& store, const QueueState& queue) {
   State now{.waits_for = "", .queue = queue, .lanes = {}};
@@ -80,6 +85,13 @@ void ShipperMetrics::fill(MetricsPage* page) const {
                 "What Fluentd has counted beyond what it has acknowledged; below zero: it has "
                 "certainly lost so many.",
                 {}, static_cast<double>(sink.count->differs_by));
+  }
+  if (!config_->shipper.heartbeat_tag.empty()) {
+    const char* const help = "Heartbeats by whether Fluentd has taken them.";
+    page->counter("sluice_heartbeats_total", help, {{"result", "accepted"}},
+                  number(heartbeats_->accepted));
+    page->counter("sluice_heartbeats_total", help, {{"result", "failed"}},
+                  number(heartbeats_->failed));
   }
   const State now = state();
   if (now.queue) {

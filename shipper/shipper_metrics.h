@@ -19,6 +19,7 @@
 #include "queue/read_up_to.h"
 #include "queue/sink_report.h"
 #include "queue/types.h"
+#include "shipper/heartbeat_counters.h"
 #include "shipper/lane_counters.h"
 
 namespace sluice::shipper {
@@ -27,7 +28,7 @@ class ShipperMetrics {
  public:
   // All given must outlive it.
   ShipperMetrics(const Config* config, const Clock* clock,
-                 const queue::PerLane<LaneCounters>* counters,
+                 const queue::PerLane<LaneCounters>* counters, const HeartbeatCounters* heartbeats,
                  std::function<queue::SinkReport()> sink_report);
 
   struct LaneState {
@@ -70,6 +71,7 @@ class ShipperMetrics {
   const Config* config_;
   const Clock* clock_;
   const queue::PerLane<LaneCounters>* counters_;
+  const HeartbeatCounters* heartbeats_;
   std::function<queue::SinkReport()> sink_report_;
   mutable std::mutex mutex_;
   State state_{.waits_for = "the queue is not open yet", .queue = std::nullopt, .lanes = {}};

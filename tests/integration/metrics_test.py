@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""What both daemons tell Prometheus is true, is documented, and is what alerts and dashboard look at.
+"""What both daemons tell Prometheus is true, is documented, and is what alerts and dashboard look at; heartbeats arrive and disturb
+nothing.
 
 metrics_test.py BIN_FOLDER
 """
@@ -18,11 +19,13 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent.parent
 sys.path.insert(0, str(ROOT / "tests" / "support"))
 
+import oracle  # noqa: E402
 import rig as rigs  # noqa: E402
 from processes import control, free_port, wait_until  # noqa: E402
 
 BIN = None
 SKIPPED_TYPE = "user.update"
+HEARTBEAT_TAG = "sluice.heartbeat"
 ALERTS = ROOT / "deploy" / "prometheus" / "sluice-alerts.yml"
 ALERT_TESTS = ROOT / "tests" / "integration" / "sluice-alerts.test.yml"
 DASHBOARD = ROOT / "deploy" / "grafana" / "sluice-dashboard.json"
@@ -100,7 +103,10 @@ class MetricsCase(unittest.TestCase):
         return [record["body"] for record in map(json.loads, lines) if record["lane"] == "audit"]
 
     def sink_lines(self):
-        return self.rig.sink.record.read_text(encoding="utf-8").split("\n")[:-1]
+        """What the sink has stored, in two lists: heartbeats, and all else."""
+        lines = self.rig.sink.record.read_text(encoding="utf-8").split("\n")[:-1]
+        heartbeats = [line for line in lines if json.loads(line)["tag"] == HEARTBEAT_TAG]
+        return heartbeats, [line for line in lines if json.loads(line)["tag"] != HEARTBEAT_TAG]
 
     def start(self):
         self.rig.start_daemons()
@@ -127,7 +133,7 @@ class MetricsCase(unittest.TestCase):
 
 class Metrics(MetricsCase):
     def test_all_numbers_are_those_of_both_ends_and_of_the_documents(self):
-        self.begin()
+        self.begin(f'heartbeat-tag = "{HEARTBEAT_TAG}"\nheartbeat-interval = "1s"')
         self.start()
         self.ship_everything()
         self.numbers_are_those_of_the_queue()
@@ -135,6 +141,7 @@ class Metrics(MetricsCase):
         self.calls_are_those_that_teleport_has_counted()
         self.certificates_end_when_openssl_says()
         self.names_are_those_of_document_alerts_and_dashboard()
+        self.heartbeats_arrive_and_disturb_nothing()
         self.an_outage_of_the_sink_is_seen_and_its_end_too()
         self.a_dead_letter_is_counted_by_its_reason()
         self.a_restart_keeps_the_ledger_and_counts_an_epoch()
@@ -164,7 +171,7 @@ class Metrics(MetricsCase):
 
     def numbers_are_those_of_the_sink(self):
         shipper = self.samples("shipper")
-        others = self.sink_lines()
+        _, others = self.sink_lines()
         events = [json.loads(line) for line in others]
         by_lane = {"audit": [e for e in events if e["tag"] == "events.log"], "session": [e for e in events if e["tag"] != "events.log"]}
         for name, stored in by_lane.items():
@@ -212,6 +219,28 @@ class Metrics(MetricsCase):
             self.assertGreater(len(used), 10)
             self.assertEqual(set(), used - documented)
 
+    def heartbeats_arrive_and_disturb_nothing(self):
+        wait_until(lambda: len(self.sink_lines()[0]) >= 2, "heartbeats arrive", process=self.rig.shipper)
+        heartbeats, others = self.sink_lines()
+        event = json.loads(heartbeats[-1])["event"]
+        self.assertEqual(("sluice.heartbeat", "default", 1, ""),
+                         (event["event"], event["instance"], event["interval_seconds"], event["waits_for"]))
+        lanes = self.rig.status()["lanes"]
+        self.assertEqual({name: lane["fetched"] for name, lane in lanes.items()},
+                         {name: lane["position"] for name, lane in event["lanes"].items()})
+        self.assertIn("read_up_to", event)
+        self.assertGreaterEqual(self.samples("shipper")['sluice_heartbeats_total{result="accepted"}'], 2)
+        self.assertEqual(sum(lane["acknowledged"] for lane in lanes.values()), len(others))
+        self.assertEqual([], self.rig.ledger_failures())
+        without = self.rig.folder / "without-heartbeats.ndjson"
+        without.write_text("\n".join(others) + "\n")
+        report = oracle.judge(self.rig.served, [without], duplicates_max=0, skip_audit_types=(SKIPPED_TYPE,),
+                              skip_session_types=rigs.UNCONFIGURED_SKIPPED_TYPES)
+        self.assertEqual([], report.failures())
+        # Fluentd's own count has them, and so has what it is compared with.
+        sink = self.rig.status()["sink"]
+        self.assertEqual(0, sink["own_count"]["differs_by"])
+
     def an_outage_of_the_sink_is_seen_and_its_end_too(self):
         self.rig.sink.outage_begins()
         before = len(self.served())
@@ -222,6 +251,8 @@ class Metrics(MetricsCase):
         backlog, age = 'sluice_backlog_events{lane="audit"}', 'sluice_backlog_oldest_age_seconds{lane="audit"}'
         wait_until(lambda: self.samples("shipper")[backlog] >= len(kept) and self.samples("shipper")[age] > 1,
                    "the backlog is told, and ages", process=self.rig.shipper)
+        wait_until(lambda: self.samples("shipper")['sluice_heartbeats_total{result="failed"}'] > 0,
+                   "heartbeats fail", process=self.rig.shipper)
         now = self.samples("shipper")
         self.assertEqual(len(kept), now[backlog])
         self.assertEqual(0, now['sluice_unaccounted_events{lane="audit"}'])

@@ -938,6 +938,11 @@ INSTANTIATE_TEST_SUITE_P(
                 "[metrics]\nshipper-address = \"localhost\"",
                 "sluice.toml:5:19: metrics.shipper-address is \"localhost\", but must be IP:PORT, "
                 "such as \"127.0.0.1:9464\", or \"none\""},
+        Refusal{"HeartbeatTagThatChangesTheUrl", Program::kShipper,
+                "[forward.fluentd]\nurl = \"https://f\"\nsession-url = \"https://f\"\n"
+                "[shipper]\nheartbeat-tag = \"a?b\"",
+                "sluice.toml:5:17: shipper.heartbeat-tag is \"a?b\", but must be a tag such as "
+                "\"sluice.heartbeat\", of letters, digits, \".\", \"_\", \"-\" and \"/\""},
         Refusal{"RetriesUpsideDown", Program::kShipper,
                 "[forward.fluentd]\nurl = \"https://f\"\nsession-url = \"https://f\"\n"
                 "[shipper]\nretry-min = \"50s\"",
