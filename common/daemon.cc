@@ -62,6 +62,7 @@ Result<Config> load(Program program, const ConfigSources& sources) {
     announce(*config);
     return config;
   }
+  log_last_words();
   // The first is the caller's to tell; here are the others, so that one start shows them all.
   for (const Error& mistake : report_on_config(program, sources).mistakes) {
     if (mistake.message != config.error().message) {
@@ -84,6 +85,7 @@ void begin_logging(const Daemon& daemon, const Arguments& arguments) {
 }
 
 int end_with(const Error& error) {
+  log_last_words();
   log_message(message::kFailed, {}, "{}", error.message);
   return exit_status(error.kind);
 }

@@ -59,7 +59,9 @@ bool JournalSink::pass_on(const std::string& record) {
 bool JournalSink::send(std::string_view record) {
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
-  if (!socket_.is_open() || options_.socket.size() >= sizeof address.sun_path) return false;
+  if (!socket_.is_open() || options_.socket.empty() ||
+      options_.socket.size() >= sizeof address.sun_path)
+    return false;
   std::ranges::copy(options_.socket, static_cast<char*>(address.sun_path));
   const int flags = MSG_NOSIGNAL | (is_impatient_ ? MSG_DONTWAIT : 0);
   ssize_t sent = -1;

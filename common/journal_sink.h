@@ -18,7 +18,7 @@
 namespace sluice {
 
 struct JournalSinkOptions {
-  std::string socket = "/run/systemd/journal/socket";
+  std::string socket = "/run/systemd/journal/socket";  // empty: all goes to fallback_fd
   int fallback_fd = 2;
   // How long one record may wait for a journald that has too much to do. Once that was in vain,
   // those that follow do not wait until one is taken.

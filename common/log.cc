@@ -63,6 +63,7 @@ class SpdlogJournalSink final : public spdlog::sinks::base_sink<std::mutex> {
 struct Output {
   LogFormat format = LogFormat::kText;
   LogOrigin origin;
+  bool is_by_stderr = false;  // also if it is for the journal
   std::shared_ptr<spdlog::logger> logger;
 };
 
@@ -71,6 +72,7 @@ std::shared_ptr<spdlog::sinks::sink> make_sink(const Output& output) {
     return std::make_shared<spdlog::sinks::stderr_sink_mt>();
   }
   JournalSinkOptions options;
+  if (output.is_by_stderr) options.socket.clear();
   options.lost_record = [origin = output.origin](std::uint64_t count) {
     const std::string sentence = fmt::format(
         "{} messages before this one are lost, since neither the journal nor stderr took them",
@@ -101,12 +103,21 @@ class Outputs {
     use(format, {present.origin.program, std::string(instance)}, present.logger->level());
   }
 
+  void change_to_stderr() {
+    const std::lock_guard lock(mutex_);
+    const Output& present = *current_;
+    if (present.is_by_stderr || present.format != LogFormat::kJournal) return;
+    use(present.format, present.origin, present.logger->level(), true);
+  }
+
  private:
   Outputs() { use(LogFormat::kText, {"sluice", ""}, spdlog::level::info); }
 
-  void use(LogFormat format, LogOrigin origin, spdlog::level::level_enum lowest) {
+  void use(LogFormat format, LogOrigin origin, spdlog::level::level_enum lowest,
+           bool is_by_stderr = false) {
     auto output = std::make_unique<Output>();
     output->format = format;
+    output->is_by_stderr = is_by_stderr;
     output->origin = std::move(origin);
     output->logger = std::make_shared<spdlog::logger>(output->origin.program, make_sink(*output));
     output->logger->set_formatter(std::make_unique<AsItIs>());
@@ -169,6 +180,8 @@ void set_log_format(LogFormat format, std::string_view instance) {
 void show_debug_lines() {
   Outputs::instance().current().logger->set_level(to_spdlog(LogLevel::kDebug));
 }
+
+void log_last_words() { Outputs::instance().change_to_stderr(); }
 
 void silence_log() { Outputs::instance().current().logger->set_level(spdlog::level::off); }
 

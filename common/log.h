@@ -75,6 +75,12 @@ void set_log_format(LogFormat format, std::string_view instance);
 // From now on there are debug lines as well. May be called while other threads log.
 void show_debug_lines();
 
+// From now on what would go to the journal goes to it by way of stderr, without fields. For the
+// last words of a process: journald looks up who has sent a record only after it has come, and
+// takes it for nobody's if the sender is gone by then, so that `systemctl status` and `journalctl
+// -u` would not show it. May be called while other threads log.
+void log_last_words();
+
 // From now on nothing is logged: for a command that prints what it finds, once for all.
 void silence_log();
 

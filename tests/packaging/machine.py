@@ -47,8 +47,9 @@ class Machine:
         return self.run("journalctl", "--no-pager", "--output=short-iso-precise", *arguments).stdout
 
     def put(self, path, text, owner="root:root", mode=0o644):
-        """Writes a file as a whole, in place of what was there; makes its folder."""
-        script = 'mkdir -p "${1%/*}" && cat >"$1.new" && chown "$2" "$1.new" && chmod "$3" "$1.new" && mv "$1.new" "$1"'
+        """Writes a file as a whole, in place of what was there, and makes it durable; makes its folder."""
+        script = 'mkdir -p "${1%/*}" && cat >"$1.new" && chown "$2" "$1.new" && chmod "$3" "$1.new" && sync "$1.new" && mv "$1.new" "$1" && ' \
+            'sync "${1%/*}"'
         self.run("sh", "-c", script, "sh", path, owner, f"{mode:o}", given=text)
 
     def read(self, path):
