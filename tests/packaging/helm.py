@@ -41,7 +41,8 @@ class Helm:
                                for name in ("CACHE", "CONFIG", "DATA")}}
 
     def _install(self):
-        helm = self._folder / "bin/helm"
+        # Of another version or for another Kubernetes it is another one.
+        helm = self._folder / f"{MODULE.rpartition('@')[2]}-{'.'.join(KUBERNETES)}/helm"
         if not helm.exists():
             done = subprocess.run([_go(), "install", "-ldflags", FLAGS, MODULE], env={**os.environ, "GOBIN": str(helm.parent)},
                                   stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
