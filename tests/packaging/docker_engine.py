@@ -111,6 +111,9 @@ class DockerEngine:
         if self._process is not None and self._process.running():
             self._process.stop()
         self._processes.__exit__(None, None, None)
+        # The engine leaves the network that it lent to containers mounted.
+        for left in (self._run / "exec/netns").glob("*"):
+            subprocess.run(["umount", left], capture_output=True, check=False)
         shutil.rmtree(self._run, ignore_errors=True)
 
     def _compose(self):
