@@ -186,6 +186,11 @@ class Night(unittest.TestCase):
 
     def test_the_identity_expires(self):
         self.begin(identity_for=timedelta(seconds=60))
+        ends = time.monotonic() + 60  # or up to a second earlier
+        self.prometheus.wait_for("SluiceIdentityEnds", patience_seconds=PATIENCE_SECONDS)
+        time.sleep(max(0, ends - time.monotonic()))
+        # A connection that stands is not asked again who it is; but none stands for ever.
+        control(self.rig.teleport_control, "goaway 1")
         heading = self.notice("SluiceSourceNotRead", "SluiceIdentityEnds")
         self.assertEqual("Teleport is not read", heading)
         control(self.rig.teleport_control, "add 300")
