@@ -239,6 +239,7 @@ class Doctor(CheckCase):
         self.assertTrue(self.find(findings, "ok", "fetcher/route"))
         self.rig.start_daemons()
         self.rig.wait_until_drained()
+        wait_until(lambda: self.rig.status()["read_up_to"], "it is known how far Teleport is read", process=self.rig.fetcher)
         code, findings = self.doctor("env")
         self.assertEqual(0, code, findings)
         self.only_good(findings)

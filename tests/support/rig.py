@@ -367,14 +367,14 @@ identity = "{values['identity']}"
 path = "{values['queue']}"
 {self.queue_settings}
 
+[metrics]
+fetcher-address = "{self.metrics.get('fetcher', 'none')}"
+shipper-address = "{self.metrics.get('shipper', 'none')}"
+
 [shipper]
 batch-events = {self.batch_events}
 connections = {self.connections}
 {self._shipper_settings}
-
-[metrics]
-fetcher-address = "{self.metrics.get('fetcher', 'none')}"
-shipper-address = "{self.metrics.get('shipper', 'none')}"
 """)
         self.state.mkdir(exist_ok=True)
 
