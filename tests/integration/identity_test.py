@@ -14,22 +14,19 @@ import sys
 import unittest
 from pathlib import Path
 
-SOURCE = Path(__file__).resolve().parent.parent.parent
-sys.path.insert(0, str(SOURCE / "tests/support"))
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "support"))
 
+import documents  # noqa: E402
+import oracle  # noqa: E402
 import rig as rigs  # noqa: E402
+from processes import control  # noqa: E402
 
+PAGE = "docs/operations.md"
 DATA = 65
 FETCHER, SHIPPER = "sluice-fetcher", "sluice-shipper"
+# What the page has in examples.
+EXAMPLES = {"number": re.compile(r"\b4820\d+"), "event": re.compile(r"\b0d2c6f4e\b"), "answer": re.compile("invalid time")}
 BIN = None
-
-
-def documented(name):
-    """The lines of the code block `sh NAME` in docs/operations.md."""
-    text = (SOURCE / "docs/operations.md").read_text(encoding="utf-8")
-    block = re.search(rf"^```sh {name}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
-    assert block, f"docs/operations.md has no block {name}"
-    return block.group(1).splitlines()
 
 
 class Identity(unittest.TestCase):
@@ -71,10 +68,13 @@ class Identity(unittest.TestCase):
         for program in (FETCHER, SHIPPER):
             self.run_daemon(program)
 
-    def follow(self, name, status=0):
-        """Runs the documented commands; what they printed. `status`: of the last one that is not systemctl."""
+    def follow(self, name, status=0, **own):
+        """Runs the documented commands; what they printed. `status`: of the last one that is not systemctl. `own`: what this
+        queue has in place of the page's example: number, event, answer."""
         said = ""
-        for line in documented(name):
+        for line in documents.commands_of(PAGE, name):
+            for what, ours in own.items():
+                line = EXAMPLES[what].sub(ours, line)
             if line.startswith("systemctl"):
                 if "start" in line.split() or "enable" in line.split():
                     self.run_daemons()
@@ -91,6 +91,7 @@ class Identity(unittest.TestCase):
         report = self.rig.judge(skip_session_types=rigs.UNCONFIGURED_SKIPPED_TYPES)
         self.assertEqual([], report.failures())
         self.assertEqual(0, self.rig.status()["unaccounted"])
+        return report
 
     def lane(self, name="audit"):
         return self.rig.status()["lanes"][name]
@@ -127,6 +128,54 @@ class Identity(unittest.TestCase):
         self.follow("lost-store")
         self.expect_everything_arrived()
         self.assertEqual(self.lane()["fetched"], self.lane()["acknowledged"])
+
+    def test_a_lost_delivery_store_of_which_fluentd_knows_more(self):
+        self.run_daemons()
+        self.run_daemon(FETCHER)  # which notes the store
+        shutil.rmtree(self.rig.state / "delivery")
+        next_one = self.lane()["fetched"] + 1
+        self.follow("adopt-from", number=str(next_one))
+        self.run_daemon(SHIPPER)
+        self.assertEqual(0, self.expect_everything_arrived().lanes["audit"].duplicates)
+
+    def audit_events(self):
+        """Number and id of each that can be told by its id."""
+        said = self.rig.queuectl("peek", "--lane", "audit", "--output", "json", "--count", "1000")
+        lines = [oracle.parse(line) for line in said.rstrip("\n").split("\n")]
+        return [(f"{line['seq']:.0f}", line["id"]) for line in lines if line["event"].get("uid") == line["id"]]
+
+    def one_letter(self, event):
+        self.rig.sink.command(f"poison {event}")
+        self.run_daemon(SHIPPER)
+        self.rig.sink.command("poison")
+        self.assertEqual(1, self.lane()["dead"])
+
+    def test_some_dead_letters_are_sent_again_and_others_discarded(self):
+        self.run_daemon(FETCHER)
+        self.one_letter(self.audit_events()[50][1])
+        self.rig.start_shipper()
+        self.follow("letters-some", answer="contains poison")
+        self.rig.shipper.stop()
+        self.assertEqual(0, self.lane()["dead"])
+        self.expect_everything_arrived()
+        control(self.rig.teleport_control, "add 50")
+        self.run_daemon(FETCHER)
+        event = self.audit_events()[-20][1]
+        self.one_letter(event)
+        self.follow("letters-discard", event=event)
+        self.assertEqual((0, 1), (self.lane()["dead"], self.lane()["skipped"]))
+
+    def test_skips(self):
+        self.run_daemons()
+        control(self.rig.teleport_control, "add 100")
+        self.run_daemon(FETCHER)
+        (number, _), (_, event) = self.audit_events()[-50:-30:15]
+        self.follow("skip", number=number, event=event)
+        self.assertEqual(2, self.lane()["skipped"])
+        self.run_daemon(SHIPPER)
+        report = self.rig.judge(skip_session_types=rigs.UNCONFIGURED_SKIPPED_TYPES)
+        self.assertEqual(2, len(report.lanes["audit"].lost))
+        self.assertEqual(0, self.rig.status()["unaccounted"])
 
     def test_a_lost_queue(self):
         self.run_daemons()

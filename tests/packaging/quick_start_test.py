@@ -43,7 +43,6 @@ SETUP = "root/sluice-setup"
 NEW_EVENTS = 200
 # Of a <parse>, and what the stand-in calls it.
 TIME_FORMATS = {"%iso8601": "iso8601"}
-PROBE = '"event":"sluice.probe"'
 
 
 class NewRig(BootedRig):
@@ -64,13 +63,6 @@ class NewRig(BootedRig):
         self.sink.start()
         time_format = re.search(r"time_format (\S+)", (setup / "fluent.conf").read_text())[1]
         self.sink.command(f"time-format {TIME_FORMATS[time_format]}")
-
-    def judge(self, **options):
-        """Without the probe's events."""
-        own = self.folder / "accepted-without-probes.ndjson"
-        lines = self.sink.record.read_text(encoding="utf-8").splitlines(keepends=True)
-        own.write_text("".join(line for line in lines if PROBE not in line), encoding="utf-8")
-        return rigs.oracle.judge(self.served, [own], **options)
 
 
 class Reader:
@@ -154,7 +146,7 @@ class Reader:
 
     def expect_delivered(self, duplicates_max=0):
         """Each event that Teleport has served is in Fluentd, `duplicates_max` of them twice (None: any number)."""
-        report = self.rig.judge(skip_session_types=rigs.UNCONFIGURED_SKIPPED_TYPES, duplicates_max=duplicates_max)
+        report = self.rig.judge_without_probes(skip_session_types=rigs.UNCONFIGURED_SKIPPED_TYPES, duplicates_max=duplicates_max)
         failures = report.failures() + self.rig.ledger_failures()
         check(not failures, "what arrived is not what was served", "\n".join(failures))
         lanes = {name: (lane.served, lane.delivered) for name, lane in report.lanes.items()}
