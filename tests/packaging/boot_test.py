@@ -25,6 +25,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "support"))
 
 import debian_tree  # noqa: E402
+import documents  # noqa: E402
 import power  # noqa: E402
 import rig as rigs  # noqa: E402
 import virtual_machine  # noqa: E402
@@ -45,17 +46,20 @@ def say(text):
 
 
 def install(arguments, tree):
-    """Puts Sluice into the tree, from packages or as `cmake --install` does."""
+    """Puts Sluice into the tree, from packages or as docs/packages.md does it without one."""
     if arguments.deb:
         for package in arguments.deb:
             shutil.copy(package, tree.root / "root")
         tree.install(*(f"/root/{package.name}" for package in arguments.deb))
         return
-    for component in ("programs", "systemd"):
-        subprocess.run(["cmake", "--install", arguments.build, "--component", component], check=True,
-                       stdout=subprocess.DEVNULL, env={**os.environ, "DESTDIR": str(tree.root)})
-    tree.run("systemd-sysusers", "sluice.conf")
-    tree.run("systemd-tmpfiles", "--create", "sluice.conf")
+    for command in documents.commands_of("docs/packages.md", "without-a-package"):
+        words = command.split()
+        if words[:2] == ["cmake", "--install"]:
+            for component in ("programs", "systemd"):
+                subprocess.run(["cmake", "--install", arguments.build, "--component", component], check=True,
+                               stdout=subprocess.DEVNULL, env={**os.environ, "DESTDIR": str(tree.root)})
+        elif words[0] not in ("cmake", "ninja", "systemctl"):  # it is built, and no systemd runs in the tree yet
+            tree.run(*words)
 
 
 @contextlib.contextmanager
