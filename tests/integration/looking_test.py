@@ -22,22 +22,21 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "support"))
 
+import documents  # noqa: E402
 import oracle  # noqa: E402
 import queue_contents  # noqa: E402
 import rig as rigs  # noqa: E402
 from processes import control, wait_until  # noqa: E402
 
 BIN = None
-SOURCE = Path(__file__).resolve().parent.parent.parent
 EVENTS = 1200
 SESSION_EVENTS = 40
 
 
 def page_commands(block):
     """The arguments of each queuectl in the code block `sh BLOCK` of docs/operations.md."""
-    page = (SOURCE / "docs/operations.md").read_text(encoding="utf-8")
-    text = re.search(rf"```sh {block}\n(.*?)```", page, re.DOTALL)[1]
-    return [line.split("#")[0].split()[1:] for line in text.splitlines() if line.startswith("queuectl ")]
+    lines = documents.commands_of("docs/operations.md", block)
+    return [line.split("#")[0].split()[1:] for line in lines if line.startswith("queuectl ")]
 
 
 class Screen:

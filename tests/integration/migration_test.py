@@ -10,7 +10,6 @@ nothing may be missing, and no more may be there twice than the documents say.
 
 import json
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -18,9 +17,9 @@ import unittest
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-SOURCE = Path(__file__).resolve().parent.parent.parent
-sys.path.insert(0, str(SOURCE / "tests/support"))
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "support"))
 
+import documents  # noqa: E402
 import event_handler  # noqa: E402
 import rig as rigs  # noqa: E402
 
@@ -31,12 +30,6 @@ PER_SESSION = 10
 FETCHER, SHIPPER = "sluice-fetcher", "sluice-shipper"
 CONFIG, BUSY, CANNOT_OPEN = 78, 75, 73
 OVERLAP = timedelta(minutes=2)
-
-
-def documented(name):
-    """The code block `sh NAME` in docs/migration.md."""
-    text = (SOURCE / "docs/migration.md").read_text(encoding="utf-8")
-    return re.search(rf"^```sh {name}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL).group(1)
 
 
 def at(moment):
@@ -175,7 +168,7 @@ class Migration(unittest.TestCase):
         return root, log
 
     def follow(self, name, root):
-        script = documented(name).replace("--instance default", f"--config {self.rig.config_path}")
+        script = documents.block("docs/migration.md", name).replace("--instance default", f"--config {self.rig.config_path}")
         done = subprocess.run(["sh", "-e", "-c", script], capture_output=True, text=True, timeout=60, check=False,
                               env={**os.environ, "PATH": f"{root}/bin:{os.environ['PATH']}"})
         self.assertEqual(0, done.returncode, done.stderr)

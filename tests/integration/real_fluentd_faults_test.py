@@ -28,9 +28,9 @@ import time
 import unittest
 from pathlib import Path
 
-SOURCE = Path(__file__).resolve().parent.parent.parent
-sys.path.insert(0, str(SOURCE / "tests/support"))
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "support"))
 
+import documents  # noqa: E402
 import oracle  # noqa: E402
 import power  # noqa: E402
 import rig as rigs  # noqa: E402
@@ -143,12 +143,6 @@ class HttpFluentd(Supervised, rigs.RealFluentd):
 
 class ForwardFluentd(Supervised, rigs.RealForwardFluentd):
     pass
-
-
-def documented(name):
-    """The code block `sh NAME` of docs/operations.md."""
-    text = (SOURCE / "docs/operations.md").read_text(encoding="utf-8")
-    return re.search(rf"^```sh {name}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)[1]
 
 
 class FaultCase:
@@ -339,7 +333,7 @@ class FaultCase:
         queuectl = tools / "queuectl"
         queuectl.write_text(f'#!/bin/sh\nexec "{OPTIONS.bin}/queuectl" "$@" --config "{self.rig.config_path}"\n')
         queuectl.chmod(0o755)
-        script = documented("holes") + documented("refill")
+        script = "".join(documents.block("docs/operations.md", name) for name in ("holes", "refill"))
         for before, after in (("lane=audit first=1 last=48201341", f"lane={lane} first=1 last={status['position']}"),
                               ("/var/log/fluent/", f"{self.sink.out_folder}/")):
             self.assertIn(before, script)

@@ -23,6 +23,7 @@ SOURCE = Path(__file__).resolve().parent.parent.parent
 sys.path.insert(0, str(SOURCE / "tests/support"))
 
 import docker_engine  # noqa: E402
+import documents  # noqa: E402
 import event_handler  # noqa: E402
 import helm as helms  # noqa: E402
 import rig as rigs  # noqa: E402
@@ -46,10 +47,7 @@ not_tried = []
 
 def documented(name, kind="sh"):
     """The code block of that name in docs/containers.md."""
-    text = (SOURCE / "docs/containers.md").read_text(encoding="utf-8")
-    block = re.search(rf"^```{kind} {re.escape(name)}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
-    assert block, f"docs/containers.md has no block {name}"
-    return block.group(1)
+    return documents.block("docs/containers.md", name, kind)
 
 
 def setUpModule():

@@ -24,11 +24,11 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "support"))
 
 import debian_tree  # noqa: E402
+import documents  # noqa: E402
 import rig as rigs  # noqa: E402
 from installation import SKIPPED, run  # noqa: E402
 from processes import TestFailure, wait_until  # noqa: E402
 
-SOURCE = Path(__file__).resolve().parent.parent.parent
 EVENTS, SESSIONS, EVENTS_PER_SESSION = 2000, 2, 50
 PROGRAMS = ("sluice-fetcher", "sluice-shipper", "sluice-adopt", "queuectl")
 # What apt and dpkg note for themselves, and the users: who owns what is kept must not become somebody else.
@@ -231,9 +231,7 @@ class Trial:
 
 def as_documented(tree, block):
     """Runs the commands of that block of docs/packages.md, and says what they said."""
-    text = (SOURCE / "docs/packages.md").read_text(encoding="utf-8")
-    commands = re.search(rf"(?s)^```sh {block}\n(.*?)^```", text, re.MULTILINE)[1]
-    return tree.run("sh", "-e", "-c", f"cd /root\n{commands}").stdout
+    return tree.run("sh", "-e", "-c", f"cd /root\n{documents.block('docs/packages.md', block)}").stdout
 
 
 def files_of(tree):
