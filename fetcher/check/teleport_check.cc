@@ -18,7 +18,7 @@ Result<std::string> try_to_list(TeleportClient* client, const CheckContext& cont
   const Timestamp now = context.clock.now();
   const auto chunks = client->list_chunks(day_of(now), context.stop);
   if (chunks) {
-    return fmt::format("may list events; bulk export, {} chunks of today", chunks->size());
+    return fmt::format("may list events; bulk export, chunks of today: {}", chunks->size());
   }
   if (chunks.error().kind != ErrorKind::kUnimplemented) return fail(chunks.error());
   SLUICE_TRY(client->search({.from = add_seconds(now, -1),

@@ -89,7 +89,8 @@ class Reader:
             done = self.machine.run("sh", "-c", f"cd /root && {command}", check=False)
             if done.stdout:
                 self.say(done.stdout.rstrip(), document)
-            check(done.returncode == (status if command == commands[-1] else 0), f"{document}, {name}: {command} ended with {done.returncode}", done.stdout)
+            expected = status if command == commands[-1] else 0
+            check(done.returncode == expected, f"{document}, {name}: {command} ended with {done.returncode}", done.stdout)
             said += done.stdout
         return said
 
@@ -161,6 +162,7 @@ class Reader:
         check(re.search(r'^sluice_shipped_events_total\{.*lane="audit".*\} [1-9]', said, re.MULTILINE), "metrics", said)
 
     def look_first(self):
+        self.machine.wait_until(lambda: self.rig.status()["read_up_to"], "it is known how far Teleport is read")
         said = self.follow("first-look", "docs/troubleshooting.md")
         self.expect_no_finding(said)
         check(re.search(r"^ok +audit ", said, re.MULTILINE), "doctor looks at the lane", said)
