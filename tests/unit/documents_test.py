@@ -174,6 +174,10 @@ class TheTree(unittest.TestCase):
         self.assertGreater(sum(len(page.links) for page in pages.values()), 100)
         self.assertEqual([], broken_links(self.root, pages))
 
+    def test_readme_leads_to_every_page(self):
+        pages = pages_of(self.root)
+        self.assertEqual(set(), set(pages) - {"README.md"} - {target for _, target in pages["README.md"].links})
+
     def test_every_command_is_run_by_a_test(self):
         pages = pages_of(self.root)
         self.assertGreater(sum(block[1] == "sh" for page in pages.values() for block in page.blocks), 40)
