@@ -43,7 +43,7 @@ void check_takeover(const CheckContext& context, Findings* findings) {
       std::chrono::duration_cast<std::chrono::seconds>(fs::file_time_type::clock::now() - *written);
   const std::string ago = fmt::format("{}: written {} ago", folder.string(),
                                       format_duration(std::max(age, std::chrono::seconds(0))));
-  if (age < kHandlerIsGone) {
+  if (std::chrono::abs(age) < kHandlerIsGone) {
     findings->push_back(
         failure(kTakeover, {ErrorKind::kBusy, ago + ", so teleport-event-handler is running"},
                 "systemctl disable --now teleport-event-handler; then start sluice-fetcher"));

@@ -37,7 +37,8 @@ constexpr std::string_view kTakenOverField = "taken-over";
 constexpr std::string_view kLeftOutField = "left-out";
 
 constexpr std::size_t kNamesShown = 3;
-// A time of its that lies further in the future than this is not believed.
+// Its clock may have been ahead of ours by so much. A time of its that lies further in the future
+// is not believed.
 constexpr std::int64_t kBelievedAheadSeconds = 3'600;
 
 std::int64_t unix_ms(fs::file_time_type time) {
@@ -127,8 +128,10 @@ class Import {
  public:
   Import(const Config& config, const Clock& clock, HandlerState state)
       : config_(config), state_(std::move(state)), now_(clock.now()) {
-    // Days of a clock that was wrong: what it has of them is read again when they come.
+    // Of a clock that was wrong. What it has of such days is read again when they come.
     std::erase_if(state_.days, [&](const auto& day) { return day.first > day_of(now_) + 1; });
+    disbelieve_future("start_time", &state_.start_time);
+    disbelieve_future("window_time", &state_.window_time);
   }
 
   Result<void> write_to(queue::Writer* writer) {
@@ -156,10 +159,19 @@ class Import {
   // window. A release that had no windows began at its start time each time.
   std::optional<Timestamp> position_of_it() const {
     if (!state_.days.empty()) return start_of_day(state_.days.begin()->first);
-    if (state_.window_time && *state_.window_time <= add_seconds(now_, kBelievedAheadSeconds)) {
-      return state_.window_time;
+    return state_.window_time ? state_.window_time : state_.start_time;
+  }
+
+  // From a time that is still to come on, nothing of the present would be fetched.
+  void disbelieve_future(std::string_view name, std::optional<Timestamp>* time) {
+    if (!*time || **time <= now_) return;
+    if (**time <= add_seconds(now_, kBelievedAheadSeconds)) {
+      *time = now_;
+      return;
     }
-    return state_.start_time;
+    state_.damage.push_back(fmt::format("{} is in the future, {}: it is not used",
+                                        (state_.folder / name).native(), format_rfc3339(**time)));
+    time->reset();
   }
 
   // Days between the saved ones are those that it had closed, while an earlier one was stuck.

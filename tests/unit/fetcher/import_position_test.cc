@@ -273,6 +273,26 @@ TEST_F(ImportPositionTest, BelievesNoWindowInTheFuture) {
   EXPECT_EQ(format_rfc3339(source().search->from), "2026-11-01T00:00:00Z");
 }
 
+TEST_F(ImportPositionTest, OfAClockThatWasAheadIsNotAheadOfOurs) {
+  make_search();
+  handler_.put("window_time", format_rfc3339(add_seconds(kNow, 1'800)));
+  handler_.written(add_seconds(kNow, -300));
+  ASSERT_TRUE(start());
+  EXPECT_EQ(source().search->from, add_seconds(kNow, -120));
+  EXPECT_EQ(writer_->read_up_to()->time_ms, to_unix_ms(add_seconds(kNow, -120)));
+}
+
+TEST_F(ImportPositionTest, BelievesNoStartTimeInTheFuture) {
+  handler_.put("start_time", "2026-12-20T00:00:00Z");
+  handler_.written(add_seconds(kNow, -300));
+  const auto refused = start();
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().kind, ErrorKind::kConfig);
+  EXPECT_THAT(refused.error().message, HasSubstr("start_time is in the future"));
+  config_.fetcher.start_time = add_seconds(kNow, -86'400);
+  EXPECT_EQ(start().value().time, add_seconds(kNow, -86'400));
+}
+
 TEST_F(ImportPositionTest, ThatShowsNoTimeAtAllAsksForOne) {
   make_search();
   handler_.put("start_time", "");
