@@ -27,6 +27,11 @@ nlohmann::ordered_json lane_json(const ShipperMetrics::LaneState& lane, Timestam
           {"dead_letters", lane.letters.count}};
 }
 
+// What it waits for may have bytes of a file's name in it that are no UTF-8.
+std::string text_of(const nlohmann::ordered_json& event) {
+  return event.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
+}
+
 }  // namespace
 
 std::string heartbeat_event(const Config& config, const ShipperMetrics::State& state,
@@ -39,7 +44,7 @@ std::string heartbeat_event(const Config& config, const ShipperMetrics::State& s
       {"instance", config.instance},
       {"interval_seconds", config.shipper.heartbeat_interval.count() / 1000},
       {"waits_for", state.waits_for}};
-  if (!state.queue) return event.dump();
+  if (!state.queue) return text_of(event);
   event["cluster"] = state.queue->cluster;
   event["queue"] = state.queue->id.to_string();
   if (const auto& read = state.queue->read_up_to) {
@@ -48,7 +53,7 @@ std::string heartbeat_event(const Config& config, const ShipperMetrics::State& s
   for (const queue::Lane lane : queue::kLanes) {
     event["lanes"][std::string(queue::name_of(lane))] = lane_json(state.lanes[lane], now);
   }
-  return event.dump();
+  return text_of(event);
 }
 
 Result<std::unique_ptr<HeartbeatSender>> HeartbeatSender::start(const HeartbeatOptions& options) {

@@ -42,5 +42,12 @@ TEST(HeartbeatEvent, SaysWhatTheShipperWaitsForWhileThereIsNoQueue) {
   EXPECT_NE(event["uid"], nlohmann::json::parse(heartbeat_event(Config{}, state, kNow))["uid"]);
 }
 
+TEST(HeartbeatEvent, IsMadeOfASentenceThatIsNoUtf8) {
+  ShipperMetrics::State state;
+  state.waits_for = "cannot open /data/caf\xe9/queue";
+  const auto event = nlohmann::json::parse(heartbeat_event(Config{}, state, kNow));
+  EXPECT_EQ(event["waits_for"], "cannot open /data/caf\xef\xbf\xbd/queue");
+}
+
 }  // namespace
 }  // namespace sluice::shipper
