@@ -7,6 +7,7 @@ namespace {
 
 constexpr std::int64_t kDayMs = 86'400'000;
 constexpr std::int64_t kRateSpanMinMs = 600'000;  // a shorter time says little
+constexpr double kDaysMax = 36'500;               // what is further off is as good as never
 
 std::uint64_t total(const PerLane<Seq>& numbers) {
   return numbers[Lane::kAudit] + numbers[Lane::kSession];
@@ -40,7 +41,7 @@ std::optional<std::chrono::milliseconds> full_in(std::optional<std::uint64_t> by
   const std::uint64_t left = plan.max_size > used ? plan.max_size - used : 0;
   const std::uint64_t room = space.free > plan.min_free ? space.free - plan.min_free : 0;
   const double days = static_cast<double>(std::min(left, room)) / static_cast<double>(*bytes_a_day);
-  return std::chrono::milliseconds(static_cast<std::int64_t>(days * kDayMs));
+  return std::chrono::milliseconds(static_cast<std::int64_t>(std::min(days, kDaysMax) * kDayMs));
 }
 
 }  // namespace sluice::queue
