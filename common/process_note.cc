@@ -1,6 +1,7 @@
 #include "common/process_note.h"
 
 #include <mutex>
+#include <utility>
 
 #include "common/time.h"
 
@@ -44,9 +45,9 @@ void note_problem(std::string_view message) {
   kept().note.problem_ms = now_ms();
 }
 
-void note_certificate(const std::string& whose, std::int64_t ends_ms) {
+void note_certificates(std::map<std::string, std::int64_t> ends_ms) {
   const std::lock_guard lock(kept().mutex);
-  kept().note.certificates[whose] = ends_ms;
+  kept().note.certificates = std::move(ends_ms);
 }
 
 ProcessNote process_note() {

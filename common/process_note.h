@@ -26,8 +26,8 @@ struct ProcessNote {
 void note_state(std::string_view state);
 // A warning or an error; the log tells of each.
 void note_problem(std::string_view message);
-// Replaces what was known of that one.
-void note_certificate(const std::string& whose, std::int64_t ends_ms);
+// Replaces all that was known of them.
+void note_certificates(std::map<std::string, std::int64_t> ends_ms);
 
 ProcessNote process_note();
 

@@ -58,7 +58,6 @@ class NoteKeeper {
   ~NoteKeeper();
 
  private:
-  class Rates;
   void run(const std::stop_token& stop);
 
   const std::filesystem::path page_;

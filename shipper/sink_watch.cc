@@ -4,6 +4,9 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstdint>
+#include <map>
+#include <string>
 #include <utility>
 
 #include "common/backoff.h"
@@ -86,10 +89,14 @@ void SinkWatch::look_at_certificates() {
   note_certificates();
 }
 
-void SinkWatch::note_certificates() const {
+// One after the other, so that what is known last is what stays.
+void SinkWatch::note_certificates() {
+  const std::lock_guard lock(noting_);
+  std::map<std::string, std::int64_t> ends_ms;
   for (const auto& certificate : expiry_.certificates()) {
-    note_certificate(certificate.whose, certificate.ends_ms);
+    ends_ms.emplace(certificate.whose, certificate.ends_ms);
   }
+  sluice::note_certificates(std::move(ends_ms));
 }
 
 void SinkWatch::connected(const fluentd::ServerTls& server) {

@@ -8,6 +8,7 @@
 #define SLUICE_SHIPPER_SINK_WATCH_H_
 
 #include <memory>
+#include <mutex>
 #include <semaphore>
 #include <stop_token>
 #include <thread>
@@ -42,12 +43,13 @@ class SinkWatch {
  private:
   void run(const std::stop_token& stop);
   void look_at_certificates();
-  void note_certificates() const;
+  void note_certificates();
 
   const Config* config_;
   const Clock* clock_;
   SinkTally tally_;
   ExpiryWatch expiry_;
+  std::mutex noting_;
   std::vector<MonitorClient> clients_;
   std::stop_token stop_;
   std::unique_ptr<SinkMonitor> monitor_;  // null: not configured

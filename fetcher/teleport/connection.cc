@@ -90,7 +90,7 @@ Connection::Connection(const TeleportConfig& config, const Clock& clock, Identit
       next_refresh_(clock_.monotonic() + config_.refresh_interval),
       refresh_trouble_(message::kIdentityNotRenewed,
                        "cannot renew the Teleport identity, the old one stays in use", clock) {
-  note_certificate("identity", to_unix_ms(identity_.not_after));
+  note_certificates({{"identity", to_unix_ms(identity_.not_after)}});
 }
 
 Result<std::shared_ptr<TeleportChannel>> Connection::channel(const std::stop_token& stop) {
@@ -147,7 +147,7 @@ void Connection::load_renewed_unlocked() {
   refresh_trouble_.succeeded();
   if (*loaded == identity_) return;
   identity_ = std::move(*loaded);
-  note_certificate("identity", to_unix_ms(identity_.not_after));
+  note_certificates({{"identity", to_unix_ms(identity_.not_after)}});
   renewed_ = true;
   warned_of_ = LifeLeft::kPlenty;
   failure_.reset();
