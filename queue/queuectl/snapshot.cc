@@ -85,18 +85,24 @@ Result<std::optional<std::int64_t>> fetched_at(Reader* reader, Lane lane, Seq se
 }
 
 // `durable` was read before the ledger, so the ledger must have counted at least as much.
-Result<LaneStatus> lane_status(Reader* reader, Lane lane, const QueueView& view,
-                               const Ledger& queue_ledger, const DeliveryView& delivery) {
-  const Seq durable = view.durable[lane];
-  const LedgerRow queued = total_of(queue_ledger, lane);
-  const LedgerRow delivered = total_of(delivery.ledger, lane);
-  const LaneProgress& progress = delivery.progress[lane];
+Result<LaneStatus> queue_status(Reader* reader, Lane lane, const QueueView& view,
+                                const LedgerRow& queued) {
   LaneStatus status;
-  status.fetched = durable;
+  status.fetched = view.durable[lane];
   status.filtered = queued.filtered;
   status.duplicates = queued.duplicates;
-  status.position = progress.position;
   status.floor = view.floor[lane];
+  SLUICE_ASSIGN(status.kept_since_ms, fetched_at(reader, lane, status.floor, &status.damage));
+  return status;
+}
+
+Result<void> add_delivery(Reader* reader, Lane lane, const LedgerRow& queued,
+                          const DeliveryView& delivery, LaneStatus* lane_status) {
+  LaneStatus& status = *lane_status;
+  const Seq durable = status.fetched;
+  const LedgerRow delivered = total_of(delivery.ledger, lane);
+  const LaneProgress& progress = delivery.progress[lane];
+  status.position = progress.position;
   status.voided = progress.voided;
   status.acknowledged = delivered.acknowledged;
   status.dead = delivered.dead;
@@ -108,12 +114,13 @@ Result<LaneStatus> lane_status(Reader* reader, Lane lane, const QueueView& view,
   if (queued.queued < durable) status.unaccounted += difference(durable, queued.queued);
   if (progress.acknowledged_at_ms != 0) status.acknowledged_ms = progress.acknowledged_at_ms;
   if (status.backlog > 0) {
-    SLUICE_ASSIGN(status.oldest_ms,
-                  fetched_at(reader, lane, progress.position + 1, &status.damage));
-    status.backlog_bytes = bytes_of(reader, lane, {durable - status.backlog + 1, durable});
+    // What is trimmed was delivered, also where the store that says so is gone.
+    const Seq oldest = std::max(progress.position + 1, status.floor);
+    SLUICE_ASSIGN(status.oldest_ms, fetched_at(reader, lane, oldest, &status.damage));
+    status.backlog_bytes =
+        bytes_of(reader, lane, {std::max(durable - status.backlog + 1, status.floor), durable});
   }
-  SLUICE_ASSIGN(status.kept_since_ms, fetched_at(reader, lane, status.floor, &status.damage));
-  return status;
+  return {};
 }
 
 std::optional<std::uint64_t> published_repeats(const InstancePaths& paths, const Id128& queue_id) {
@@ -168,7 +175,11 @@ Result<Snapshot> try_snapshot(Access* access) {
   snapshot.fetcher = daemon_status(paths.queue_lock(), paths.fetcher_page(), snapshot.taken);
   snapshot.shipper = daemon_status(paths.delivery_lock(), paths.shipper_page(), snapshot.taken);
   for (const Lane lane : kLanes) {
-    SLUICE_ASSIGN(snapshot.lanes[lane], lane_status(reader, lane, view, snapshot.ledger, delivery));
+    const LedgerRow queued = total_of(snapshot.ledger, lane);
+    SLUICE_ASSIGN(snapshot.lanes[lane], queue_status(reader, lane, view, queued));
+    if (!snapshot.delivery_problem) {
+      SLUICE_TRY(add_delivery(reader, lane, queued, delivery, &snapshot.lanes[lane]));
+    }
     snapshot.lanes[lane].in_per_second = rate_of(snapshot.fetcher, lane);
     snapshot.lanes[lane].out_per_second = rate_of(snapshot.shipper, lane);
     std::string& damage = snapshot.lanes[lane].damage;

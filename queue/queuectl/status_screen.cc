@@ -315,7 +315,7 @@ void Screen::graph(const std::string& label, const std::vector<double>& values, 
   ScreenLine line;
   line.add(fmt::format("{:<{}}", label, kGraphLabelColumns));
   line.add(sparkline(values, columns, style_.is_utf8), tone);
-  const double now = values.empty() ? 0 : values.back();
+  const auto now = values.empty() ? std::nullopt : std::optional(values.back());
   line.add(fmt::format("{:>{}}", rate_words(now), kGraphNumberColumns));
   add(0, std::move(line));
 }
@@ -391,16 +391,20 @@ void StatusHistory::add(const Snapshot& snapshot) {
     now.fetched[lane] = status.fetched;
     now.done[lane] = status.fetched - std::min(status.fetched, status.backlog);
     Series& seen = lanes_[lane];
-    seen.backlog.push_back(static_cast<double>(status.backlog));
-    keep_last(kKept, &seen.backlog);
+    const bool is_known = !snapshot.delivery_problem;
+    if (is_known) {
+      seen.backlog.push_back(static_cast<double>(status.backlog));
+      keep_last(kKept, &seen.backlog);
+    }
     if (!last_ || now.at_ms <= last_->at_ms) continue;
     const double seconds = static_cast<double>(now.at_ms - last_->at_ms) / 1000;
     const auto rate = [&](std::uint64_t before, std::uint64_t after) {
       return after > before ? static_cast<double>(after - before) / seconds : 0;
     };
     seen.in.push_back(rate(last_->fetched[lane], now.fetched[lane]));
-    seen.out.push_back(rate(last_->done[lane], now.done[lane]));
     keep_last(kKept, &seen.in);
+    if (!is_known) continue;
+    seen.out.push_back(rate(last_->done[lane], now.done[lane]));
     keep_last(kKept, &seen.out);
   }
   last_ = now;

@@ -9,8 +9,10 @@
 #include <string>
 #include <thread>
 
+#include "queue/control_page.h"
 #include "queue/file_lock.h"
 #include "queue/queuectl/access.h"
+#include "queue/queuectl/letter_render.h"
 #include "queue/queuectl/render.h"
 #include "queue/queuectl/snapshot.h"
 #include "queue/queuectl/status_render.h"
@@ -43,6 +45,16 @@ class QueuectlTest : public QueueFixture {
       completion.set_aside(record, letter);
     }
     ASSERT_TRUE(store_->commit(completion));
+  }
+  // As the fetcher's page says it, as soon as it trims.
+  void trim_below(Seq floor) {
+    writer_.reset();
+    const auto payload = PageReader(paths_.fetcher_page(), PageRole::kFetcher).read();
+    auto values = decode_fetcher_page(payload.value());
+    ASSERT_TRUE(values);
+    values->floor[Lane::kAudit] = floor;
+    auto page = PageWriter::open(paths_.fetcher_page(), PageRole::kFetcher);
+    page->publish(encode_page(*values));
   }
   Result<Snapshot> snapshot() const {
     Access access(paths_);
@@ -204,6 +216,35 @@ TEST_F(QueuectlTest, StatusOfAQueueThatNobodyHasShippedYetIsAllBacklog) {
   EXPECT_FALSE(taken->delivery_problem);
 }
 
+// As in the fetcher's container, and for members of the group: of a queue that has been trimmed.
+TEST_F(QueuectlTest, StatusWithoutTheDeliveryStoreSaysWhatTheQueueKnowsAndGuessesNothing) {
+  fill();
+  trim_below(5);
+  store_.reset();
+  const std::filesystem::path store = paths_.delivery_db();
+  std::filesystem::remove_all(store);
+  std::filesystem::create_directory_symlink(store.filename(), store);  // can be entered by nobody
+  const auto taken = snapshot();
+  ASSERT_TRUE(taken) << error_of(taken);
+  ASSERT_TRUE(taken->delivery_problem);
+  const LaneStatus& audit = taken->lanes[Lane::kAudit];
+  EXPECT_EQ(audit.fetched, 10u);
+  EXPECT_TRUE(audit.kept_since_ms);
+  EXPECT_EQ(audit.backlog, 0u);
+  EXPECT_FALSE(audit.oldest_ms);
+  EXPECT_FALSE(drained_in(audit));
+}
+
+TEST_F(QueuectlTest, StatusOfATrimmedQueueWhoseDeliveryStoreIsGoneStillShowsIt) {
+  fill();
+  trim_below(5);
+  store_.reset();
+  std::filesystem::remove_all(paths_.delivery());
+  const auto taken = snapshot();
+  ASSERT_TRUE(taken) << error_of(taken);
+  EXPECT_TRUE(taken->lanes[Lane::kAudit].oldest_ms);
+}
+
 TEST_F(QueuectlTest, StatusTellsOfADamagedRecordAndStillOfAllElse) {
   fill();
   writer_.reset();
@@ -362,6 +403,23 @@ TEST(QueuectlRender, GivesEventsAsTheyAreStoredAndRejectsAsBase64) {
   const auto json = nlohmann::json::parse(record_json(Lane::kAudit, {7, record}));
   EXPECT_EQ(json["raw"], "//4=");
   EXPECT_EQ(json["seq"], 7);
+}
+
+TEST(QueuectlRender, LetsNoEventCommandATerminal) {
+  RecordView record;
+  record.kind = RecordKind::kReject;
+  record.id = "x\x1b]0;title\x07";
+  record.type = "user.login\n1  ok";
+  record.note =
+      "cut\xc2\x9b"
+      "31m";
+  const StoredRecord stored{7, record};
+  for (const std::string& text : {records_table({stored}), record_line(Lane::kAudit, stored)}) {
+    EXPECT_NE(text.find("user.login?1  ok"), std::string::npos) << text;
+    EXPECT_EQ(text.find_first_of("\x1b\x07\x9b"), std::string::npos) << text;
+  }
+  const ListedLetter listed{.letter = DeadLetter::of(Lane::kAudit, stored), .intervention = {}};
+  EXPECT_EQ(letter_text(listed).find_first_of("\x1b\x07\x9b"), std::string::npos);
 }
 
 TEST(QueuectlRender, GroupsThousands) {
