@@ -10,6 +10,8 @@
 #include <optional>
 #include <utility>
 
+#include "common/printable.h"
+
 namespace sluice {
 namespace {
 
@@ -31,12 +33,6 @@ constexpr std::array<LevelForm, 4> kLevels = {{{FindingLevel::kOk, "ok", "ok", "
 
 const LevelForm& form_of(FindingLevel level) {
   return *std::ranges::find(kLevels, level, &LevelForm::level);
-}
-
-std::string printable(std::string_view text) {
-  std::string shown(text);
-  std::ranges::replace_if(shown, [](unsigned char c) { return c < 0x20 || c == 0x7f; }, '?');
-  return shown;
 }
 
 std::optional<ErrorKind> kind_of(std::string_view name) {

@@ -7,6 +7,7 @@
 #include <cstdint>
 
 #include "common/base64.h"
+#include "common/printable.h"
 #include "queue/disk_limits.h"
 #include "queue/queuectl/render.h"
 
@@ -146,14 +147,15 @@ std::string letter_text(const ListedLetter& listed) {
   const DeadLetter& letter = listed.letter;
   std::string text = fmt::format("dead letter {} of lane {}   epoch {}   {}\n", letter.seq,
                                  name_of(letter.lane), letter.epoch, name_of(letter.kind));
-  text += fmt::format("  event     {}   {}   {}\n", letter.id,
-                      letter.type.empty() ? "no type" : letter.type, format_rfc3339(letter.time));
-  if (!letter.route.empty()) text += fmt::format("  session   {}\n", letter.route);
+  text += fmt::format("  event     {}   {}   {}\n", printable(letter.id),
+                      letter.type.empty() ? "no type" : printable(letter.type),
+                      format_rfc3339(letter.time));
+  if (!letter.route.empty()) text += fmt::format("  session   {}\n", printable(letter.route));
   text += fmt::format("  fetched   {}\n", time_text(letter.fetched_at_ms));
-  text += fmt::format("  reason    {}\n", letter.reason);
+  text += fmt::format("  reason    {}\n", printable(letter.reason));
   if (letter.status != 0) text += fmt::format("  status    {}\n", letter.status);
   if (!letter.answer.empty()) {
-    text += fmt::format("  answer    {}\n", dump(Json(letter.answer)));
+    text += fmt::format("  answer    {}\n", printable(dump(Json(letter.answer))));
   }
   text += fmt::format("  tries     {}, the first {}, the last {}\n", letter.attempts,
                       time_text(letter.first_at_ms), time_text(letter.last_at_ms));
@@ -169,7 +171,7 @@ std::string letter_text(const ListedLetter& listed) {
         "  remark    the queue has lost this number since, and the event comes again by itself; "
         "this letter is counted no more\n";
   }
-  if (letter.kind == RecordKind::kEvent) return text + letter.body + "\n";
+  if (letter.kind == RecordKind::kEvent) return text + printable(letter.body) + "\n";
   return text +
          fmt::format("  raw       {} bytes, base64: {}\n", letter.body.size(), base64(letter.body));
 }
@@ -195,7 +197,7 @@ std::string dead_lines(const LetterSummary& summary, const DeadLetterLimits& lim
   if (summary.count() == 0) return "";
   std::string names;
   for (const auto& [reason, count] : summary.top(kReasonsInStatus)) {
-    names += names.empty() ? reason : "; " + reason;
+    names += (names.empty() ? "" : "; ") + printable(reason);
   }
   if (summary.reasons() > kReasonsInStatus) names += "; …";
   std::string text =

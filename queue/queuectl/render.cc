@@ -6,6 +6,7 @@
 
 #include "common/base64.h"
 #include "common/check.h"
+#include "common/printable.h"
 #include "queue/queuectl/json.h"
 
 namespace sluice::queue {
@@ -43,6 +44,7 @@ Table::Table(std::vector<std::string> header, std::size_t left_columns)
 
 void Table::add(std::vector<std::string> cells) {
   SLUICE_CHECK(cells.size() == rows_.front().size(), "a row has as many cells as the header");
+  for (std::string& cell : cells) cell = printable(cell);
   rows_.push_back(std::move(cells));
 }
 
@@ -126,10 +128,10 @@ std::string records_table(const std::vector<StoredRecord>& records) {
 std::string record_line(Lane lane, const StoredRecord& stored) {
   const RecordView& record = stored.record;
   return fmt::format("{:7}  {:>10}  {:24}  {:<28}  {}{}\n", name_of(lane), stored.seq,
-                     format_rfc3339(record.time), record.type, record.id,
+                     format_rfc3339(record.time), printable(record.type), printable(record.id),
                      record.kind == RecordKind::kEvent
                          ? ""
-                         : fmt::format("  ({}: {})", name_of(record.kind), record.note));
+                         : fmt::format("  ({}: {})", name_of(record.kind), printable(record.note)));
 }
 
 std::string record_json(Lane lane, const StoredRecord& stored) {

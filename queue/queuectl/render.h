@@ -16,7 +16,7 @@
 namespace sluice::queue {
 
 // Columns as wide as their widest cell: the first `left_columns` to the left, all others to the
-// right.
+// right. Cells may hold anything: what would command a terminal is not printed.
 class Table {
  public:
   explicit Table(std::vector<std::string> header, std::size_t left_columns = 1);
