@@ -22,8 +22,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::size_t kConfigBytesMax = 1U << 20;
-constexpr std::size_t kSecretBytesMax = 1U << 20;
+constexpr std::size_t kFileBytesMax = 1U << 20;
 
 // Whose file it is, and how it is called here.
 enum class Role { kFetcherSecret, kShipperSecret, kPublic };
@@ -126,7 +125,7 @@ class Adoption {
     // A file that is given has the path that it has now, not one below the root.
     old_config_file_ = options_.config.empty() ? below_root(place) : place;
     old_config_place_ = options_.config.empty() ? place : fs::absolute(place);
-    SLUICE_ASSIGN(std::string text, read_file(old_config_file_, kConfigBytesMax));
+    SLUICE_ASSIGN(std::string text, read_file(old_config_file_, kFileBytesMax));
     // What Sluice does not know in it is a mistake now, and not only when the daemons start.
     SLUICE_TRY(load_config(Program::kQueuectl, {old_config_file_, options_.instance, {}}));
     SLUICE_ASSIGN(config_, OldConfig::parse(std::move(text)));
@@ -150,7 +149,7 @@ class Adoption {
       }
       return {};
     }
-    SLUICE_ASSIGN(std::string content, read_file(below_root(from), kSecretBytesMax));
+    SLUICE_ASSIGN(std::string content, read_file(below_root(from), kFileBytesMax));
     const fs::path to = credentials_folder() / credential.name;
     const Owner& owner = credential.role == Role::kFetcherSecret   ? fetcher_
                          : credential.role == Role::kShipperSecret ? shipper_
@@ -233,10 +232,22 @@ class Adoption {
     return {};
   }
 
+  // One that is there and says something else is somebody's work, such as a renewed key, of which
+  // there may be no other copy.
   Result<void> place(const FileToPlace& file) {
     const fs::path to = below_root(file.to);
     if (is_file(to, file.content, file.owner, file.mode)) {
       say_(fmt::format("ok     {}", file.to.native()));
+      return {};
+    }
+    const auto there = read_file(to, kFileBytesMax);
+    if (!there && there.error().kind != ErrorKind::kNotFound) return fail(there.error());
+    if (there && *there != file.content) {
+      say_(fmt::format("keep   {}", file.to.native()));
+      to_do_.push_back(fmt::format(
+          "{} is there already and says something else, so it was left alone: compare it with {}, "
+          "or move it away and run this again",
+          file.to.native(), file.what));
       return {};
     }
     say_(fmt::format("do     copy {} to {} ({} {:04o})", file.what, file.to.native(),
@@ -264,23 +275,11 @@ class Adoption {
     return copy_folder(from, to, public_);
   }
 
-  // One that is there and says something else is somebody's work.
   Result<void> place_config() {
     const std::string text =
         fmt::format("# Made by sluice-adopt from {}: paths are changed, all else is as it was.\n",
                     old_config_place_.native()) +
         config_->with(new_paths_);
-    const fs::path to = below_root(config_place());
-    const auto there = read_file(to, kConfigBytesMax);
-    if (!there && there.error().kind != ErrorKind::kNotFound) return fail(there.error());
-    if (there && *there != text) {
-      say_(fmt::format("keep   {}", config_place().native()));
-      to_do_.push_back(fmt::format(
-          "{} is there already and says something else, so it was left alone: compare it with {}, "
-          "or move it away and run this again",
-          config_place().native(), old_config_place_.native()));
-      return {};
-    }
     return place({.what = old_config_place_.native(),
                   .to = config_place(),
                   .content = text,

@@ -164,6 +164,25 @@ TEST_F(AdoptionTest, LeavesAConfigurationAloneThatSomebodyHasChanged) {
   EXPECT_THAT(said_, Contains(HasSubstr("says something else, so it was left alone")));
 }
 
+// There may be no other copy of the key of a certificate that was renewed in its new place.
+TEST_F(AdoptionTest, LeavesACertificateAloneThatWasRenewedInItsNewPlace) {
+  ASSERT_TRUE(run());
+  put("/etc/sluice/default/fluentd-client.key", "renewed");
+  ASSERT_TRUE(run());
+  EXPECT_EQ(get("/etc/sluice/default/fluentd-client.key"), "renewed");
+  EXPECT_THAT(said_, Contains("keep   /etc/sluice/default/fluentd-client.key"));
+  EXPECT_THAT(said_, Contains(StartsWith("TO DO  /etc/sluice/default/fluentd-client.key is there "
+                                         "already and says something else")));
+  EXPECT_EQ(get("/etc/sluice/default/fluentd-client.crt"), "content of client.crt");
+}
+
+TEST_F(AdoptionTest, MakesAFilesOwnersAndModeRightThatIsThereAlready) {
+  ASSERT_TRUE(run());
+  fs::permissions(at("/etc/sluice/default/fluentd-client.key"), fs::perms(0644));
+  ASSERT_TRUE(run());
+  EXPECT_EQ(look("/etc/sluice/default/fluentd-client.key").st_mode & 07777U, 0400U);
+}
+
 TEST_F(AdoptionTest, CopiesAStateThatTheFetcherCannotReadWithItsTimes) {
   fs::permissions(at("/opt/teh/storage"), fs::perms(0));
   if (::geteuid() != 0) GTEST_SKIP() << "only root can read such a folder";
