@@ -149,7 +149,11 @@ Result<void> TailCommand::show_new(LaneCursor* cursor, Output* output) {
       lines += line(cursor->lane(), stored);
       ++shown_;
     }
-    if (!lines.empty()) SLUICE_TRY(output->write(lines));
+    // Trimmed files that are held open here take up room until they are let go.
+    const auto let_go = [&] {
+      if (const auto reader = access_->reader()) (void)(*reader)->let_go();
+    };
+    if (!lines.empty()) SLUICE_TRY(output->write(lines, let_go));
   }
   return {};
 }
