@@ -34,12 +34,27 @@ std::optional<std::uint64_t> bytes_a_day(const std::vector<HistoryRow>& rows,
   return static_cast<std::uint64_t>(events * event_bytes * kDayMs / static_cast<double>(span_ms));
 }
 
+std::uint64_t trimmable_bytes(std::uint64_t used, const PerLane<Seq>& durable,
+                              const PerLane<Seq>& floor, const PerLane<Seq>& position) {
+  double kept = 0;
+  double may_go = 0;
+  for (const Lane lane : kLanes) {
+    const Seq end = durable[lane] + 1;
+    kept += static_cast<double>(end - floor[lane]);
+    may_go += static_cast<double>(std::clamp(position[lane] + 1, floor[lane], end) - floor[lane]);
+  }
+  if (kept <= 0) return 0;
+  return static_cast<std::uint64_t>(static_cast<double>(used) * may_go / kept);
+}
+
 std::optional<std::chrono::milliseconds> full_in(std::optional<std::uint64_t> bytes_a_day,
-                                                 std::uint64_t used, const DiskSpace& space,
-                                                 const DiskPlan& plan) {
+                                                 std::uint64_t used, std::uint64_t trimmable,
+                                                 const DiskSpace& space, const DiskPlan& plan) {
   if (!bytes_a_day || *bytes_a_day == 0) return std::nullopt;
-  const std::uint64_t left = plan.max_size > used ? plan.max_size - used : 0;
-  const std::uint64_t room = space.free > plan.min_free ? space.free - plan.min_free : 0;
+  const std::uint64_t needed = used - std::min(trimmable, used);
+  const std::uint64_t free = space.free + trimmable;
+  const std::uint64_t left = plan.max_size > needed ? plan.max_size - needed : 0;
+  const std::uint64_t room = free > plan.min_free ? free - plan.min_free : 0;
   const double days = static_cast<double>(std::min(left, room)) / static_cast<double>(*bytes_a_day);
   return std::chrono::milliseconds(static_cast<std::int64_t>(std::min(days, kDaysMax) * kDayMs));
 }

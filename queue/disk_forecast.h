@@ -20,11 +20,16 @@ std::optional<std::uint64_t> bytes_a_day(const std::vector<HistoryRow>& rows,
                                          const PerLane<Seq>& durable, const PerLane<Seq>& floor,
                                          std::uint64_t used);
 
+// About how many of the `used` bytes are of events up to `position`, which are delivered, and so
+// are trimmed before a lane has to wait.
+std::uint64_t trimmable_bytes(std::uint64_t used, const PerLane<Seq>& durable,
+                              const PerLane<Seq>& floor, const PerLane<Seq>& position);
+
 // How long until the queue may grow no more, by its own limit or by what has to stay free, if
 // nothing is acknowledged from now on. Nothing: it does not grow, or not known.
 std::optional<std::chrono::milliseconds> full_in(std::optional<std::uint64_t> bytes_a_day,
-                                                 std::uint64_t used, const DiskSpace& space,
-                                                 const DiskPlan& plan);
+                                                 std::uint64_t used, std::uint64_t trimmable,
+                                                 const DiskSpace& space, const DiskPlan& plan);
 
 }  // namespace sluice::queue
 

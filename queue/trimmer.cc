@@ -213,19 +213,10 @@ void Trimmer::remember(const HistoryRow& row) {
                 [&](const HistoryRow& old) { return row.time_ms - old.time_ms > kDayMs; });
 }
 
-// What is acknowledged is trimmed before a lane has to wait, so it counts as room.
 void Trimmer::forecast(const PerLane<Seq>& position) {
-  double kept = 0;
-  double may_go = 0;
-  for (const Lane lane : kLanes) {
-    kept += static_cast<double>(durable_[lane] + 1 - floor_[lane]);
-    may_go += static_cast<double>(std::max(position[lane] + 1, floor_[lane]) - floor_[lane]);
-  }
-  if (kept <= 0) return full_in_.reset();
-  const auto room = static_cast<std::uint64_t>(static_cast<double>(usage_.used) * may_go / kept);
-  const std::uint64_t needed = usage_.used - std::min(room, usage_.used);
-  full_in_ = queue::full_in(bytes_a_day(last_day_, durable_, floor_, usage_.used), needed,
-                            {.size = 0, .free = usage_.free + room}, parts_.plan);
+  full_in_ = queue::full_in(bytes_a_day(last_day_, durable_, floor_, usage_.used), usage_.used,
+                            trimmable_bytes(usage_.used, durable_, floor_, position),
+                            {.size = 0, .free = usage_.free}, parts_.plan);
 }
 
 std::optional<ShipperPage> Trimmer::trusted_page() const {

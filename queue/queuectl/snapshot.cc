@@ -140,11 +140,13 @@ std::optional<SinkReport> ask_shipper(const InstancePaths& paths) {
   return std::move(status->sink);
 }
 
-Result<DiskStatus> disk_status(Access* access, const Reader& reader, const QueueView& view) {
+Result<DiskStatus> disk_status(Access* access, const Reader& reader, const QueueView& view,
+                               const PerLane<Seq>& position) {
   DiskStatus disk;
   SLUICE_ASSIGN(disk.space, file_system_space(access->paths().queue()));
   disk.used = folder_bytes(access->paths().queue());
   SLUICE_ASSIGN(const auto rows, reader.history());
+  disk.trimmable = trimmable_bytes(disk.used, view.durable, view.floor, position);
   disk.bytes_a_day = bytes_a_day(rows, view.durable, view.floor, disk.used);
   return disk;
 }
@@ -187,7 +189,9 @@ Result<Snapshot> try_snapshot(Access* access) {
       damage = advise_on_queue({ErrorKind::kCorrupt, damage}, access->paths()).message;
     }
   }
-  SLUICE_ASSIGN(snapshot.disk, disk_status(access, *reader, view));
+  PerLane<Seq> position;
+  for (const Lane lane : kLanes) position[lane] = delivery.progress[lane].position;
+  SLUICE_ASSIGN(snapshot.disk, disk_status(access, *reader, view, position));
   add_to(&snapshot.ledger, delivery.ledger);
   snapshot.crash_repeats_max = published_repeats(access->paths(), view.queue_id);
   return snapshot;

@@ -55,8 +55,9 @@ struct LaneStatus {
 };
 
 struct DiskStatus {
-  std::uint64_t used = 0;  // by the queue's folder
-  DiskSpace space;         // of its file system
+  std::uint64_t used = 0;       // by the queue's folder
+  std::uint64_t trimmable = 0;  // of that, by delivered events, as far as known
+  DiskSpace space;              // of its file system
   // How fast the queue would grow if nothing were trimmed, from the last day; nothing: not known.
   std::optional<std::uint64_t> bytes_a_day;
 };

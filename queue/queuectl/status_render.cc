@@ -137,7 +137,8 @@ std::string disk_line(const Snapshot& snapshot, const StatusContext& context) {
   if (disk.space.free < plan.min_free) {
     line += fmt::format(" (less than min-free-disk, {}: nothing is fetched)",
                         describe_bytes(plan.min_free));
-  } else if (const auto left = full_in(disk.bytes_a_day, disk.used, disk.space, plan)) {
+  } else if (const auto left =
+                 full_in(disk.bytes_a_day, disk.used, disk.trimmable, disk.space, plan)) {
     line += fmt::format("; full in {} if nothing is acknowledged", format_duration(*left));
   }
   if (const auto since = replay_reaches_back_to(snapshot)) {
@@ -150,7 +151,7 @@ std::string disk_line(const Snapshot& snapshot, const StatusContext& context) {
 Json disk_json(const Snapshot& snapshot, const StatusContext& context) {
   const DiskStatus& disk = snapshot.disk;
   const DiskPlan plan = plan_disk(context.limits, disk.space.size);
-  const auto left = full_in(disk.bytes_a_day, disk.used, disk.space, plan);
+  const auto left = full_in(disk.bytes_a_day, disk.used, disk.trimmable, disk.space, plan);
   return Json{{"used_bytes", disk.used},
               {"max_size", plan.max_size},
               {"session_max_size", plan.session_max_size},

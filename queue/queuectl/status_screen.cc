@@ -277,7 +277,7 @@ void Screen::disk() {
   const double share =
       plan.max_size == 0 ? 1 : static_cast<double>(disk.used) / static_cast<double>(plan.max_size);
   const bool has_no_room = disk.space.free < plan.min_free || share >= 1;
-  const auto left = full_in(disk.bytes_a_day, disk.used, disk.space, plan);
+  const auto left = full_in(disk.bytes_a_day, disk.used, disk.trimmable, disk.space, plan);
   const bool is_soon = left && left->count() < kDayMs;
   const Tone tone = has_no_room ? Tone::kBad : (is_soon ? Tone::kWarn : Tone::kGood);
   ScreenLine line("disk   ", Tone::kStrong);

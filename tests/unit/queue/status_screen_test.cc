@@ -10,6 +10,8 @@
 #include <string>
 #include <vector>
 
+#include "queue/disk_forecast.h"
+
 namespace sluice::queue {
 namespace {
 
@@ -133,6 +135,31 @@ TEST_F(StatusScreenTest, ShowsTroubleAndWhatADaemonWaitsFor) {
   EXPECT_THAT(text, HasSubstr("up 41m  lane audit: events wait: connection refused\n"));
   EXPECT_THAT(text,
               HasSubstr("last trouble 2m ago: lane audit: events wait: connection refused?[2J\n"));
+}
+
+// A queue that keeps delivered events up to its limit is full all the time, and has room.
+TEST_F(StatusScreenTest, DeliveredEventsAreRoom) {
+  snapshot_.disk.used = 40 * kGiB;
+  EXPECT_THAT(line_with(screen(120), "disk"), HasSubstr("full in 1d"));
+  snapshot_.disk.trimmable = 38 * kGiB;
+  EXPECT_THAT(line_with(screen(120), "disk"), HasSubstr("full in 20d"));
+}
+
+TEST(DiskForecast, KnowsWhatIsDeliveredAndKept) {
+  PerLane<Seq> durable;
+  PerLane<Seq> floor;
+  PerLane<Seq> position;
+  durable[Lane::kAudit] = 100;
+  floor[Lane::kAudit] = 21;
+  floor[Lane::kSession] = 1;
+  position[Lane::kAudit] = 60;
+  EXPECT_EQ(trimmable_bytes(800, durable, floor, position), 400U);
+  position[Lane::kAudit] = 10;
+  EXPECT_EQ(trimmable_bytes(800, durable, floor, position), 0U);
+  position[Lane::kAudit] = 200;
+  EXPECT_EQ(trimmable_bytes(800, durable, floor, position), 800U);
+  floor[Lane::kAudit] = 101;
+  EXPECT_EQ(trimmable_bytes(800, durable, floor, position), 0U);
 }
 
 TEST_F(StatusScreenTest, TellsASilentDaemonFromOneThatRuns) {
