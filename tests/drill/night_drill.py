@@ -85,8 +85,8 @@ class Night(unittest.TestCase):
             "queuectl": f'exec "{BIN}/queuectl" "$@" --config "{self.rig.config_path}"',
             # The lines of both daemons from warnings on.
             "journalctl": f'grep -hE " (warn|error) " "{self.folder}"/sluice-*.log || true',
-            # There are no such users here; `sudo -u NAME` and install's owners are left out.
-            "sudo": 'shift 2; exec "$@"',
+            # There are no such users here; `runuser -u NAME --` and install's owners are left out.
+            "runuser": 'shift 3; exec "$@"',
             "install": 'while [ $# -gt 0 ]; do case "$1" in -o|-g) shift 2;; *) set -- "$@" "$1"; break;; esac; done; '
                        'mode=$2; shift 2; exec /usr/bin/install -m "$mode" "$1" "$2"',
         }
