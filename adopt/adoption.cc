@@ -52,7 +52,10 @@ struct FileToPlace {
 class Adoption {
  public:
   Adoption(const AdoptionOptions& options, const Systemctl& systemctl, const Say& say)
-      : options_(options), systemctl_(systemctl), say_(say) {}
+      : options_(options), systemctl_(systemctl), say_(say) {
+    // As systemctl takes it.
+    if (fs::path(options_.unit).extension().empty()) options_.unit += ".service";
+  }
 
   Result<void> run() {
     SLUICE_TRY(look());
@@ -287,7 +290,7 @@ class Adoption {
                   .mode = 0640});
   }
 
-  const AdoptionOptions& options_;
+  AdoptionOptions options_;
   const Systemctl& systemctl_;
   const Say& say_;
   Owner fetcher_;

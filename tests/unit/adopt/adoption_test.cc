@@ -247,6 +247,12 @@ TEST_F(AdoptionTest, ChangesNothingForAConfigurationThatSluiceDoesNotTake) {
   EXPECT_THAT(refused.error().message, HasSubstr("did you mean storage?"));
 }
 
+TEST_F(AdoptionTest, KnowsAUnitByItsShortName) {
+  options_.unit = "teleport-event-handler";
+  ASSERT_TRUE(run());
+  EXPECT_THAT(said_, Contains("do     stop and disable teleport-event-handler.service"));
+}
+
 TEST_F(AdoptionTest, WorksWithoutAUnit) {
   fs::remove(at("/etc/systemd/system/teleport-event-handler.service"));
   EXPECT_EQ(run().error().kind, ErrorKind::kNotFound);
