@@ -43,6 +43,7 @@ void check_takeover(const CheckContext& context, Findings* findings) {
       std::chrono::duration_cast<std::chrono::seconds>(fs::file_time_type::clock::now() - *written);
   const std::string ago = fmt::format("{}: written {} ago", folder.string(),
                                       format_duration(std::max(age, std::chrono::seconds(0))));
+  // As the fetcher's start sees it, also where the files are from the future.
   if (std::chrono::abs(age) < kHandlerIsGone) {
     findings->push_back(
         failure(kTakeover, {ErrorKind::kBusy, ago + ", so teleport-event-handler is running"},

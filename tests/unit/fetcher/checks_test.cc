@@ -72,6 +72,12 @@ TEST_F(TakeoverTest, FailsWhileTheOldHandlerWritesAnywhereInItsFolder) {
   EXPECT_EQ(look().level, FindingLevel::kOk);
 }
 
+// The start takes the position over, so nothing is to be done.
+TEST_F(TakeoverTest, IsFineWithFilesFromTheFuture) {
+  write("window_time", -seconds{10'000});
+  EXPECT_EQ(look().level, FindingLevel::kOk);
+}
+
 TEST_F(TakeoverTest, LooksAtTheFolderOfThisClusterOnly) {
   write("window_time", seconds{1});
   EXPECT_EQ(look().level, FindingLevel::kFail);
