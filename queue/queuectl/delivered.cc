@@ -29,9 +29,9 @@ Result<Delivered> Delivered::look(Access* access, Lane lane) {
   auto progress = access->progress(lane);
   if (!progress && progress.error().kind == ErrorKind::kNotFound) return delivered;
   if (!progress) {
-    delivered.is_exact_ = false;
+    delivered.problem_ = std::move(progress.error());
     SLUICE_ASSIGN(delivered.progress_.position,
-                  published_position(*access, lane, progress.error()));
+                  published_position(*access, lane, *delivered.problem_));
     return delivered;
   }
   delivered.progress_ = std::move(*progress);

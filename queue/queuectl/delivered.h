@@ -5,6 +5,7 @@
 #ifndef SLUICE_QUEUE_QUEUECTL_DELIVERED_H_
 #define SLUICE_QUEUE_QUEUECTL_DELIVERED_H_
 
+#include <optional>
 #include <set>
 #include <vector>
 
@@ -28,13 +29,13 @@ class Delivered {
   // Whether the sink has taken it: neither a dead letter nor taken out by hand. What `queuectl
   // adopt` has passed over cannot be told from it.
   bool is_acknowledged(const RecordKey& record) const;
-  // Whether the store could be read: otherwise only the position is known.
-  bool is_exact() const { return is_exact_; }
+  // Why the store could not be read, so that only the position is known.
+  const std::optional<Error>& problem() const { return problem_; }
 
  private:
   LaneProgress progress_;
   std::set<RecordKey> set_aside_;
-  bool is_exact_ = true;
+  std::optional<Error> problem_;
 };
 
 // Up to where the lane is delivered.

@@ -46,10 +46,12 @@ class LaneExport {
 Result<void> LaneExport::run(Access* access) {
   if (question_.what != ExportQuestion::What::kAll) {
     SLUICE_ASSIGN(delivered_, Delivered::look(access, lane_));
-    if (!delivered_.is_exact()) {
+    if (const auto& problem = delivered_.problem()) {
+      // Dead letters would be told from what was delivered by nothing.
+      if (question_.what == ExportQuestion::What::kDelivered) return fail(*problem);
       totals_.remarks.push_back(
-          fmt::format("the delivery store cannot be read: of lane {} everything up to number {} is "
-                      "taken for delivered, dead letters too, and nothing beyond it",
+          fmt::format("the delivery store cannot be read: of lane {} everything beyond number {} "
+                      "is taken for backlog",
                       name_of(lane_), delivered_.position()));
     }
   }
@@ -92,8 +94,7 @@ Result<void> LaneExport::settle_range(const QueueView& view) {
   if (question_.what == ExportQuestion::What::kBacklog) {
     range_.first = std::max(range_.first, delivered_.position() + 1);
   } else if (question_.what == ExportQuestion::What::kDelivered) {
-    range_.last =
-        std::min(range_.last, delivered_.is_exact() ? delivered_.last() : delivered_.position());
+    range_.last = std::min(range_.last, delivered_.last());
   }
   return {};
 }

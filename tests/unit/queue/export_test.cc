@@ -154,6 +154,29 @@ TEST_F(ExportTest, TellsWhatIsDeliveredFromTheBacklogAndFromWhatWasSetAside) {
   EXPECT_THAT(lines_, ElementsAre(HasSubstr("e-6"), HasSubstr("e-7"), HasSubstr("e-9")));
 }
 
+// Dead letters and what was skipped must not pass for delivered.
+TEST_F(ExportTest, SaysNothingOfDeliveryThatOnlyTheStoreKnows) {
+  const auto writer = open_writer();
+  ASSERT_TRUE(append(writer.get(), Lane::kAudit, 10));
+  deliver_some();
+  const std::filesystem::path store = paths_.delivery_db();
+  std::filesystem::remove_all(store);
+  std::filesystem::create_directory_symlink(store.filename(), store);  // can be entered by nobody
+  auto page = PageWriter::open(paths_.shipper_page(), PageRole::kShipper);
+  ShipperPage values;
+  values.position[Lane::kAudit] = 5;
+  page->publish(encode_page(values));
+  ExportQuestion question = of(Lane::kAudit);
+  question.what = ExportQuestion::What::kDelivered;
+  ASSERT_FALSE(run(question));
+  EXPECT_THAT(lines_, SizeIs(0));
+  question.what = ExportQuestion::What::kBacklog;
+  const auto backlog = run(question);
+  ASSERT_TRUE(backlog) << error_of(backlog);
+  EXPECT_EQ(backlog->count(), 5U);
+  EXPECT_THAT(backlog->remarks, ElementsAre(HasSubstr("beyond number 5 is taken for backlog")));
+}
+
 TEST_F(ExportTest, CountsWhatHasNoEventAndShowsItInAnEnvelope) {
   const auto writer = open_writer();
   ASSERT_TRUE(append(writer.get(), Lane::kAudit, 1));
