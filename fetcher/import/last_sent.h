@@ -17,9 +17,8 @@
 
 namespace sluice::fetcher {
 
-// On the page that the handler was on; then, if Teleport does not take its key or the event is not
-// there, from the window's start on. Nothing: Teleport does not have it. Errors as of
-// EventApi::search().
+// On the page that the handler was on; then, if that cannot be had or the event is not there, from
+// the window's start on. Nothing: Teleport does not have it. Errors as of EventApi::search().
 Result<std::optional<Timestamp>> find_last_sent(const SearchState& search,
                                                 const FetcherConfig& config, const Clock& clock,
                                                 EventApi* api, const std::stop_token& stop);

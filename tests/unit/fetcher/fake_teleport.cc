@@ -117,9 +117,10 @@ void FakeTeleport::add_event(const std::string& id, Timestamp time) {
   events_.emplace(time, event_bytes(id, time));
 }
 
-void FakeTeleport::refuse_keys(bool refuse) {
+void FakeTeleport::refuse_keys(bool refuse, ErrorKind kind) {
   const std::lock_guard lock(mutex_);
   keys_refused_ = refuse;
+  key_refusal_ = kind;
 }
 
 std::vector<SearchRequest> FakeTeleport::searches() const {
@@ -201,7 +202,8 @@ Result<SearchPage> FakeTeleport::search(const SearchRequest& request, std::stop_
   const std::string window = format_rfc3339(request.from) + "/" + format_rfc3339(request.to) + "#";
   std::size_t skip = 0;
   if (!request.start_key.empty()) {
-    if (keys_refused_ || !request.start_key.starts_with(window)) {
+    if (keys_refused_) return fail(key_refusal_, "invalid key format");
+    if (!request.start_key.starts_with(window)) {
       return fail(ErrorKind::kRejected, "invalid key format");
     }
     skip = std::stoul(request.start_key.substr(window.size()));

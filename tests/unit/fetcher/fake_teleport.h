@@ -45,7 +45,8 @@ class FakeTeleport final : public EventApi {
   // Search.
   void add_event(const std::string& id, Timestamp time);
   void set_page_max(std::size_t events);  // pages of more are too large to be received
-  void refuse_keys(bool refuse);          // every page key, as after a change of Teleport's storage
+  // Every page key, as after a change of Teleport's storage.
+  void refuse_keys(bool refuse, ErrorKind kind = ErrorKind::kRejected);
   std::vector<SearchRequest> searches() const;
 
   // Recordings.
@@ -83,6 +84,7 @@ class FakeTeleport final : public EventApi {
   ErrorKind lock_refusal_ = ErrorKind::kUnavailable;
   bool export_supported_ = true;
   bool keys_refused_ = false;
+  ErrorKind key_refusal_ = ErrorKind::kRejected;
   std::size_t page_max_ = 100'000;
   bool reachable_ = true;
   std::map<Day, std::map<std::string, Chunk>> days_;

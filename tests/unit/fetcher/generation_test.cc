@@ -7,6 +7,7 @@
 #include <set>
 #include <thread>
 
+#include "common/backoff.h"
 #include "fetcher/source/search_state.h"
 #include "queue/control_page.h"
 #include "queue/reader.h"
@@ -148,6 +149,19 @@ TEST_F(TakenOverTest, FindsThatEventAlsoWhereItsPageIsNotTaken) {
   fill(1000);
   take_over("e700", "a key of another window");
   EXPECT_EQ(run().value(), Generation::End::kFinished);
+  EXPECT_THAT(ids(Lane::kAudit), UnorderedElementsAreArray(expected_from(700)));
+}
+
+// A storage that cannot read the key of another one may say no more than that something failed.
+TEST_F(TakenOverTest, IsNotHeldUpByAPageThatFails) {
+  fill(1000);
+  take_over("e700", "a key of another storage");
+  teleport_.refuse_keys(true, ErrorKind::kUnavailable);
+  std::stop_source stop;
+  std::jthread patience([&](const std::stop_token& done) {
+    if (sleep_for(done, std::chrono::seconds(15))) stop.request_stop();
+  });
+  EXPECT_EQ(run(stop.get_token()).value(), Generation::End::kFinished);
   EXPECT_THAT(ids(Lane::kAudit), UnorderedElementsAreArray(expected_from(700)));
 }
 
