@@ -21,6 +21,13 @@ SelfCheck shipper_checks() {
                   "headers"},
                  check_sinks},
                 {"monitor", {"monitor-url", "fluentd-ca"}, check_monitors},
+                {"teleport",
+                 {},
+                 [](const CheckContext&, Findings* findings) {
+                   findings->push_back(not_looked_at(
+                       "teleport", "its address and the identity belong to the fetcher",
+                       "sluice-fetcher check"));
+                 }},
                 {"folders",
                  {"queue-path"},
                  [](const CheckContext& context, Findings* findings) {

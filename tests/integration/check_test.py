@@ -77,6 +77,8 @@ class Daemons(CheckCase):
             self.assertEqual(0, code, findings)
             self.only_good(findings)
         self.assertEqual([], list(self.rig.state.iterdir()), "a check writes nothing")
+        self.expect("sluice-fetcher", 0, "skipped", "fluentd", "sluice-shipper check")
+        self.expect("sluice-shipper", 0, "skipped", "teleport", "sluice-fetcher check")
         self.rig.start_daemons()
         self.rig.wait_until_drained()
         before = self.state()
@@ -243,6 +245,7 @@ class Doctor(CheckCase):
         code, findings = self.doctor("env")
         self.assertEqual(0, code, findings)
         self.only_good(findings)
+        self.assertNotIn("fetcher/fluentd", [one["check"] for one in findings], "the shipper's check looks at it")
         for check in ("fetcher", "shipper", "source", "audit", "dead-letters", "pages", "version", "fetcher/identity",
                       "shipper/fluentd"):
             self.assertTrue(self.find(findings, "ok", check), (check, findings))
