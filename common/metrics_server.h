@@ -29,8 +29,8 @@ class MetricsServer {
  public:
   // kConfig: it is no IP:PORT. kUnavailable: the port cannot be had.
   static Result<std::unique_ptr<MetricsServer>> start(MetricsServerOptions options);
-  // For a daemon, whose work does not stop for it: nullptr if it is kNoAddress or, with a line in the
-  // log, the port cannot be had. kConfig as above.
+  // For a daemon, whose work does not stop for it: nullptr if it is kNoAddress or, with a line in
+  // the log, the port cannot be had. kConfig as above.
   static Result<std::unique_ptr<MetricsServer>> start_if_possible(MetricsServerOptions options);
   ~MetricsServer();
 

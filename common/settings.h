@@ -1,5 +1,6 @@
-// The one table of all settings. Reading the file, the environment and the flags, the help texts, the
-// man pages and the tables in docs/configuration.md all follow from it, so that they cannot differ.
+// The one table of all settings. Reading the file, the environment and the flags, the help texts,
+// the man pages and the tables in docs/configuration.md all follow from it, so that they cannot
+// differ.
 #ifndef SLUICE_COMMON_SETTINGS_H_
 #define SLUICE_COMMON_SETTINGS_H_
 

@@ -9,8 +9,8 @@ namespace {
 
 constexpr std::size_t kWordsMax = 200;
 
-// Where a server that repeats what it does not understand begins to repeat a part of an event, which
-// is not for the log: the first quote or brace, if there are members of an object behind it.
+// Where a server that repeats what it does not understand begins to repeat a part of an event,
+// which is not for the log: the first quote or brace, if there are members of an object behind it.
 std::size_t length_without_json(std::string_view body) {
   const bool has_json =
       body.find("\":") != std::string_view::npos || body.find("{\"") != std::string_view::npos;
