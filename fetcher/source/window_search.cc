@@ -23,6 +23,9 @@ constexpr std::uint32_t kDoublingsMax = 20;
 constexpr std::int64_t kWindowSecondsMax = 30LL * 366 * 24 * 3600;
 // A saved time that lies further in the future than this is not believed.
 constexpr std::int64_t kBelievedAheadSeconds = 2 * 24 * 3600;
+// A page key that fails so often in a row, whatever is said, is given up: the window is searched
+// again from its start, and what is in the queue already is kept out.
+constexpr int kKeyFailuresMax = 10;
 
 std::unexpected<Error> stopped() { return fail(ErrorKind::kStopped, "asked to stop"); }
 
@@ -160,7 +163,13 @@ Result<SearchPage> WindowSearch::fetch_page(const std::stop_token& stop) {
     page = api_.search(request, stop);
   }
   if (page) page_size_ = std::min(page_size_ * 2, options_.page_size);
-  if (page || page.error().kind != ErrorKind::kRejected || request.start_key.empty()) return page;
+  if (page || request.start_key.empty()) {
+    key_failures_ = 0;
+    return page;
+  }
+  // Not every storage that cannot read the key of another one says so with the right code.
+  if (page.error().kind != ErrorKind::kRejected && ++key_failures_ < kKeyFailuresMax) return page;
+  key_failures_ = 0;
   // The caller waits before the window is opened again: a server that refuses the keys which it has
   // just given would otherwise be asked without end.
   state_.page_key.clear();

@@ -105,6 +105,7 @@ class WindowSearch final : public AuditSource {
   RepeatedMessage trouble_;
   std::chrono::milliseconds next_probe_{};  // by the monotonic clock
   RepeatedMessage key_trouble_;
+  int key_failures_ = 0;  // in a row, with a page key
   std::atomic<bool> idle_ = false;
 
   std::string types_;  // options_.types as the state has them

@@ -283,6 +283,17 @@ TEST_F(WindowSearchTest, SearchesTheWindowAgainWhenItsPageKeyIsRefused) {
   EXPECT_THAT(ids(), ElementsAreArray(expected));
 }
 
+TEST_F(WindowSearchTest, SearchesTheWindowAgainWhenItsPageKeyFailsAgainAndAgain) {
+  const std::string only = add_event(9 * kDaySeconds);
+  SearchState saved = start_;
+  saved.to = add_seconds(start_.from, 2 * kDaySeconds);
+  saved.page_key = "a key of another storage";
+  state_["search"] = encode_search_state(saved);
+  teleport_.refuse_keys(true, ErrorKind::kUnavailable);
+  run_until(1);
+  EXPECT_THAT(ids(), ElementsAre(only));
+}
+
 TEST_F(WindowSearchTest, DropsAPageKeyThatWasGivenForOtherTypes) {
   SearchState saved = start_;
   saved.to = add_seconds(start_.from, 2 * kDaySeconds);
