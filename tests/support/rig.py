@@ -534,9 +534,8 @@ connections = {self.connections}
 
 
 def has_taken(status, events):
-    """Whether so many audit events have come to the queue. Those that are on the wire or in the fetcher's memory have not."""
-    audit = status["lanes"]["audit"]
-    return audit["fetched"] + audit["filtered"] >= events
+    """Whether so many events have come to the queue. Those that are on the wire or in the fetcher's memory have not."""
+    return sum(lane["fetched"] + lane["filtered"] for lane in status["lanes"].values()) >= events
 
 
 def temporary_folder(name):
