@@ -17,6 +17,7 @@
 #include <optional>
 #include <system_error>
 
+#include "common/file_access.h"
 #include "common/files.h"
 #include "common/owned_fd.h"
 
@@ -36,8 +37,8 @@ using FilePtr = std::unique_ptr<FILE, CloseFile>;
 
 std::optional<uid_t> find_user(const fs::path& root, const std::string& name) {
   if (root == "/") {
-    const passwd* user = ::getpwnam(name.c_str());
-    return user == nullptr ? std::nullopt : std::optional(user->pw_uid);
+    const auto user = sluice::find_user(name);
+    return user ? std::optional(user->uid) : std::nullopt;
   }
   const FilePtr file(std::fopen((root / "etc/passwd").c_str(), "re"));
   while (const passwd* user = file ? ::fgetpwent(file.get()) : nullptr) {
@@ -76,22 +77,6 @@ bool may_read_below(const fs::path& path, const Owner& owner) {
     if (!may_read_below(it->path(), owner)) return false;
   }
   return !error;
-}
-
-Result<void> write_all(int fd, std::string_view content, const fs::path& path) {
-  while (!content.empty()) {
-    const ssize_t written = ::write(fd, content.data(), content.size());
-    if (written < 0 && errno == EINTR) continue;
-    if (written < 0) return fail(errno_error("write", path.native()));
-    content.remove_prefix(static_cast<std::size_t>(written));
-  }
-  return {};
-}
-
-Result<void> sync_folder(const fs::path& folder) {
-  const OwnedFd fd(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (fd.is_open() && ::fsync(fd.get()) == 0) return {};
-  return fail(errno_error("sync", folder.native()));
 }
 
 // Files and folders below it, links and all else left out.
@@ -173,7 +158,7 @@ Result<void> place_file(const fs::path& path, std::string_view content, const Ow
     if (::fchmod(file.get(), mode) != 0) return fail(errno_error("chmod", fresh));
     if (::fsync(file.get()) != 0) return fail(errno_error("sync", fresh));
     if (::rename(fresh.c_str(), path.c_str()) != 0) return fail(errno_error("make", path.native()));
-    return sync_folder(path.parent_path());
+    return sync_directory(path.parent_path());
   }();
   if (!placed) ::unlink(fresh.c_str());
   return placed;
@@ -230,7 +215,7 @@ Result<void> copy_folder(const fs::path& original, const fs::path& copy, const O
   SLUICE_TRY(keep_time(original, fresh));
   fs::remove_all(copy, error);
   if (::rename(fresh.c_str(), copy.c_str()) != 0) return fail(errno_error("make", copy.native()));
-  return sync_folder(copy.parent_path());
+  return sync_directory(copy.parent_path());
 }
 
 }  // namespace sluice::adopt

@@ -50,4 +50,22 @@ Result<void> check_readable(const std::filesystem::path& path) {
   return {};
 }
 
+// A write that takes a part only says why not more when it is asked for the rest.
+Result<void> write_all(int fd, std::string_view content, const std::filesystem::path& path) {
+  while (!content.empty()) {
+    const ssize_t taken = ::write(fd, content.data(), content.size());
+    if (taken < 0 && errno == EINTR) continue;
+    if (taken < 0) return fail(errno_error("write", path.native()));
+    content.remove_prefix(static_cast<std::size_t>(taken));
+  }
+  return {};
+}
+
+Result<void> sync_directory(const std::filesystem::path& directory) {
+  const OwnedFd folder(::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!folder.is_open()) return fail(errno_error("open", directory.native()));
+  if (::fsync(folder.get()) == 0) return {};
+  return fail(errno_error("sync", directory.native()));
+}
+
 }  // namespace sluice

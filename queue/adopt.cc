@@ -11,6 +11,7 @@
 #include <system_error>
 #include <utility>
 
+#include "common/files.h"
 #include "queue/answer_rows.h"
 #include "queue/database.h"
 #include "queue/dead_letter_rows.h"

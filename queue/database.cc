@@ -11,8 +11,8 @@
 #include <system_error>
 
 #include "common/check.h"
+#include "common/files.h"
 #include "queue/bytes.h"
-#include "queue/format_file.h"
 
 namespace sluice::queue {
 namespace {

@@ -4,7 +4,6 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
-#include <cerrno>
 #include <cstdio>
 #include <sstream>
 #include <string>
@@ -21,21 +20,11 @@ std::filesystem::path format_path(const std::filesystem::path& directory) {
   return directory / "FORMAT";
 }
 
-// A write that takes a part only says why not more when it is asked for the rest.
-bool write_all(int fd, std::string_view text) {
-  while (!text.empty()) {
-    const ssize_t taken = ::write(fd, text.data(), text.size());
-    if (taken < 0 && errno == EINTR) continue;
-    if (taken < 0) return false;
-    text.remove_prefix(static_cast<std::size_t>(taken));
-  }
-  return true;
-}
-
 Result<void> write_synced(const std::filesystem::path& path, std::string_view text) {
   const OwnedFd file(::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0640));
   if (!file.is_open()) return fail(errno_error("create", path.string()));
-  if (write_all(file.get(), text) && ::fsync(file.get()) == 0) return {};
+  SLUICE_TRY(write_all(file.get(), text, path));
+  if (::fsync(file.get()) == 0) return {};
   return fail(errno_error("write", path.string()));
 }
 
@@ -82,13 +71,6 @@ Result<void> write_format(const std::filesystem::path& directory, std::string_vi
     return fail(errno_error("rename to", path.string()));
   }
   return sync_directory(directory);
-}
-
-Result<void> sync_directory(const std::filesystem::path& directory) {
-  const OwnedFd folder(::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (!folder.is_open()) return fail(errno_error("open", directory.string()));
-  if (::fsync(folder.get()) == 0) return {};
-  return fail(errno_error("sync", directory.string()));
 }
 
 }  // namespace sluice::queue

@@ -34,9 +34,6 @@ Result<void> check_format_for_writing(const std::filesystem::path& directory,
 // Writes kFormatVersion and syncs it, by a rename so that it is whole or not there.
 Result<void> write_format(const std::filesystem::path& directory, std::string_view kind);
 
-// fsync() on a directory: what was created or renamed in it survives a power cut.
-Result<void> sync_directory(const std::filesystem::path& directory);
-
 }  // namespace sluice::queue
 
 #endif  // SLUICE_QUEUE_FORMAT_FILE_H_

@@ -17,6 +17,7 @@
 #include <system_error>
 #include <utility>
 
+#include "common/files.h"
 #include "queue/control_page.h"
 #include "queue/database.h"
 #include "queue/delivery_schema.h"

@@ -12,7 +12,7 @@
 #include <filesystem>
 #include <utility>
 
-#include "queue/format_file.h"
+#include "common/files.h"
 #include "queue/queuectl/interrupt.h"
 
 namespace sluice::queue {

@@ -6,6 +6,8 @@
 #include <array>
 #include <cmath>
 
+#include "common/printable.h"
+
 namespace sluice::queue {
 namespace {
 
@@ -48,21 +50,10 @@ std::size_t width_of(std::string_view text) {
 }
 
 std::string shown(std::string_view text, bool is_utf8) {
-  std::string safe;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    const auto byte = static_cast<unsigned char>(text[i]);
-    if (byte >= 0x20 && byte < 0x7F) {
-      safe += text[i];
-    } else if (byte == 0xC2 && i + 1 < text.size() &&
-               static_cast<unsigned char>(text[i + 1]) < 0xA0) {
-      safe += '?';  // U+0080 to U+009F, which some terminals obey
-      ++i;
-    } else if (byte >= 0x80 && is_utf8) {
-      safe += text[i];
-    } else if (byte < 0x80 || !continues_character(text[i])) {
-      safe += '?';
-    }
-  }
+  std::string safe = printable(text);
+  if (is_utf8) return safe;
+  std::erase_if(safe, &continues_character);
+  std::ranges::replace_if(safe, [](char c) { return static_cast<unsigned char>(c) >= 0x80; }, '?');
   return safe;
 }
 

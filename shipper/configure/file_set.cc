@@ -13,8 +13,8 @@
 #include <system_error>
 #include <utility>
 
+#include "common/files.h"
 #include "common/owned_fd.h"
-#include "queue/format_file.h"
 
 namespace sluice::shipper::configure {
 namespace {
@@ -58,12 +58,7 @@ Result<void> write_file(const fs::path& path, std::string_view content) {
   if (::fchmod(file.get(), kFileMode) != 0) {
     return fail(errno_error("set the mode of", path.native()));
   }
-  while (!content.empty()) {
-    const ssize_t taken = ::write(file.get(), content.data(), content.size());
-    if (taken < 0 && errno == EINTR) continue;
-    if (taken < 0) return fail(errno_error("write", path.native()));
-    content.remove_prefix(static_cast<std::size_t>(taken));
-  }
+  SLUICE_TRY(write_all(file.get(), content, path));
   if (::fsync(file.get()) == 0) return {};
   return fail(errno_error("sync", path.native()));
 }
@@ -140,12 +135,12 @@ Result<fs::path> place_files(const fs::path& folder, std::span<const NewFile> fi
   for (const NewFile& file : files) {
     SLUICE_TRY(write_file(fresh.path() / file.name, file.content));
   }
-  SLUICE_TRY(queue::sync_directory(fresh.path()));
+  SLUICE_TRY(sync_directory(fresh.path()));
   if (!replace || is_absent_or_empty(folder)) {
     // If something has come there since, this fails.
     SLUICE_TRY(rename_to(fresh.path(), folder));
     fresh.release();
-    SLUICE_TRY(queue::sync_directory(folder.parent_path()));
+    SLUICE_TRY(sync_directory(folder.parent_path()));
     return fs::path();
   }
   SLUICE_TRY(exchange(fresh.path(), folder));
@@ -153,7 +148,7 @@ Result<fs::path> place_files(const fs::path& folder, std::span<const NewFile> fi
   fresh.release();
   fs::path aside = name_aside(folder, now);
   SLUICE_TRY(rename_to(old, aside));
-  SLUICE_TRY(queue::sync_directory(folder.parent_path()));
+  SLUICE_TRY(sync_directory(folder.parent_path()));
   return aside;
 }
 

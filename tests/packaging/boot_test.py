@@ -27,16 +27,13 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "support"))
 import debian_tree  # noqa: E402
 import documents  # noqa: E402
 import power  # noqa: E402
-import rig as rigs  # noqa: E402
 import virtual_machine  # noqa: E402
 from booted_rig import BootedRig  # noqa: E402
 from container import Container, enter_own_network  # noqa: E402
-from machine import OUTSIDE  # noqa: E402
-from processes import TestFailure  # noqa: E402
+from machine import OUTSIDE, status_of  # noqa: E402
 from scenes import OPERATOR, STRANGER, Play  # noqa: E402
 from virtual_machine import VirtualMachine  # noqa: E402
 
-SKIPPED = 77
 PROGRAMS = ("sluice-fetcher", "sluice-shipper", "queuectl")
 IMAGE_BYTES = 4 << 30
 
@@ -125,21 +122,7 @@ def main():
     parser.add_argument("--virtual", action="store_true")
     parser.add_argument("--deb", action="append", type=lambda text: Path(text).resolve(), default=[], metavar="FILE")
     arguments = parser.parse_args()
-    folder = None
-    try:
-        debian_tree.enter_own_namespace()
-        folder = rigs.temporary_folder("boot")
-        play(arguments, folder)
-    except power.NotPossible as reason:
-        say(f"SKIPPED: {reason}")
-        return SKIPPED
-    except TestFailure as failure:
-        say(f"FAILED: {failure}")
-        return 1
-    finally:
-        if folder:
-            shutil.rmtree(folder, ignore_errors=True)
-    return 0
+    return status_of("boot", lambda folder: play(arguments, folder))
 
 
 if __name__ == "__main__":

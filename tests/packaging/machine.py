@@ -8,7 +8,14 @@
     machine.boot()                                    # another boot, with another boot id
 """
 
-from processes import wait_until
+import shutil
+
+import debian_tree
+import power
+import rig as rigs
+from processes import TestFailure, wait_until
+
+SKIPPED = 77
 
 # The name by which the machines know the one that the tests run on; also the name of the stand-in's cluster.
 OUTSIDE = "sim.example.com"
@@ -59,3 +66,23 @@ class Machine:
 def as_user(user, command):
     """The words of a command that another user is to run."""
     return [*(["runuser", "-u", user, "--"] if user else []), *(str(word) for word in command)]
+
+
+def status_of(name, play):
+    """The exit status of a test program whose machines live in namespaces of its own; `play` gets a folder, which goes with it.
+    To be called before anything else is done, with the command line untouched."""
+    folder = None
+    try:
+        debian_tree.enter_own_namespace()
+        folder = rigs.temporary_folder(name)
+        play(folder)
+    except power.NotPossible as reason:
+        print(f"SKIPPED: {reason}", flush=True)
+        return SKIPPED
+    except TestFailure as failure:
+        print(f"FAILED: {failure}", flush=True)
+        return 1
+    finally:
+        if folder:
+            shutil.rmtree(folder, ignore_errors=True)
+    return 0

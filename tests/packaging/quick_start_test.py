@@ -22,17 +22,15 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "support"))
 
 import certificates  # noqa: E402
 import debian_tree  # noqa: E402
-import power  # noqa: E402
 import rig as rigs  # noqa: E402
 from booted_rig import BootedRig  # noqa: E402
 from container import Container, enter_own_network  # noqa: E402
 from documents import commands_of  # noqa: E402
 from fronts import Front  # noqa: E402
+from machine import status_of  # noqa: E402
 from package_test import dependencies  # noqa: E402
-from processes import TestFailure  # noqa: E402
 from scenes import check  # noqa: E402
 
-SKIPPED = 77
 USAGE = 64
 PAGE = "docs/quick-start.md"
 TELEPORT, FLUENTD = "teleport.example.com", "fluentd.example.com"
@@ -258,22 +256,11 @@ def main():
     for name in ("build", "deb", "out"):
         parser.add_argument(name, type=lambda text: Path(text).resolve())
     arguments = parser.parse_args()
-    folder = None
-    try:
-        debian_tree.enter_own_namespace()
-        folder = rigs.temporary_folder("quick")
+
+    def in_folder(folder):
         with open(arguments.out, "w", encoding="utf-8") as out:
             play(arguments, folder, out)
-    except power.NotPossible as reason:
-        print(f"SKIPPED: {reason}")
-        return SKIPPED
-    except TestFailure as failure:
-        print(f"FAILED: {failure}")
-        return 1
-    finally:
-        if folder:
-            shutil.rmtree(folder, ignore_errors=True)
-    return 0
+    return status_of("quick", in_folder)
 
 
 if __name__ == "__main__":
